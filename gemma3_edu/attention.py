@@ -1,0 +1,132 @@
+"""Grouped-query attention with QK-norm, rotary embedding and a cache.
+
+The core stands here twice on purpose: `attend` shows every step and its weights, `attend_fused`
+hands the same numbers to PyTorch's kernel. A test says that they agree.
+
+>>> q, kv = torch.ones(1, 2, 1, 4), torch.ones(1, 1, 3, 4)  # two heads ask once; three keys
+>>> out, weights = attend(q, kv, kv, torch.tensor([[[True, True, False]]]), scale=0.5)
+>>> weights[0, :, 0].tolist()
+[[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .cache import KVCache
+from .config import TextConfig
+from .layers import RMSNorm
+from .rope import apply_rope
+
+
+def attend(
+    q: Float[Tensor, "B N T H"],
+    k: Float[Tensor, "B K S H"],
+    v: Float[Tensor, "B K S H"],
+    mask: Bool[Tensor, "B T S"],
+    scale: float,
+) -> tuple[Float[Tensor, "B N T H"], Float[Tensor, "B N T S"]]:
+    """softmax(q k^T * scale, masked) v, written out; gives the weights too.
+
+    Query head n reads key/value head n // G: G neighbours share one. Softmax is in float32. A query
+    that may see nothing (padding) spreads evenly instead of dividing 0 by 0, so that no NaN gets
+    into the values other queries multiply by 0.
+    """
+    heads = k.shape[1]
+    q = q.unflatten(1, (heads, -1))  # B K G T H
+    scores = torch.einsum("bkgth,bksh->bkgts", q, k).float() * scale
+    scores = scores.masked_fill(~mask[:, None, None], torch.finfo(scores.dtype).min)
+    weights = scores.softmax(-1).to(v.dtype)
+    out = torch.einsum("bkgts,bksh->bkgth", weights, v)
+    return out.flatten(1, 2), weights.flatten(1, 2)
+
+
+def attend_fused(
+    q: Float[Tensor, "B N T H"],
+    k: Float[Tensor, "B K S H"],
+    v: Float[Tensor, "B K S H"],
+    mask: Bool[Tensor, "B T S"],
+    scale: float,
+) -> Float[Tensor, "B N T H"]:
+    """The same by PyTorch's kernel, which never stores the weights.
+
+    The G query heads of a group become G times as many queries of one head: keys and values are
+    read where they lie, where repeating them would copy the cache at every step.
+    """
+    heads, queries = k.shape[1], q.shape[2]
+    groups = q.shape[1] // heads
+    q = q.unflatten(1, (heads, groups)).flatten(2, 3)  # B K GT H
+    mask = mask[:, None].repeat(1, 1, groups, 1)  # B 1 GT S
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    return out.unflatten(2, (groups, queries)).flatten(1, 2)
+
+
+class Attention(nn.Module):
+    """One layer's attention: project, norm queries and keys, turn, attend, project back.
+
+    `layer` is its index in the decoder, which is where the cache keeps its keys and values. The
+    query scale is `query_pre_attn_scalar` ** -0.5: the head size's, except in 27B.
+    """
+
+    def __init__(self, config: TextConfig, layer: int):
+        super().__init__()
+        d, h = config.hidden_size, config.head_dim
+        n, k = config.num_attention_heads, config.num_key_value_heads
+        self.layer, self.head_dim = layer, h
+        self.scale = config.query_pre_attn_scalar**-0.5
+        self.q_proj = nn.Linear(d, n * h, bias=False)
+        self.k_proj = nn.Linear(d, k * h, bias=False)
+        self.v_proj = nn.Linear(d, k * h, bias=False)
+        self.o_proj = nn.Linear(n * h, d, bias=False)
+        self.q_norm = RMSNorm(h, config.rms_norm_eps)
+        self.k_norm = RMSNorm(h, config.rms_norm_eps)
+        self.core = attend_fused
+        self.weights = nn.Identity()  # fed by visible_attention alone: where a tap reads weights
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        mask: Bool[Tensor, "B T S"],
+        rope: tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]],
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Attend over `x`, and with a cache over what it holds too; S counts both."""
+        q, k, v = (
+            project(x).unflatten(-1, (-1, self.head_dim))  # B T heads H
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        q = apply_rope(self.q_norm(q), *rope)  # norm first: its gains are fixed to elements, which
+        k = apply_rope(self.k_norm(k), *rope)  # the rotation mixes
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # B heads T H
+        if cache is not None:
+            k, v = cache.update(self.layer, k, v)
+        out = self.core(q, k, v, mask, self.scale)
+        return self.o_proj(out.transpose(1, 2).flatten(2))
+
+
+@contextmanager
+def visible_attention(model: nn.Module) -> Iterator[nn.Module]:
+    """Inside, every layer uses `attend`, and its weights pass the submodule `weights`.
+
+    That is where `capture(model, "*.self_attn.weights")` reads them, Float[B N T S] a layer.
+    """
+    layers = [module for module in model.modules() if isinstance(module, Attention)]
+    for layer in layers:
+        layer.core = partial(_attend_showing, layer.weights)
+    try:
+        yield model
+    finally:
+        for layer in layers:
+            layer.core = attend_fused
+
+
+def _attend_showing(tap: nn.Module, *inputs: Any) -> Tensor:
+    out, weights = attend(*inputs)
+    tap(weights)
+    return out

@@ -1,0 +1,45 @@
+"""Read activations from outside: name the layers, run the model, look.
+
+>>> import torch
+>>> from torch import nn
+>>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+>>> with capture(model, "0") as seen:
+...     _ = model(torch.zeros(4, 2))
+>>> {name: [tuple(x.shape) for x in outputs] for name, outputs in seen.items()}
+{'0': [(4, 3)]}
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@contextmanager
+def capture(model: nn.Module, pattern: str) -> Iterator[dict[str, list[Tensor]]]:
+    """Outputs of all submodules whose dotted name matches `pattern`, in the order of the calls.
+
+    The pattern is a shell's: `language_model.layers.*.mlp` matches every MLP. A module that is
+    called several times, as in decoding, has several outputs. They are detached, not copied.
+    Raises ValueError when nothing matches.
+    """
+    names = {name: module for name, module in model.named_modules() if fnmatchcase(name, pattern)}
+    if not names:
+        near = ", ".join(sorted({name.split(".")[0] for name, _ in model.named_modules() if name}))
+        raise ValueError(f"pattern={pattern!r} matches no submodule; at the top there are: {near}")
+    seen: dict[str, list[Tensor]] = {}
+
+    def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        seen.setdefault(name, []).append(output.detach())
+
+    handles = [
+        module.register_forward_hook(partial(keep, name)) for name, module in names.items()
+    ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
