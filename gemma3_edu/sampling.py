@@ -1,0 +1,76 @@
+"""From logits to the next token: temperature, top-k, top-p, in that order.
+
+>>> logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
+>>> keep_top_k(logits, 2)
+tensor([[2., 1., -inf, -inf]])
+>>> Sampler(temperature=0)(logits)
+tensor([0])
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def keep_top_k(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
+    """All but the k largest become -inf; of equal ones those with the lower id stay."""
+    if k < 1:
+        raise ValueError(f"k={k} must be at least 1; leave top_k out to keep every token")
+    order = logits.argsort(dim=-1, descending=True, stable=True)
+    return logits.scatter(-1, order[:, k:], float("-inf"))
+
+
+def keep_top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
+    """Keep the smallest set of likeliest tokens whose probabilities sum to at least p.
+
+    The token that crosses p stays; leaving it out is the usual slip and can empty the set.
+    """
+    if not 0 < p <= 1:
+        raise ValueError(f"p={p} must lie in (0, 1]; 1 keeps every token")
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+    probabilities = ordered.softmax(-1)
+    before = probabilities.cumsum(-1) - probabilities  # the mass of all likelier tokens
+    return logits.masked_fill((before >= p).gather(-1, order.argsort(-1)), float("-inf"))
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How to choose; the defaults are those of the released generation configs.
+
+    Temperature 0 takes the likeliest token and ignores the rest; `None` switches a filter off.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = 64
+    top_p: float | None = 0.95
+
+    def __post_init__(self) -> None:
+        if not self.temperature >= 0:
+            raise ValueError(f"temperature={self.temperature} must be at least 0 (0 is greedy)")
+        one = torch.zeros(1, 1)
+        if self.top_k is not None:
+            keep_top_k(one, self.top_k)
+        if self.top_p is not None:
+            keep_top_p(one, self.top_p)
+
+    def probabilities(self, logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
+        """What the next token is drawn from, in float32; exactly 0 for what the filters drop."""
+        logits = logits.float()
+        if self.temperature == 0:
+            return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+        logits = logits / self.temperature
+        if self.top_k is not None:
+            logits = keep_top_k(logits, self.top_k)
+        if self.top_p is not None:
+            logits = keep_top_p(logits, self.top_p)
+        return logits.softmax(-1)
+
+    def __call__(
+        self, logits: Float[Tensor, "B V"], generator: torch.Generator | None = None
+    ) -> Int[Tensor, "B"]:
+        """One token id a row; the same generator state gives the same ids."""
+        if self.temperature == 0:
+            return logits.argmax(-1)
+        return torch.multinomial(self.probabilities(logits), 1, generator=generator)[:, 0]

@@ -1,0 +1,212 @@
+"""Weights by name: one table, read both ways, strictly.
+
+Module names here follow the public checkpoints, so the table is a handful of prefixes. Reading
+checks every name and shape before it copies anything, and reports all problems at once.
+
+>>> our_name("model.language_model.layers.0.mlp.up_proj.weight")
+'language_model.layers.0.mlp.up_proj.weight'
+>>> hub_name("language_model.layers.0.mlp.up_proj.weight", multimodal=True)
+'language_model.model.layers.0.mlp.up_proj.weight'
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+# Prefix here -> the hub's own prefix, then others met in files and in transformers' memory: 4.52 to
+# 4.57 puts "model." before all, 5 drops "vision_model." too, and 5 writes files without "model.".
+WEIGHT_MAP: dict[str, tuple[str, ...]] = {
+    "language_model.": ("language_model.model.", "model.language_model."),
+    "vision.projector.": ("multi_modal_projector.", "model.multi_modal_projector."),
+}
+_TOWERS = tuple(
+    before + "vision_tower." + after for after in ("vision_model.", "") for before in ("", "model.")
+)
+for _ours, _theirs in [
+    ("patch_embedding.", "embeddings.patch_embedding."),
+    ("position_embedding.", "embeddings.position_embedding."),
+    ("layers.", "encoder.layers."),
+    ("post_layernorm.", "post_layernorm."),
+]:
+    WEIGHT_MAP["vision.encoder." + _ours] = tuple(tower + _theirs for tower in _TOWERS)
+# Text-only files (270M, 1B) spell the language model so. Tried last: other prefixes begin with it.
+TEXT_ONLY = "model."
+# Left out by name: the tied head that some tools write although it is the embedding, and SigLIP's
+# pooling head, which Gemma 3 never runs.
+IGNORED = ("lm_head.", "language_model.lm_head.", *(tower + "head." for tower in _TOWERS))
+
+
+def our_name(name: str) -> str | None:
+    """The parameter a tensor in a file belongs to; None if it is none of Gemma 3's."""
+    for ours, spellings in WEIGHT_MAP.items():
+        for theirs in spellings:
+            if name.startswith(theirs):
+                return ours + name.removeprefix(theirs)
+    if name.startswith(TEXT_ONLY):
+        return "language_model." + name.removeprefix(TEXT_ONLY)
+    return None
+
+
+def hub_name(name: str, multimodal: bool) -> str:
+    """How the released checkpoints spell a parameter of ours."""
+    if not multimodal:
+        return TEXT_ONLY + name.removeprefix("language_model.")
+    for ours, (theirs, *_) in WEIGHT_MAP.items():
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    raise ValueError(f"name={name!r} is no parameter of Gemma3")
+
+
+def export_weights(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters under the hub's names, without copies; the tied head is not among them."""
+    names = dict(model.named_parameters())
+    multimodal = any(name.startswith("vision.") for name in names)
+    return {hub_name(name, multimodal): p.detach() for name, p in names.items()}
+
+
+def load_weights(
+    model: nn.Module,
+    source: "Mapping[str, Tensor] | Path | str",
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> None:
+    """Fill all parameters of `model` from tensors, a checkpoint folder or one safetensors file.
+
+    Parameters on the meta device come to life in `dtype` and on `device` (None: the file's dtype,
+    the CPU), one tensor at a time; others keep what they have. A text-only model takes its part of
+    a multimodal checkpoint. Raises one ValueError that lists every unknown, missing, doubled or
+    misshapen tensor; the model is then unchanged.
+    """
+    tensors = source if isinstance(source, Mapping) else CheckpointFiles(source)
+    parameters = dict(model.named_parameters())
+    for ours, theirs in _matched(parameters, tensors).items():
+        tensor, parameter = tensors[theirs], parameters[ours]
+        if parameter.is_meta:
+            like = torch.empty(tensor.shape, dtype=dtype or tensor.dtype, device=device or "cpu")
+            parameter = nn.Parameter(like)
+            parent, _, name = ours.rpartition(".")
+            setattr(model.get_submodule(parent), name, parameter)
+        with torch.no_grad():
+            parameter.copy_(tensor)
+
+
+def _matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Our name -> the name in the file, for every parameter; ValueError lists all that is wrong."""
+    found: dict[str, str] = {}
+    problems = []
+    text_only = not any(name.startswith("vision.") for name in parameters)
+    shape_of = getattr(tensors, "shape_of", lambda name: tensors[name].shape)
+    for theirs in tensors:
+        ours = our_name(theirs)
+        if theirs.startswith(IGNORED) or (text_only and (ours or "").startswith("vision.")):
+            continue
+        if ours is None or ours not in parameters:
+            problems.append(f"unknown tensor {theirs}")
+        elif ours in found:
+            problems.append(f"{theirs} and {found[ours]} are the same parameter")
+        else:
+            found[ours] = theirs
+            shape, want = tuple(shape_of(theirs)), tuple(parameters[ours].shape)
+            if shape != want:
+                problems.append(f"{theirs} has shape {shape}, the config asks for {want}")
+    missing = [name for name in parameters if name not in found]
+    problems += [f"missing tensor {hub_name(name, not text_only)}" for name in missing]
+    if problems:
+        raise ValueError(
+            f"weights: {len(problems)} problems; the config and the files must be of one "
+            "checkpoint:\n  " + "\n  ".join(problems)
+        )
+    return found
+
+
+class CheckpointFiles(Mapping[str, Tensor]):
+    """The tensors of a checkpoint folder, or of one safetensors file, read when asked for.
+
+    Files are mapped, not read: a tensor costs memory only while somebody holds it. Raises
+    ValueError for files that are missing, cut short, outside the folder, or of another kind.
+    """
+
+    def __init__(self, path: Path | str):
+        self._handles: dict[str, Any] = {}
+        for file in _safetensors_files(Path(path)):
+            try:
+                handle = safe_open(file, framework="pt")
+                names: list[str] = list(handle.keys())
+            except (SafetensorError, OSError) as error:
+                raise ValueError(
+                    f"weights: {file} is damaged or cut short ({error}); download it again"
+                ) from error
+            for name in names:
+                if name in self._handles:
+                    raise ValueError(f"weights: tensor {name} stands in two files of {path}")
+                self._handles[name] = handle
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._handles[name].get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._handles)
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def dtypes(self) -> set[str]:
+        """The dtypes that occur, in safetensors' words: BF16, F32, F16."""
+        return {handle.get_slice(name).get_dtype() for name, handle in self._handles.items()}
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape, from the file's header alone."""
+        return tuple(self._handles[name].get_slice(name).get_shape())
+
+
+def _safetensors_files(path: Path) -> list[Path]:
+    if path.is_file():
+        _refuse_other_kinds([path])
+        return [path]
+    if not path.is_dir():
+        raise ValueError(f"weights: {path} does not exist")
+    index, single = path / "model.safetensors.index.json", path / "model.safetensors"
+    if index.is_file():
+        return _indexed_files(index)
+    if single.is_file():
+        return [single]
+    if (path / "adapter_config.json").is_file():
+        raise ValueError(
+            f"weights: {path} holds an adapter only; merge it into its base model first, or load "
+            "the base model's folder"
+        )
+    _refuse_other_kinds(sorted(path.iterdir()))
+    raise ValueError(f"weights: {path} holds no model.safetensors and no index of shards")
+
+
+def _refuse_other_kinds(files: list[Path]) -> None:
+    for file in files:
+        if file.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"):
+            raise ValueError(
+                f"weights: {file.name} is a pickle, which can run code when it is read; "
+                "convert it to safetensors"
+            )
+        if file.suffix == ".gguf":
+            raise ValueError(
+                f"weights: {file.name} is GGUF (its norms hold 1 + w, its matrices may be "
+                "quantized); load the original safetensors folder"
+            )
+
+
+def _indexed_files(index: Path) -> list[Path]:
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"weights: {index} is no index of shards; download it again") from error
+    outside = [name for name in names if Path(name).name != name]
+    if outside:
+        raise ValueError(f"weights: {index} names files outside its folder: {outside}; refused")
+    missing = [name for name in names if not (index.parent / name).is_file()]
+    if missing:
+        raise ValueError(f"weights: {index.parent} lacks the shards {missing}; download them")
+    return [index.parent / name for name in names]

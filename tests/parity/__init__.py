@@ -1,0 +1,1 @@
+"""Comparisons with transformers, the oracle of this package."""
