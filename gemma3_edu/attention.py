@@ -117,13 +117,14 @@ def visible_attention(model: nn.Module) -> Iterator[nn.Module]:
     That is where `capture(model, "*.self_attn.weights")` reads them, Float[B N T S] a layer.
     """
     layers = [module for module in model.modules() if isinstance(module, Attention)]
+    cores = [layer.core for layer in layers]
     for layer in layers:
         layer.core = partial(_attend_showing, layer.weights)
     try:
         yield model
     finally:
-        for layer in layers:
-            layer.core = attend_fused
+        for layer, core in zip(layers, cores, strict=True):
+            layer.core = core
 
 
 def _attend_showing(tap: nn.Module, *inputs: Any) -> Tensor:

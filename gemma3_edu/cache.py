@@ -15,6 +15,7 @@ A step is `key_layout` once an attention type, `update` once a layer, `commit` o
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from .config import AttentionType, TextConfig
 from .layout import TokenLayout
@@ -106,12 +107,15 @@ class KVCache:
             )
         if new.length == 1:
             return  # a decode step: looking at the values would stall a GPU
-        before, after = new.position[:, :-1], new.position[:, 1:]
+        position = F.pad(new.position, (1, 0), value=-1)
+        if self.length:  # global layers never wrap, so their last column lies here
+            position[:, 0] = self._layouts[AttentionType.GLOBAL][:, self.length - 1, 0]
+        before, after = position[:, :-1], position[:, 1:]
         starts = (before < 0) & (after <= 0)  # padding goes on, or the sequence begins
         if not bool((starts | ((before >= 0) & (after == before + 1))).all()):
             raise ValueError(
-                "layout: positions must count up by one from 0 after padding on the left; the "
-                "ring takes each row's columns in order"
+                "layout: positions must count up by one from 0 after padding on the left, and go "
+                "on from the last column stored; the ring takes each row's columns in order"
             )
 
     def _make_room(self, total: int) -> None:

@@ -203,5 +203,5 @@ class Gemma3Config:
 
 
 def _numbers(config: Any) -> dict[str, float]:
-    pairs = ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config))
-    return {name: value for name, value in pairs if isinstance(value, int | float)}
+    fields = (f.name for f in dataclasses.fields(config) if f.type in (int, float))
+    return {name: getattr(config, name) for name in fields}

@@ -82,7 +82,8 @@ def generate(
 
     A row that has stopped yields 0 (padding) until all have. Pass a cache to go on where an earlier
     call ended: `batch` then holds the columns after those stored, and the last id yielded then was
-    not stored. Raises ValueError at once, before any work, when the request exceeds the model.
+    not stored. Raises ValueError at once, before any work, when the request exceeds the model or
+    the cache.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size={chunk_size} must be at least 1")
@@ -93,11 +94,16 @@ def generate(
             f"max_new_tokens={max_new_tokens} must lie in 1..{limit - longest}: the prompt has "
             f"{longest} tokens and max_position_embeddings is {limit}"
         )
+    size = batch.layout.length + max_new_tokens - 1  # the last id is not stored
     if cache is None:
         weight = model.language_model.embed_tokens.weight
-        size = batch.layout.length + max_new_tokens - 1  # the last id is not stored
         rows = batch.layout.batch_size
         cache = KVCache(model.config.text, rows, size, weight.dtype, weight.device)
+    elif cache.max_length is not None and cache.length + size > cache.max_length:
+        raise ValueError(
+            f"max_new_tokens={max_new_tokens} needs {size} columns after the {cache.length} in the "
+            f"cache, which has max_length={cache.max_length}; make it longer, or leave that out"
+        )
     sampler = Sampler() if sampler is None else sampler
     return _steps(model, batch, sampler, max_new_tokens, stop_tokens, chunk_size, cache, generator)
 

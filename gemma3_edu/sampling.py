@@ -29,8 +29,10 @@ def keep_top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     """
     if not 0 < p <= 1:
         raise ValueError(f"p={p} must lie in (0, 1]; 1 keeps every token")
+    if p == 1:
+        return logits  # not by the sum: in float32 a few likely tokens may already reach 1
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-    probabilities = ordered.softmax(-1)
+    probabilities = ordered.softmax(-1, dtype=torch.float32)
     before = probabilities.cumsum(-1) - probabilities  # the mass of all likelier tokens
     return logits.masked_fill((before >= p).gather(-1, order.argsort(-1)), float("-inf"))
 

@@ -75,12 +75,31 @@ def transformers_model(config: Gemma3Config, seed: int = 0) -> torch.nn.Module:
     return model.eval()
 
 
-def ours_from(oracle: torch.nn.Module, config: Gemma3Config) -> Gemma3:
-    """Our model with the oracle's weights, read through the weight table."""
+def ours_from(oracle: torch.nn.Module, config: Gemma3Config, hub_names: bool = False) -> Gemma3:
+    """Our model with the oracle's weights, read through the weight table.
+
+    The oracle spells them in transformers' newest way, or as the files on the hub do.
+    """
+    tensors = oracle.state_dict()
+    if hub_names:
+        tensors = {hub_spelling(name): tensor for name, tensor in tensors.items()}
     with torch.device("meta"):
         model = Gemma3(config)
-    load_weights(model, oracle.state_dict())
+    load_weights(model, tensors)
     return model.eval()
+
+
+def hub_spelling(name: str) -> str:
+    """The name in a released file of a tensor of transformers 5's model."""
+    for new, old in [
+        ("model.language_model.", "language_model.model."),
+        ("model.vision_tower.", "vision_tower.vision_model."),
+        ("model.multi_modal_projector.", "multi_modal_projector."),
+        ("lm_head.", "language_model.lm_head."),
+    ]:
+        if name.startswith(new):
+            return old + name.removeprefix(new)
+    return name  # text-only models have one spelling
 
 
 @dataclass

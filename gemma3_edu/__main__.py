@@ -1,0 +1,90 @@
+"""The terminal's ways in: `python -m gemma3_edu chat --model FOLDER --image FILE "question"`.
+
+>>> parser().parse_args(["chat", "--model", "gemma-3-4b-it", "What is this?"]).question
+'What is this?'
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from .chat_template import Message
+from .checkpoint import bundled, load
+from .conversation import chat
+from .sampling import Sampler
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, with its help."""
+    top = argparse.ArgumentParser(prog="python -m gemma3_edu", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    talk = commands.add_parser("chat", help="ask a model one question, with pictures or without")
+    talk.set_defaults(run=run_chat)
+    talk.add_argument("question", help="what to ask; '-' reads it from standard input")
+    names = f", or one of {', '.join(bundled())}" if bundled() else ""
+    talk.add_argument("--model", required=True, help=f"a checkpoint folder{names}")
+    talk.add_argument("--image", type=Path, action="append", default=[], help="repeat for more")
+    talk.add_argument("--system", help="instructions put in front of the question")
+    talk.add_argument(
+        "--pan-and-scan",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="add crops of long pictures (default: as the checkpoint says)",
+    )
+    talk.add_argument("--tokenizer", type=Path, help="a tokenizer.model that lies elsewhere")
+    talk.add_argument("--dtype", choices=DTYPES, help="default: the checkpoint's own")
+    talk.add_argument("--device", help="cpu, cuda, ... (default: cpu)")
+    talk.add_argument("--max-new-tokens", type=int, default=512, metavar="N")
+    talk.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
+    talk.add_argument("--top-k", type=int, default=64, metavar="K")
+    talk.add_argument("--top-p", type=float, default=0.95, metavar="P")
+    talk.add_argument("--seed", type=int, help="the same seed gives the same answer")
+    return top
+
+
+def run_chat(options: argparse.Namespace) -> None:
+    """Load, ask, and write the answer as it comes."""
+    model, processor = load(
+        options.model,
+        dtype=DTYPES.get(options.dtype),
+        device=options.device,
+        tokenizer=options.tokenizer,
+    )
+    question = sys.stdin.read() if options.question == "-" else options.question
+    messages = [Message.system(options.system)] if options.system else []
+    messages.append(Message.user(*options.image, question))
+    generator = None
+    if options.seed is not None:
+        generator = torch.Generator(options.device or "cpu").manual_seed(options.seed)
+    chat(
+        model,
+        processor,
+        messages,
+        Sampler(options.temperature, options.top_k, options.top_p),
+        options.max_new_tokens,
+        pan_and_scan=options.pan_and_scan,
+        generator=generator,
+        on_text=partial(print, end="", flush=True),
+    )
+    print()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; a mistake of the caller's is one line on stderr and exit code 2."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ValueError as error:
+        print(f"{parser().prog}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Loading holds the weights once: measured on a checkpoint of more than 1 GB."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from gemma3_edu.model import Gemma3
+from gemma3_edu.presets import PRESETS
+from gemma3_edu.weights import export_weights
+
+CONFIG = dataclasses.replace(
+    PRESETS["270m"], text=dataclasses.replace(PRESETS["270m"].text, hidden_size=1280)
+)
+MEASURE = """
+import json, sys, torch
+from gemma3_edu.checkpoint import load
+
+def anonymous():
+    for line in open("/proc/self/status"):
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+
+load_dtype = {"bfloat16": torch.bfloat16, "float32": torch.float32, "None": None}[sys.argv[2]]
+torch.zeros(8, 8) @ torch.zeros(8, 8)  # start PyTorch's threads before the first reading
+peak, before, normal = 0, anonymous(), torch.Tensor.copy_
+
+def watched(*args, **kwargs):  # every tensor passes here once it is made
+    global peak
+    out = normal(*args, **kwargs)
+    peak = max(peak, anonymous())
+    return out
+
+torch.Tensor.copy_ = watched
+model, _ = load(sys.argv[1], dtype=load_dtype)
+weights = sum(p.nbytes for p in model.parameters())
+print(json.dumps({"weights": weights, "growth": max(peak, anonymous()) - before}))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads Linux's /proc")
+@pytest.mark.parametrize("dtype", ["None", "float32"])
+def test_anonymous_memory_grows_by_the_weights_alone(dtype, tmp_path):
+    with torch.device("meta"):
+        shapes = export_weights(Gemma3(CONFIG))
+    tensors = {name: torch.zeros(t.shape, dtype=torch.bfloat16) for name, t in shapes.items()}
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    del tensors
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG.to_hf()))
+    command = [sys.executable, "-c", MEASURE, str(tmp_path), dtype]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    measured = json.loads(run.stdout)
+    assert measured["weights"] > 1e9
+    assert measured["weights"] < measured["growth"] < 1.15 * measured["weights"]
