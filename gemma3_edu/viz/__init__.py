@@ -1,0 +1,1 @@
+"""Figures of the notebooks: functions of numbers that return a figure, and their digest."""

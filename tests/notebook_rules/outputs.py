@@ -1,0 +1,116 @@
+"""Rules about saved outputs: nothing that another machine would print differently."""
+
+import re
+from pathlib import Path
+
+from nbformat import NotebookNode
+from notebook_outputs import IGNORED, code_cells, tags
+
+from .reading import compared_lines, links, markdown_cells, place, rule
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+# A number with a point, unless it is part of a name or of a version such as 3.11.2.
+NUMBER = re.compile(r"(?<![\w.])(\d+)\.(\d*)([eE][-+]?\d+)?(?!\.?\d)")
+MACHINE = {
+    "an address": r"\b0x[0-9a-fA-F]{4,}",
+    "a duration": r"(?<![\w.])\d+(?:\.\d+)?\s?(?:ns|[µu]s|ms|s|sec|secs|seconds|minutes)\b",
+    "a folder of this machine": r"/(?:home|Users|root|tmp|var/folders)/|\b[A-Z]:\\|ipykernel_\d",
+    "a device": r"\b(?:cuda|mps):\d",
+}
+
+
+@rule
+def quiet_outputs(nb: NotebookNode, path: Path) -> list[str]:
+    """No standard error, and no error that is not announced by its tag."""
+    out = []
+    for cell in code_cells(nb):
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        for output in cell.outputs:
+            if output.get("name") == "stderr":
+                said = output.text.strip().splitlines()[-1][:80]
+                out.append(f"{place(nb, cell)}: stderr says {said!r}; remove the cause")
+        if failed and "raises-exception" not in tags(cell):
+            out.append(f"{place(nb, cell)}: fails; repair it, or tag it raises-exception")
+        if "raises-exception" in tags(cell) and not failed:
+            out.append(f"{place(nb, cell)}: tagged raises-exception, and nothing is raised")
+    return out
+
+
+@rule
+def pictures_have_words(nb: NotebookNode, path: Path) -> list[str]:
+    """Alternative text on every picture; pictures from code only through `show`."""
+    out = []
+    for cell in markdown_cells(nb):
+        if cell.get("attachments"):
+            out.append(f"{place(nb, cell)}: holds a pasted picture; draw it, or link an SVG")
+        for pictured, words, target in links(cell.source):
+            if pictured and len(words.split()) < 6:
+                out.append(f"{place(nb, cell)}: {target}: say in six words what there is to see")
+            if pictured and "://" in target:
+                out.append(f"{place(nb, cell)}: {target}: keep the picture in figures/")
+    for cell in code_cells(nb):
+        for output in cell.outputs:
+            kinds = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
+            if not kinds:
+                continue
+            alt = output.metadata.get("image/png", {}).get("alt")
+            digest = output.data.get("text/plain", "")
+            if kinds != ["image/png"] or not alt or not digest.startswith(f"[figure] {alt}"):
+                out.append(f"{place(nb, cell)}: a picture without words; use show(fig, alt=...)")
+    return out
+
+
+@rule
+def widgets_are_tagged(nb: NotebookNode, path: Path) -> list[str]:
+    """At most one widget, in a cell tagged `widget` and `nbval-ignore-output`."""
+    out, cells = [], []
+    for cell in code_cells(nb):
+        seen = any(WIDGET in output.get("data", {}) for output in cell.outputs)
+        if seen and not {"widget", IGNORED} <= tags(cell):
+            out.append(f"{place(nb, cell)}: shows a widget; tag it widget and {IGNORED}")
+        if "widget" in tags(cell) and not seen:
+            out.append(f"{place(nb, cell)}: tagged widget, and shows none")
+        cells += [cell] * (seen or "widget" in tags(cell))
+    if len(cells) > 1:
+        out.append(f"{len(cells)} cells with widgets, allowed 1: keep the one that teaches most")
+    return out
+
+
+@rule
+def few_digits(nb: NotebookNode, path: Path) -> list[str]:
+    """Three decimals, or three significant digits below 1, unless the value is exact in binary."""
+    out = []
+    for cell, line in compared_lines(nb):
+        for found in NUMBER.finditer(line):
+            if _too_many(found):
+                out.append(f"{place(nb, cell)}: {found.group()}: print three digits, or a verdict")
+        if re.search(r"(?<![\w.])-0\.0*(?![\d])", line):
+            out.append(f"{place(nb, cell)}: -0: its sign moves between machines; round first")
+    return out
+
+
+def _too_many(found: re.Match[str]) -> bool:
+    whole, decimals, exponent = found.groups()
+    value = float(found.group())
+    if not exponent and (value * 1024).is_integer():
+        return False  # 0.0625 is the same everywhere
+    if abs(value) < 1:
+        return len((whole + decimals).lstrip("0")) > 3
+    return len(decimals) > 3
+
+
+@rule
+def nothing_of_this_machine(nb: NotebookNode, path: Path) -> list[str]:
+    """No addresses, durations, folders or devices in output that is compared."""
+    out = []
+    for cell, line in compared_lines(nb):
+        for what, pattern in MACHINE.items():
+            if found := re.search(pattern, line):
+                remedy = (
+                    "start the line with [timing] if it was measured, and name the unit before"
+                    " the number if it was computed (`milliseconds: 12`)"
+                )
+                remedy = remedy if what == "a duration" else "print a name or a shape instead"
+                out.append(f"{place(nb, cell)}: {what}, {found.group()!r}: {remedy}")
+    return out

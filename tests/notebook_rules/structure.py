@@ -1,0 +1,115 @@
+"""Rules about the lesson as a whole: header, order of sections, links, budgets."""
+
+import re
+from pathlib import Path
+
+from lessons import (
+    BUDGET,
+    HEADER_PATTERN,
+    LESSONS,
+    NEEDED,
+    NEEDED_AT_HOME,
+    SECTIONS,
+    is_solution,
+    navigation,
+)
+from nbformat import NotebookNode
+from notebook_outputs import code_cells
+
+from .reading import headings, lesson_rule, links, markdown_cells, place, rule, without_code
+from .taught import HOMES
+
+MOST_CODE_CELLS, MOST_WORDS = 45, 180
+VAGUE = {"here", "this", "link", "this link", "click here", "read more", "more"}
+
+
+@lesson_rule
+def header_is_true(nb: NotebookNode, path: Path) -> list[str]:
+    """Title, claim, navigation, and a line of costs that is not below what was measured."""
+    if path.stem not in LESSONS:
+        return [f"{path.name} is not in LESSONS of tools/lessons.py; add it or rename the file"]
+    out, header = [], nb.cells[0].source if nb.cells else ""
+    wanted = [f"# {path.stem[:2]} {LESSONS[path.stem]}", navigation(path.stem, path.parent)]
+    out += [f"the first cell lacks the line {line!r}" for line in wanted if line not in header]
+    if not re.search(r"(?m)^\*\*Claim\.\*\* \S", header):
+        out.append("the first cell lacks a line `**Claim.** ...`, one sentence that could be false")
+    costs = HEADER_PATTERN.search(header)
+    if costs is None:
+        example = "45 minutes to read · runs in 15 s · 0.8 GB · read first: 02, 04"
+        return [*out, f"the first cell lacks a line like {example!r} (or: read first: nothing)"]
+    if any(number >= path.stem[:2] for number in re.findall(r"\d\d", costs["first"])):
+        out.append(f"read first: {costs['first']}: a lesson may need earlier lessons only")
+    measured = nb.metadata.get("measured")
+    if measured is None:
+        return [*out, f"nothing was measured; run `make nb NB={path.stem[:2]}`"]
+    for name, unit in [("seconds", "s"), ("gigabytes", "GB")]:
+        if float(costs[name]) < measured[name]:
+            out.append(
+                f"the header says {costs[name]} {unit}, measured {measured[name]} {unit}; raise it,"
+                " or measure on a quiet machine: tools/execute_notebooks.py --redraw"
+            )
+    return out
+
+
+@lesson_rule
+def sections_in_order(nb: NotebookNode, path: Path) -> list[str]:
+    """`##` headings carry the numbers of the shared plan, ascending, with the needed ones there."""
+    out, seen = [], [0]
+    for cell in markdown_cells(nb):
+        for level, words in headings(cell.source):
+            if level != 2:
+                continue
+            found = re.match(r"(\d+)\. \S", words)
+            if found is None or int(found[1]) not in SECTIONS:
+                out.append(f"{place(nb, cell)}: '## {words}': number it, as in '## 5. By hand'")
+                continue
+            if int(found[1]) <= seen[-1]:
+                out.append(f"{place(nb, cell)}: section {found[1]} comes after {seen[-1]}")
+            seen.append(int(found[1]))
+    needed = NEEDED_AT_HOME if path.stem[:2] in HOMES else NEEDED
+    for number in sorted(needed - set(seen)):
+        out.append(f"section {number} ({SECTIONS[number]}) is missing")
+    return out
+
+
+@rule
+def links_lead_somewhere(nb: NotebookNode, path: Path) -> list[str]:
+    """Relative links exist, from the notebook's own folder, and their words say where they lead."""
+    out = []
+    anchors = {w.replace(" ", "-") for c in markdown_cells(nb) for _, w in headings(c.source)}
+    for cell in markdown_cells(nb):
+        for pictured, words, target in links(cell.source):
+            where = f"{place(nb, cell)}: [{words}]({target})"
+            if not pictured and (words.strip(" .").lower() in VAGUE or not words.strip()):
+                out.append(f"{where}: let the words say where it leads")
+            if re.match(r"[a-z]+:", target):
+                continue  # the web: a weekly job follows those
+            file, _, anchor = target.partition("#")
+            if not file and anchor not in anchors:
+                out.append(f"{where}: no such heading; spaces become '-'")
+            if file and (file.startswith("/") or not (path.parent / file).exists()):
+                out.append(f"{where}: no such file, seen from the notebook's folder")
+    return out
+
+
+@rule
+def within_budgets(nb: NotebookNode, path: Path) -> list[str]:
+    """Code cells, words in a cell of text, and the seconds and gigabytes the header states."""
+    out = []
+    if (count := len(code_cells(nb))) > MOST_CODE_CELLS:
+        out.append(f"{count} code cells, allowed {MOST_CODE_CELLS}: split the lesson or cut")
+    for cell in markdown_cells(nb):
+        if (count := _words(cell.source)) > MOST_WORDS:
+            out.append(f"{place(nb, cell)}: {count} words, allowed {MOST_WORDS}: show something")
+    costs = None if is_solution(path) or not nb.cells else HEADER_PATTERN.search(nb.cells[0].source)
+    for name in ("seconds", "gigabytes"):
+        if costs and float(costs[name]) > BUDGET[name]:
+            out.append(f"the header says {costs[name]} {name}, allowed {BUDGET[name]:g}")
+    return out
+
+
+def _words(text: str) -> int:
+    """Words a reader reads: no code, no formulas, no targets of links, no table rules."""
+    text = re.sub(r"(?s)\$\$.*?\$\$", "", without_code(text))
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    return sum(bool(re.search(r"\w", word)) for word in text.split())

@@ -1,0 +1,58 @@
+"""The definitions that are taught, and the lesson that derives each.
+
+A name whose home lesson exists has exactly one `final=` cell, there. The others wait.
+"""
+
+from nbformat import NotebookNode
+from notebook_outputs import code_cells
+
+from .reading import final_tags, is_naive
+
+TAUGHT = {
+    "gemma3_edu.layers:TokenEmbedding": "01",
+    "gemma3_edu.layers:RMSNorm": "02",
+    "gemma3_edu.attention:attend": "03",
+    "gemma3_edu.rope:rope_table": "04",
+    "gemma3_edu.rope:apply_rope": "04",
+    "gemma3_edu.masks:causal": "05",
+    "gemma3_edu.masks:within_window": "05",
+    "gemma3_edu.attention:attend_fused": "06",
+    "gemma3_edu.attention:Attention": "06",
+    "gemma3_edu.layers:GatedMLP": "07",
+    "gemma3_edu.model:Block": "07",
+    "gemma3_edu.cache:KVCache": "08",
+    "gemma3_edu.cost:cache_bytes": "08",
+    "gemma3_edu.model:Decoder": "09",
+    "gemma3_edu.cost:parameters": "09",
+    "gemma3_edu.sampling:keep_top_k": "10",
+    "gemma3_edu.sampling:keep_top_p": "10",
+    "gemma3_edu.generation:generate": "10",
+    "gemma3_edu.vision:VisionEncoder": "11",
+    "gemma3_edu.vision:VisionProjector": "12",
+    "gemma3_edu.masks:same_image": "12",
+    "gemma3_edu.masks:not_padding": "05",
+    "gemma3_edu.masks:attention_mask": "05",
+    "gemma3_edu.images:pan_and_scan": "13",
+    "gemma3_edu.model:Gemma3": "14",
+}
+
+HOMES = set(TAUGHT.values())
+
+
+def taught_complaints(lessons: dict[str, NotebookNode], taught: dict[str, str]) -> list[str]:
+    """What is wrong with the `final=` tags of all lessons (by number) together."""
+    found: dict[str, list[str]] = {}
+    for number, nb in lessons.items():
+        for cell in code_cells(nb):
+            for module, name in final_tags(cell):
+                found.setdefault(f"{module}:{name}", []).append(number)
+    out = []
+    for what, home in taught.items():
+        places = found.get(what, [])
+        due = [home] if home in lessons else []
+        if places != due:
+            out.append(f"{what} has final= cells in {places}, should have one in each of {due}")
+    for what in sorted(set(found) - set(taught)):
+        if not is_naive(what):
+            out.append(f"{what} has a final= cell and no home; add it to TAUGHT")
+    return out
