@@ -1,0 +1,45 @@
+"""`import gemma3_edu` is quick, and brings nothing that only notebooks or tests need."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SECONDS = 0.3
+SCRIPT = """
+import sys, time
+import torch
+start = time.perf_counter()
+import gemma3_edu
+print(time.perf_counter() - start)
+print(*sys.modules)
+"""
+
+
+def imported() -> tuple[float, set[str]]:
+    """Seconds beyond `import torch`, and the modules there are then."""
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, modules = run.stdout.splitlines()
+    return float(seconds), set(modules.split())
+
+
+def test_it_costs_little_beyond_torch():
+    """The best of several: other work on the machine only ever adds."""
+    measured = []
+    while len(measured) < 6 and min(measured, default=1.0) > SECONDS:
+        measured.append(imported()[0])
+    assert min(measured) <= SECONDS, measured
+
+
+def test_it_brings_neither_plots_nor_oracles():
+    _, modules = imported()
+    assert "gemma3_edu.model" in modules
+    for unwanted in ("matplotlib", "IPython", "ipywidgets", "transformers", "jinja2", "pytest"):
+        assert unwanted not in modules
+    for by_name in ("naive", "checks", "train", "viz", "nb"):
+        assert f"gemma3_edu.{by_name}" not in modules
