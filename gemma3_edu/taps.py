@@ -35,9 +35,7 @@ def capture(model: nn.Module, pattern: str) -> Iterator[dict[str, list[Tensor]]]
     def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
         seen.setdefault(name, []).append(output.detach())
 
-    handles = [
-        module.register_forward_hook(partial(keep, name)) for name, module in names.items()
-    ]
+    handles = [module.register_forward_hook(partial(keep, name)) for name, module in names.items()]
     try:
         yield seen
     finally:

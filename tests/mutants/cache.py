@@ -1,0 +1,192 @@
+"""Mistakes in the cache and in generating with it."""
+
+from .mutant import Mutant
+
+CHUNKS = "test_cache.py::test_any_partition"
+CACHE, GENERATION, SAMPLING = "cache.py", "generation.py", "sampling.py"
+
+MUTANTS = [
+    # the ring
+    Mutant(
+        "a chunk is written into the ring before it attends",
+        CACHE,
+        "    seen = torch.cat([store.narrow(-2, 0, min(length, slots)), new], dim=-2)\n"
+        "    kept = new[..., -slots:, :]\n"
+        "    columns = torch.arange(length + added - kept.shape[-2], length + added,"
+        " device=store.device)\n"
+        "    store.index_copy_(store.dim() - 2, columns % slots, kept)\n"
+        "    return seen\n",
+        "    kept = new[..., -slots:, :]\n"
+        "    columns = torch.arange(length + added - kept.shape[-2], length + added,"
+        " device=store.device)\n"
+        "    store.index_copy_(store.dim() - 2, columns % slots, kept)\n"
+        "    return store\n",
+        CHUNKS,
+    ),
+    Mutant(
+        "masked by slot, not by position",
+        CACHE,
+        "return TokenLayout(seen[..., 0], seen[..., 1])",
+        "return TokenLayout(seen[..., 0].sort(1).values, seen[..., 1])",
+        CHUNKS,
+    ),
+    Mutant(
+        "the ring keeps W - 1 keys",
+        CACHE,
+        "AttentionType.LOCAL: min(config.sliding_window, max_length or config.sliding_window),",
+        "AttentionType.LOCAL: max(1, min(config.sliding_window, max_length or 9999) - 1),",
+        CHUNKS,
+    ),
+    Mutant(
+        "the ring has W slots even where fewer are needed",
+        CACHE,
+        "AttentionType.LOCAL: min(config.sliding_window, max_length or config.sliding_window),",
+        "AttentionType.LOCAL: config.sliding_window,",
+        "test_cache_store.py",
+    ),
+    Mutant(
+        "slots that were never written are seen",
+        CACHE,
+        "return store.narrow(-2, 0, min(length + added, slots))",
+        "return store",
+        CHUNKS,
+    ),
+    Mutant(
+        "a chunk that wraps starts at slot 0",
+        CACHE,
+        "store.index_copy_(store.dim() - 2, columns % slots, kept)",
+        "store.narrow(-2, 0, kept.shape[-2]).copy_(kept)",
+        CHUNKS,
+    ),
+    Mutant(
+        "every layer has a ring",
+        CACHE,
+        "AttentionType.GLOBAL: max_length or _FIRST_SLOTS,",
+        "AttentionType.GLOBAL: min(config.sliding_window, max_length or _FIRST_SLOTS),",
+        CHUNKS,
+    ),
+    Mutant(
+        "growing forgets what was stored",
+        CACHE,
+        "    grown.narrow(-2, 0, store.shape[-2]).copy_(store)\n",
+        "",
+        "test_cache_store.py",
+    ),
+    Mutant(
+        "positions may start again in a later chunk",
+        CACHE,
+        "        if self.length:  # global",
+        "        if False:  # global",
+        "test_cache_store.py",
+    ),
+    Mutant(
+        "a decode step looks at values, which breaks the graph",
+        CACHE,
+        "        if new.length == 1:\n            return",
+        "        if new.length == 0:\n            return",
+        "test_compile.py::test_a_full_graph",
+    ),
+    Mutant(
+        "positions start again with every chunk",
+        "model.py",
+        "rope_table(layout.position, self",
+        "rope_table(layout.position - layout.position[:, :1], self",
+        CHUNKS,
+    ),
+    # chunks
+    Mutant(
+        "a border cuts an image",
+        GENERATION,
+        "while cuts_an_image[stop]:",
+        "while False:",
+        "test_generation.py",
+    ),
+    Mutant(
+        "borders heed the images of the first row only",
+        GENERATION,
+        "joined.any(0)",
+        "joined[0]",
+        "test_generation.py",
+    ),
+    Mutant(
+        "the head is asked for every column",
+        GENERATION,
+        "model.logits(hidden[:, -1:])[:, 0]",
+        "model.logits(hidden)[:, -1]",
+        "test_generation.py",
+    ),
+    # decoding
+    Mutant(
+        "the new token sits where the last one did",
+        "layout.py",
+        "return TokenLayout(last + 1, torch.zeros_like(last))",
+        "return TokenLayout(last, torch.zeros_like(last))",
+        "test_generation.py",
+    ),
+    Mutant(
+        "one stop token only",
+        GENERATION,
+        "torch.tensor(sorted(stop_tokens)",
+        "torch.tensor(sorted(stop_tokens)[:1]",
+        "test_generation.py",
+    ),
+    Mutant(
+        "a row that has stopped goes on",
+        GENERATION,
+        "sampler(logits, generator).masked_fill(stopped, PAD)",
+        "sampler(logits, generator)",
+        "test_generation.py",
+    ),
+    Mutant(
+        "the first row to stop stops all",
+        GENERATION,
+        "bool(stopped.all())",
+        "bool(stopped.any())",
+        "test_generation.py",
+    ),
+    Mutant(
+        "the last position is never used",
+        GENERATION,
+        "longest + max_new_tokens > limit",
+        "longest + max_new_tokens >= limit",
+        "test_generation.py",
+    ),
+    # sampling
+    Mutant(
+        "top-p drops the token that crosses p",
+        SAMPLING,
+        "(before >= p)",
+        "(before + probabilities >= p)",
+        "test_sampling.py",
+    ),
+    Mutant(
+        "top-p keeps one more than it needs",
+        SAMPLING,
+        "(before >= p)",
+        "(before > p)",
+        "test_sampling.py",
+    ),
+    Mutant(
+        "top-p of 1 decided by a float32 sum",
+        SAMPLING,
+        "    if p == 1:\n",
+        "    if False:\n",
+        "test_sampling.py",
+    ),
+    Mutant("top-k keeps k + 1", SAMPLING, "order[:, k:]", "order[:, k + 1 :]", "test_sampling.py"),
+    Mutant(
+        "ties kept beyond k",
+        SAMPLING,
+        'return logits.scatter(-1, order[:, k:], float("-inf"))',
+        'return logits.where(logits >= logits.gather(-1, order[:, k - 1 : k]), float("-inf"))'
+        " if k <= logits.shape[1] else logits",
+        "test_sampling.py",
+    ),
+    Mutant(
+        "logits times temperature",
+        SAMPLING,
+        "logits = logits / self.temperature",
+        "logits = logits * self.temperature",
+        "test_sampling.py",
+    ),
+]

@@ -1,0 +1,121 @@
+"""Mistakes in sizes, settings and costs."""
+
+from .mutant import Mutant
+
+PRESETS, READING, COST = "presets.py", "hf_config.py", "cost.py"
+
+MUTANTS = [
+    Mutant(
+        "the pattern starts with a global layer",
+        "config.py",
+        "local if (i + 1) % period else everything",
+        "local if i % period else everything",
+        "test_config_values.py",
+    ),
+    Mutant(
+        "all layers local",
+        "config.py",
+        "local if (i + 1) % period else everything",
+        "local",
+        "test_config_values.py",
+    ),
+    Mutant(
+        "the last layer always global",
+        "config.py",
+        "local if (i + 1) % period else everything",
+        "local if (i + 1) % period and i + 1 < num_hidden_layers else everything",
+        "test_config_values.py",
+    ),
+    Mutant(
+        "window 64 instead of 512",
+        PRESETS,
+        "1152,  6912,  4,  1, 256, 256,  512,",
+        "1152,  6912,  4,  1, 256, 256,   64,",
+        "test_config.py",
+    ),
+    Mutant(
+        "factor 8 on a size without it",
+        PRESETS,
+        "1152,  6912,  4,  1, 256, 256,  512, 262_144,  32_768, 1.0)",
+        "1152,  6912,  4,  1, 256, 256,  512, 262_144,  32_768, 8.0)",
+        "test_config.py",
+    ),
+    Mutant(
+        "27B's query scale from its head size",
+        PRESETS,
+        "32, 16, 128, 168, 1024",
+        "32, 16, 128, 128, 1024",
+        "test_config.py",
+    ),
+    Mutant(
+        "27B's head size as in the others",
+        PRESETS,
+        "32, 16, 128, 168, 1024",
+        "32, 16, 256, 168, 1024",
+        "test_cost.py",
+    ),
+    Mutant(
+        "262,144 rows where the files have 262,208",
+        PRESETS,
+        "34, 2560, 10240,  8,  4, 256, 256, 1024, 262_208",
+        "34, 2560, 10240,  8,  4, 256, 256, 1024, 262_144",
+        "test_cost.py",
+    ),
+    Mutant(
+        "sparse files read with 262,144 rows",
+        READING,
+        '"vocab_size": 262_208,',
+        '"vocab_size": 262_144,',
+        "test_config.py",
+    ),
+    Mutant(
+        "an old file's rope_scaling overlooked",
+        READING,
+        '**(config.get("rope_scaling") or {})',
+        "",
+        "test_config.py",
+    ),
+    Mutant(
+        "an old file's rope_theta taken for local layers",
+        READING,
+        '_given(config, "rope_local_base_freq", 1e4)',
+        '_given(config, "rope_theta", 1e4)',
+        "test_config.py",
+    ),
+    Mutant(
+        "a file of another activation accepted",
+        READING,
+        '    "hidden_activation": "gelu_pytorch_tanh",\n',
+        "",
+        "test_config.py",
+    ),
+    # costs
+    Mutant(
+        "cache bytes as if every layer were global",
+        COST,
+        "min(context, text.sliding_window)",
+        "context",
+        "test_cost.py",
+    ),
+    Mutant(
+        "cache bytes of W - 1 keys",
+        COST,
+        "min(context, text.sliding_window)",
+        "min(context, text.sliding_window - 1)",
+        "test_cost.py",
+    ),
+    Mutant(
+        "the tied head counted twice",
+        COST,
+        '"embedding": text.vocab_size * d,',
+        '"embedding": 2 * text.vocab_size * d,',
+        "test_cost.py",
+    ),
+    Mutant(
+        "the heads' width taken for the hidden size",
+        COST,
+        '"attention": layers * d * h * heads,',
+        '"attention": layers * d * d * 4,',
+        "test_cost.py",
+    ),
+]
