@@ -63,7 +63,7 @@ MUTANTS = [
         CACHE,
         "AttentionType.GLOBAL: max_length or _FIRST_SLOTS,",
         "AttentionType.GLOBAL: min(config.sliding_window, max_length or _FIRST_SLOTS),",
-        CHUNKS,
+        "test_cache_store.py",
     ),
     Mutant(
         "growing forgets what was stored",
