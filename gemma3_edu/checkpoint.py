@@ -90,16 +90,18 @@ def save(
     """
     target = Path(folder).expanduser()
     target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as name:
-        fresh = Path(name)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
+        fresh = Path(beside)
         config = {**model.config.to_hf(), "dtype": _dtype_name(model)}
         (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for file, content in ({} if processor is None else processor.files()).items():
-            (fresh / file).write_bytes(content)
+        for name, content in ({} if processor is None else processor.files()).items():
+            (fresh / name).write_bytes(content)
         _write_weights(export_weights(model), fresh, shard_bytes)
         written = {file.name for file in fresh.iterdir()}
-        for file in written:
-            os.replace(fresh / file, target / file)
+        for file in fresh.glob("*.safetensors"):  # which their library keeps for the owner alone
+            file.chmod((fresh / "config.json").stat().st_mode)
+        for name in written:
+            os.replace(fresh / name, target / name)
         for old in [*target.glob("model*.safetensors"), *target.glob("model.safetensors.index*")]:
             if old.name not in written:
                 old.unlink()

@@ -91,8 +91,9 @@ def generate(
     longest = int(batch.layout.position.max()) + 1
     if max_new_tokens < 1 or longest + max_new_tokens > limit:
         raise ValueError(
-            f"max_new_tokens={max_new_tokens} must lie in 1..{limit - longest}: the prompt has "
-            f"{longest} tokens and max_position_embeddings is {limit}"
+            f"max_new_tokens={max_new_tokens} must be at least 1 and at most what is left: the "
+            f"prompt has {longest} of max_position_embeddings={limit} tokens; ask for fewer, or "
+            "shorten the prompt"
         )
     size = batch.layout.length + max_new_tokens - 1  # the last id is not stored
     if cache is None:

@@ -95,7 +95,7 @@ MUTANTS = [
         "parity/test_logits.py::test_positions_past_bfloat16",
     ),
     Mutant(
-        "rotation in the model's dtype",
+        "cosines and sines in bfloat16",
         ROPE,
         "return angle.cos(), angle.sin()",
         "return angle.cos().bfloat16().float(), angle.sin().bfloat16().float()",
@@ -129,6 +129,13 @@ MUTANTS = [
         MASKS,
         "mask if window is None else mask & within_window(q, k, window)",
         "mask",
+        PARITY,
+    ),
+    Mutant(
+        "a window on global layers too",
+        "model.py",
+        "self.config.sliding_window if kind is AttentionType.LOCAL else None",
+        "self.config.sliding_window",
         PARITY,
     ),
     Mutant("window W + 1", MASKS, "None, :] < window\n", "None, :] <= window\n", PARITY),

@@ -75,8 +75,8 @@ MUTANTS = [
     Mutant(
         "positions may start again in a later chunk",
         CACHE,
-        "        if self.length:  # global",
-        "        if False:  # global",
+        "position[:, 0] = self._layouts[AttentionType.GLOBAL][:, self.length - 1, 0]",
+        "position[:, 0] = new.position[:, 0] - 1",
         "test_cache_store.py",
     ),
     Mutant(

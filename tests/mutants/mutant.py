@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+PARITY = "parity/test_logits.py::test_float32"
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -26,9 +28,3 @@ class Mutant:
         if self.old == self.new:
             raise ValueError(f"mutant {self.name!r} changes nothing")
         return source.replace(self.old, self.new)
-
-
-PARITY = "parity/test_logits.py::test_float32"
-
-
-PARITY = "parity/test_logits.py::test_float32"

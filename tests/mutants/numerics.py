@@ -3,7 +3,6 @@
 from .mutant import PARITY, Mutant
 
 LAYERS, BLOCK = "layers.py", "model.py"
-BFLOAT16 = "test_layers.py"
 
 MUTANTS = [
     # RMSNorm
@@ -26,9 +25,11 @@ MUTANTS = [
         LAYERS,
         "(normed * (1.0 + self.weight.float())).to(x.dtype)",
         "normed.to(x.dtype) * (1.0 + self.weight)",
-        BFLOAT16,
+        "test_layers.py",
     ),
-    Mutant("RMSNorm in the input's dtype", LAYERS, "wide = x.float()", "wide = x", BFLOAT16),
+    Mutant(
+        "RMSNorm in the input's dtype", LAYERS, "wide = x.float()", "wide = x", "test_layers.py"
+    ),
     # feed-forward
     Mutant(
         "gate and up swapped",
@@ -66,7 +67,7 @@ MUTANTS = [
         LAYERS,
         "self.weight.shape[1] ** 0.5, dtype=self.weight.dtype",
         "self.weight.shape[1] ** 0.5, dtype=torch.float32",
-        BFLOAT16,
+        "test_layers.py",
     ),
     Mutant(
         "image embeddings scaled like words",

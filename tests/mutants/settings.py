@@ -1,4 +1,4 @@
-"""Mistakes in sizes, settings and costs."""
+"""Mistakes in sizes, settings and costs, and in what looks at a model from outside."""
 
 from .mutant import Mutant
 
@@ -117,5 +117,41 @@ MUTANTS = [
         '"attention": layers * d * h * heads,',
         '"attention": layers * d * d * 4,',
         "test_cost.py",
+    ),
+    # views and changes from outside
+    Mutant(
+        "hooks stay after a capture",
+        "taps.py",
+        "            handle.remove()",
+        "            pass",
+        "test_taps_surgery.py",
+    ),
+    Mutant(
+        "captured outputs hold the graph",
+        "taps.py",
+        "append(output.detach())",
+        "append(output)",
+        "test_taps_surgery.py",
+    ),
+    Mutant(
+        "only the last call captured",
+        "taps.py",
+        "seen.setdefault(name, []).append(output.detach())",
+        "seen[name] = [output.detach()]",
+        "test_taps_surgery.py",
+    ),
+    Mutant(
+        "layers that stay reported as changed",
+        "surgery.py",
+        "if new is not linear:",
+        "if new is not None:",
+        "test_taps_surgery.py",
+    ),
+    Mutant(
+        "plots imported with the package",
+        "__init__.py",
+        "__all__ = [",
+        "import matplotlib\n\n__all__ = [",
+        "test_import.py",
     ),
 ]
