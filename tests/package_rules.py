@@ -52,7 +52,7 @@ OUTSIDE: dict[str, set[str] | None] = {
     "torch": None,
     "numpy": None,
     "jaxtyping": None,
-    "sentencepiece": {"tokenizer"},
+    "sentencepiece": {"tokenizer", "train"},  # train.tokenizer makes what tokenizer reads
     "safetensors": {"weights", "checkpoint"},
     "PIL": {"images", "train"},  # train draws the pictures that nano learns from
     "matplotlib": {"viz", "nb"},

@@ -109,6 +109,8 @@ ALLOWED = [
     ("images", "from PIL import Image"),
     ("tokenizer", "import sentencepiece"),
     ("weights", "from safetensors import safe_open"),
+    ("train.scenes", "from PIL import ImageDraw\nfrom ..images import pan_and_scan"),
+    ("train.tokenizer", "import sentencepiece\nfrom ..tokenizer import Tokenizer"),
     ("cost", "import dataclasses\nfrom .config import Gemma3Config"),
 ]
 

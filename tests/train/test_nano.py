@@ -1,0 +1,122 @@
+"""The recipe runs from nothing to two checkpoints, in slices, and each stage does what it says."""
+
+import dataclasses
+import itertools
+import json
+
+import pytest
+import torch
+
+from gemma3_edu import load
+from gemma3_edu.cost import parameters
+from gemma3_edu.train import recipe
+from gemma3_edu.train.loop import Plan
+from gemma3_edu.train.nano import main
+from gemma3_edu.train.recipe import Run, Stage, nano_config
+from tests.tokenizers import small_tokenizer
+
+PLAN = Plan(steps=5, learning_rate=1e-3, warmup=2)
+FEW = {
+    name: Stage(PLAN, 2, 40 if name != "long" else 300)
+    for name in ("encoder", "pretrain", "long", "instruct")
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """All stages of a very small nano, in one go, with a teacher for the last."""
+    with pytest.MonkeyPatch.context() as patch:
+        small(patch)
+        folder = tmp_path_factory.mktemp("run")
+        (folder / "tokenizer.model").write_bytes(small_tokenizer().model)
+        here = ["--folder", str(folder)]
+        assert main(["encoder", "pretrain", "long", *here]) == 0
+        assert main(["instruct", "export", *here, "--teacher", str(folder / "long")]) == 0
+    return folder
+
+
+def small(patch) -> None:
+    """Sizes and stages for a test's seconds; depth and pattern stay."""
+    patch.setitem(recipe.SIZES, "nano", (24, 40, 12, 4, 2, 8, 16, 2))
+    for name, stage in FEW.items():
+        patch.setitem(recipe.STAGES, name, stage)
+
+
+def weights(path) -> dict[str, torch.Tensor]:
+    return dict(load(path, dtype=torch.float32)[0].named_parameters())
+
+
+def test_the_encoder_learns_first_and_is_then_frozen(folder):
+    stages = [weights(folder / name) for name in FEW]
+    encoder = [name for name in stages[0] if name.startswith("vision.encoder")]
+    for before, after in itertools.pairwise(stages):
+        assert all(torch.equal(before[name], after[name]) for name in encoder)
+        assert not torch.equal(
+            before["vision.projector.mm_soft_emb_norm.weight"],
+            after["vision.projector.mm_soft_emb_norm.weight"],
+        )
+        embedding = "language_model.embed_tokens.weight"
+        assert not torch.equal(before[embedding], after[embedding])
+
+
+def test_the_context_is_stretched_after_pretraining(folder):
+    ropes = {name: load(folder / name)[0].config.text.rope_global for name in FEW}
+    assert (ropes["pretrain"].theta, ropes["pretrain"].factor) == (1e4, 1)
+    assert (ropes["long"].theta, ropes["long"].factor) == (1e6, 8)
+    assert ropes["instruct"] == ropes["long"]
+
+
+def test_what_ships_is_bfloat16_and_complete(folder):
+    for name, stage in [("nano-pt", "long"), ("nano-it", "instruct")]:
+        model, processor = load(folder / name)
+        assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+        assert processor is not None
+        trained = weights(folder / stage)
+        assert all(torch.equal(p, trained[n].bfloat16()) for n, p in model.named_parameters())
+        assert {"tokenizer.json", "preprocessor_config.json", "generation_config.json"} <= {
+            file.name for file in (folder / name).iterdir()
+        }
+
+
+def test_every_step_is_logged(folder):
+    for name in FEW:
+        lines = (folder / f"{name}.run" / "log.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in lines] == list(range(5))
+
+
+def test_slices_give_the_weights_of_one_run(folder, tmp_path, monkeypatch):
+    small(monkeypatch)
+    (tmp_path / "tokenizer.model").write_bytes(small_tokenizer().model)
+    here = ["encoder", "--folder", str(tmp_path)]
+    assert main([*here, "--seconds", "-1"]) == 3
+    assert not (tmp_path / "encoder").exists()
+    assert main(here) == 0
+    assert main(here) == 0  # done: nothing is trained again
+    whole, sliced = weights(folder / "encoder"), weights(tmp_path / "encoder")
+    assert all(torch.equal(whole[name], sliced[name]) for name in whole)
+
+
+def test_stages_need_those_before(tmp_path, capsys):
+    here = ["--folder", str(tmp_path)]
+    assert main(["encoder", *here]) == 2
+    assert "run the stage `tokenizer` first" in capsys.readouterr().err
+    (tmp_path / "tokenizer.model").write_bytes(small_tokenizer().model)
+    assert main(["pretrain", *here]) == 2
+    assert "no finished stage 'encoder'" in capsys.readouterr().err
+    assert main(["export", *here]) == 2
+
+
+def test_nano_is_gemma_3_and_fits_the_package():
+    config = nano_config(small_tokenizer())
+    text = config.text
+    assert text.num_hidden_layers >= 12
+    assert [i for i, t in enumerate(text.layer_types) if t.name == "GLOBAL"] == [5, 11]
+    assert text.num_attention_heads * text.head_dim != text.hidden_size
+    assert text.num_attention_heads > text.num_key_value_heads
+    padded = dataclasses.replace(text, vocab_size=3072 + 64)
+    assert 2 * 2 * parameters(dataclasses.replace(config, text=padded)) < 23.2e6  # two, bfloat16
+
+
+def test_scale_shortens_a_plan_and_keeps_it_whole(tmp_path):
+    assert Run(tmp_path, scale=0.1).plan("pretrain").steps == 2_000
+    assert Run(tmp_path, scale=1e-9).plan("pretrain").steps == 2
