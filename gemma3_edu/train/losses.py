@@ -19,10 +19,15 @@ def next_token_loss(
 
     Nothing guesses column 0. Raises ValueError where nothing counts: a mean of nothing is NaN.
     """
-    counted = counted[:, 1:]
-    if not bool(counted.any()):
-        raise ValueError("counted: no token counts; is every answer empty, or all of it padding?")
+    counted = _guessed(counted)
     return F.cross_entropy(logits[:, :-1][counted].float(), tokens[:, 1:][counted])
+
+
+def _guessed(counted: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T1"]:
+    """Without column 0, which nothing guesses."""
+    if not bool(counted[:, 1:].any()):
+        raise ValueError("counted: no token counts; is every answer empty, or all of it padding?")
+    return counted[:, 1:]
 
 
 def distillation_loss(
@@ -36,9 +41,7 @@ def distillation_loss(
     (section 2.2) samples 256 tokens a column because its vocabulary is large; ours is small enough
     to keep all.
     """
-    counted = counted[:, 1:]
-    if not bool(counted.any()):
-        raise ValueError("counted: no token counts; is every answer empty, or all of it padding?")
+    counted = _guessed(counted)
     target = teacher[:, :-1][counted].float().softmax(-1)
     return F.cross_entropy(student[:, :-1][counted].float(), target)
 

@@ -3,10 +3,10 @@
     python -m gemma3_edu.train.nano tokenizer encoder pretrain long --folder runs/nano
     python -m gemma3_edu.train.nano instruct export --folder runs/nano
 
-A stage that was stopped goes on where it was, on this machine or another: the folder is all it
-needs. With --seconds a call is a slice; call it again until it says that the stage is done. A run
-on a GPU first trains the teacher, with --size teacher in a folder of its own that holds the same
-tokenizer.model, and then names its last stage: --teacher runs/teacher/instruct.
+A stage that was stopped goes on where it was: its state lies in the folder, and the other options
+must stay the same. With --seconds a call is a slice; call it again until it says that the stage is
+done. To follow a teacher, train one first, with --size teacher in a folder of its own that holds
+the same tokenizer.model, and then name its last stage: --teacher runs/teacher/instruct.
 
 >>> options = parser().parse_args(["pretrain", "--folder", "runs/nano", "--seconds", "300"])
 >>> options.stages, options.device

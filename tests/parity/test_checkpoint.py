@@ -1,5 +1,6 @@
 """Whole folders: what transformers writes we read, what we write transformers reads."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -83,6 +84,11 @@ def test_chat_streams_an_answer_about_a_photograph(written, capsys):
         **({"token_type_ids": (batch.layout.image_id > 0).long()} if config.vision else {}),
     )
     assert reply == processor.decode(ids[0, batch.layout.length :])
+    said = ids[0, batch.layout.length :].tolist()
+    stop = next(n for n, index in enumerate(said) if n and index not in said[:n])
+    stopping = dataclasses.replace(processor, stop_tokens=(said[stop],))
+    cut = chat(model, stopping, question(config), GREEDY, 24)
+    assert cut == processor.decode(said[: stop + 1]) != reply
     image = ["--image", str(PHOTO)] if config.vision else []
     command = ["chat", "--model", str(folder), "--temperature", "0", "--max-new-tokens", "24"]
     assert main([*command, *image, "--system", "Be brief.", "What is higher?"]) == 0

@@ -45,3 +45,10 @@ def test_every_loss_falls_and_the_padding_of_captions_does_not_count(batch, tmp_
     assert fit(parameters, lambda step: sum(lessons.losses(batch).values()), plan, tmp_path)
     after = {name: loss.item() for name, loss in lessons.losses(batch).items()}
     assert all(after[name] < before[name] / 2 for name in before), (before, after)
+
+
+@pytest.mark.parametrize("name", ["what", "colour", "pair"])
+def test_every_loss_reaches_the_encoder(name, batch):
+    lessons = EncoderLessons(VisionEncoder(VISION), small_tokenizer().vocab_size)
+    lessons.losses(batch)[name].backward()
+    assert lessons.encoder.patch_embedding.weight.grad.abs().max() > 0

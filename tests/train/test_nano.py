@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import shutil
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from gemma3_edu import load
 from gemma3_edu.cost import parameters
 from gemma3_edu.train import recipe
+from gemma3_edu.train.batches import of_conversations
 from gemma3_edu.train.loop import Plan
 from gemma3_edu.train.nano import main
 from gemma3_edu.train.recipe import Run, Stage, nano_config
@@ -120,3 +122,30 @@ def test_nano_is_gemma_3_and_fits_the_package():
 def test_scale_shortens_a_plan_and_keeps_it_whole(tmp_path):
     assert Run(tmp_path, scale=0.1).plan("pretrain").steps == 2_000
     assert Run(tmp_path, scale=1e-9).plan("pretrain").steps == 2
+
+
+def copied_until(stage: str, folder, target) -> list[str]:
+    """A new run that goes on after `stage` of another; what names it on the command line."""
+    shutil.copy(folder / "tokenizer.model", target)
+    shutil.copytree(folder / stage, target / stage)
+    return ["--folder", str(target)]
+
+
+def test_a_teacher_changes_what_is_learnt(folder, tmp_path, monkeypatch):
+    small(monkeypatch)
+    assert main(["instruct", *copied_until("long", folder, tmp_path)]) == 0
+    alone, taught = weights(tmp_path / "instruct"), weights(folder / "instruct")
+    assert not all(torch.equal(alone[name], taught[name]) for name in alone)
+
+
+def test_both_prompts_of_long_documents_are_learnt(folder, tmp_path, monkeypatch):
+    small(monkeypatch)
+    seen = []
+
+    def watched(examples, processor, *, pan_and_scan):
+        seen.append(pan_and_scan)
+        return of_conversations(examples, processor, pan_and_scan=pan_and_scan)
+
+    monkeypatch.setattr(recipe, "of_conversations", watched)
+    assert main(["instruct", *copied_until("long", folder, tmp_path)]) == 0
+    assert seen.count(True) == seen.count(False) > 1
