@@ -2,126 +2,40 @@
 
     python -m gemma3_edu.train.evaluate runs/nano/nano-it --items 1000 --json scores.json
 
-Answers are greedy and count when they equal the right one to the letter; of a conversation the last
-is scored. `tell`, which has no one right answer, is left out; `wide` and `tall` are asked with
-pan-and-scan and without it. Prose is scored in bits a byte, beside gzip and an n-gram model of the
-training prose (`baselines`).
+Questions of every task, needles at every depth in texts of five lengths, surprise at held-out prose
+beside gzip and an n-gram model of the training prose, and speed. `tell`, which has no one right
+answer, is left out; `wide` and `tall` are asked with pan-and-scan and without it. Items, texts and
+seeds are the same every time; choose on `validation`, report `test` once.
 
->>> low, high = interval(98, 100)  # 95 %, Wilson's: it stays inside 0 and 1
->>> round(low, 3), round(high, 3)
-(0.93, 0.994)
+>>> options = parser().parse_args(["nano-it", "--split", "test", "--tasks", "shape"])
+>>> options.model, options.items
+('nano-it', 1000)
 """
 
 import argparse
 import json
-import math
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from ..checkpoint import load
-from ..generation import generate
-from ..layout import Batch
 from ..model import Gemma3
 from ..processor import Processor
-from ..sampling import Sampler
 from .baselines import gzip_bits, ngram_bits
 from .data.draw import Setting
-from .data.examples import Example
 from .data.mixture import STAGES, Mixture
 from .data.prose import ASSETS, passages
-from .losses import next_token_loss
+from .probes import prose_bits, speed, surprise_by_position
+from .scores import DEPTHS, Score, interval, needles_at, score
 
 SCORED = [task for task in STAGES["instruct"] if task != "tell"]
-
-
-@dataclass(frozen=True)
-class Score:
-    """How many of the items were right, and how many answers ended by themselves."""
-
-    task: str
-    items: int
-    right: int
-    stopped: int
-
-    @property
-    def accuracy(self) -> float:
-        """The share that was right."""
-        return self.right / self.items
-
-
-def interval(right: int, items: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    z, share = 1.96, right / items
-    middle = (share + z * z / (2 * items)) / (1 + z * z / items)
-    half = z / (1 + z * z / items) * math.sqrt(share * (1 - share) / items + z * z / (4 * items**2))
-    return middle - half, middle + half
-
-
-def answers(
-    model: Gemma3, processor: Processor, examples: Sequence[Example], pan_and_scan: bool = False
-) -> Iterator[tuple[str, str, bool]]:
-    """For every example: what the model says in its last turn, what is right, whether it stopped.
-
-    Earlier turns are given with their right answers.
-    """
-    asked = [example.messages()[:-1] for example in examples]
-    right = [example.turns[-1].answer for example in examples]
-    batch = processor(asked, pan_and_scan=pan_and_scan)
-    batch = batch.to(model.language_model.embed_tokens.weight.device)
-    longest = max(len(processor.tokenizer.encode(text, add_bos=False)) for text in right)
-    room = model.config.text.max_position_embeddings - batch.layout.length
-    limit = min(longest + 8, room)  # enough to see an answer that goes on too long
-    steps = generate(model, batch, Sampler(temperature=0), limit, processor.stop_tokens)
-    for row, want in zip(torch.stack(list(steps), 1).tolist(), right, strict=True):
-        ended = [i for i, index in enumerate(row) if index in processor.stop_tokens]
-        said = row[: ended[0]] if ended else row
-        yield processor.decode(said).strip(), want, bool(ended)
-
-
-def score(
-    model: Gemma3,
-    processor: Processor,
-    task: str,
-    mixture: Mixture,
-    items: int,
-    *,
-    batch_size: int = 50,
-    pan_and_scan: bool = False,
-) -> Score:
-    """The score of one task over its items 0 to `items` - 1 of the mixture's split."""
-    right = stopped = 0
-    for first in range(0, items, batch_size):
-        numbers = range(first, min(first + batch_size, items))
-        examples = [mixture.of_task(task, number) for number in numbers]
-        for said, want, ended in answers(model, processor, examples, pan_and_scan):
-            right += said == want
-            stopped += ended
-    return Score(task + (" with crops" if pan_and_scan else ""), items, right, stopped)
-
-
-def prose_bits(model: Gemma3, processor: Processor, texts: Sequence[str], length: int) -> float:
-    """Bits a byte on held-out prose, in stretches of at most `length` tokens after `<bos>`.
-
-    Each stretch is read without what stood before it, so the number is an upper bound.
-    """
-    nats, size = 0.0, 0
-    tokenizer, device = processor.tokenizer, model.language_model.embed_tokens.weight.device
-    for text in texts:
-        ids = tokenizer.encode(text, add_bos=False)
-        for first in range(0, len(ids), length - 1):
-            row = torch.tensor([[tokenizer.bos_id, *ids[first : first + length - 1]]])
-            batch = Batch.from_ids(row, model.config).to(device)
-            counted = torch.ones_like(batch.tokens, dtype=torch.bool)
-            with torch.no_grad():
-                loss = next_token_loss(model(batch), batch.tokens, counted)
-            nats += loss.item() * (row.shape[1] - 1)
-        size += len(text.encode())
-    return nats / math.log(2) / size
+PARTS = [*SCORED, "needle by length", "prose", "speed"]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -131,56 +45,106 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__.split("\n>>>")[0],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("model", help="checkpoint folder of an instruction-tuned model")
+    top.add_argument("model", help="an instruction-tuned model: checkpoint folder or bundled name")
     top.add_argument("--split", choices=("validation", "test"), default="validation")
     top.add_argument("--items", type=int, default=1000, help="questions a task (default: 1000)")
-    top.add_argument("--tasks", nargs="+", choices=SCORED, metavar="TASK")
+    top.add_argument(
+        "--tasks", nargs="+", choices=PARTS, metavar="TASK", default=PARTS, help=", ".join(PARTS)
+    )
     top.add_argument("--prose", type=Path, default=ASSETS, help="folder of *.txt (see `prose`)")
     top.add_argument("--device", default="cpu")
+    top.add_argument("--threads", type=int, help="PyTorch's threads (default: its own choice)")
     top.add_argument("--seed", type=int, default=0)
     top.add_argument("--json", type=Path, help="where to write the numbers")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Score, print a Markdown table as it grows, and write the JSON at the end."""
+    """Score, print Markdown tables as they grow, and write the JSON at the end."""
     options = parser().parse_args(arguments)
+    if options.items < 1:
+        print(f"{parser().prog}: --items {options.items} must be at least 1", file=sys.stderr)
+        return 2
+    if options.threads:
+        torch.set_num_threads(options.threads)
     model, processor = load(options.model, dtype=torch.float32, device=options.device)
     if processor is None or model.config.vision is None:
         print(f"{parser().prog}: {options.model} lacks tokenizer or vision", file=sys.stderr)
         return 2
-    setting = Setting(model.config.vision.image_size, prose=options.prose)
+    count = partial(_tokens, processor)
+    longest = model.config.text.max_position_embeddings
+    setting = Setting(model.config.vision.image_size, longest - 128, count, options.prose)
+    numbers: dict[str, object] = {
+        "split": options.split,
+        "items": options.items,
+        "scores": _score_tasks(model, processor, setting, options),
+    }
+    if "prose" in options.tasks:
+        numbers["prose"] = _prose(model, processor, options)
+    if "speed" in options.tasks:
+        mixture = Mixture("instruct", options.split, options.seed, setting)
+        asked = mixture.of_task("number", 0).messages()[:-1]
+        numbers["speed"] = {"threads": torch.get_num_threads(), **speed(model, processor, asked)}
+        print(f"\nspeed: {json.dumps(numbers['speed'])}")
+    if options.json:
+        fresh = options.json.with_suffix(".tmp")
+        fresh.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        os.replace(fresh, options.json)
+    return 0
+
+
+def _tokens(processor: Processor, text: str) -> int:
+    return len(processor.tokenizer.encode(text, add_bos=False))
+
+
+def _score_tasks(
+    model: Gemma3, processor: Processor, setting: Setting, options: argparse.Namespace
+) -> list[dict[str, object]]:
+    print(f"| task ({options.split}) | right | 95 % interval | stopped | items | seconds |")
+    print("|---" * 6 + "|")
     mixture = Mixture("instruct", options.split, options.seed, setting)
-    print(
-        f"| task ({options.split}) | right | 95 % interval | stopped | seconds |\n"
-        + "|---" * 5
-        + "|"
-    )
-    scores = []
-    for task in options.tasks or SCORED:
+    found: list[Score] = []
+
+    def add(name: str, **how: object) -> None:
+        began = time.monotonic()
+        each = score(model, processor, name, **how)  # type: ignore[arg-type]
+        found.append(each)
+        low, high = interval(each.right, each.items)
+        print(
+            f"| {name} | {each.accuracy:.1%} | {low:.1%} to {high:.1%} | "
+            f"{each.stopped / each.items:.1%} | {each.items} | {time.monotonic() - began:.0f} |",
+            flush=True,
+        )
+
+    for task in (name for name in SCORED if name in options.tasks):
         for crops in (False, True) if task in ("wide", "tall") else (False,):
-            began = time.monotonic()
-            each = score(model, processor, task, mixture, options.items, pan_and_scan=crops)
-            scores.append(each)
-            low, high = interval(each.right, each.items)
-            print(
-                f"| {each.task} | {each.accuracy:.1%} | {low:.1%} to {high:.1%} "
-                f"| {each.stopped / each.items:.1%} | {time.monotonic() - began:.0f} |",
-                flush=True,
-            )
+            examples = (mixture.of_task(task, number) for number in range(options.items))
+            name = task + (" with crops" if crops else "")
+            add(name, examples=examples, pan_and_scan=crops, batch_size=10 if crops else 50)
+    if "needle by length" in options.tasks:
+        longest = model.config.text.max_position_embeddings
+        a_cell = -(-options.items // len(DEPTHS))
+        for length in (longest // 16, longest // 8, longest // 4, longest // 2, longest - 8):
+            for depth in DEPTHS:
+                hidden = needles_at(length, depth, a_cell, options.split, setting, options.seed)
+                add(f"needle, {length} tokens, depth {depth}", examples=hidden, batch_size=10)
+    return [asdict(each) for each in found]
+
+
+def _prose(model: Gemma3, processor: Processor, options: argparse.Namespace) -> dict[str, object]:
     texts, known = (passages(options.prose, part) for part in (options.split, "train"))
-    length = min(256, model.config.text.max_position_embeddings)
+    longest = model.config.text.max_position_embeddings
     bits = {
-        "model": prose_bits(model, processor, texts, length),
+        "model": prose_bits(model, processor, texts, min(512, longest)),
         "gzip": gzip_bits(known, texts),
         "n-gram": ngram_bits(known, texts),
     }
     print("\n| prose | bits a byte |\n|---|---|")
     print("\n".join(f"| {name} | {value:.3f} |" for name, value in bits.items()))
-    if options.json:
-        numbers = {"split": options.split, "scores": [asdict(s) for s in scores], "prose": bits}
-        options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
-    return 0
+    nats = surprise_by_position(model, processor, texts, longest - 1)
+    print("\n| tokens before it | nats a token |\n|---|---|")
+    print("\n".join(f"| {where} | {value:.3f} |" for where, value in nats.items()))
+    return {"bits a byte": bits, "nats by position": nats}
 
 
 if __name__ == "__main__":

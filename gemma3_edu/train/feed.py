@@ -7,6 +7,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import torch
@@ -16,7 +17,7 @@ from .data.examples import Example
 from .data.mixture import Mixture
 
 T = TypeVar("T")
-POOL = 8  # batches sorted by length together: more wastes memory, fewer waste padding
+POOL = 16  # batches sorted by length together: more wastes memory, fewer waste padding
 
 
 class _Pools(Dataset[list[T]], Generic[T]):
@@ -75,13 +76,43 @@ def _one_thread(worker: int) -> None:
 def pool_of_examples(
     mixture: Mixture, pool: int, batch_size: int, length: Callable[[Example], int]
 ) -> list[list[Example]]:
-    """The batches of a pool: its examples sorted by length, cut into batches, the batches shuffled.
+    """The `POOL` batches of a pool: sorted by length, cut, the batches shuffled.
 
-    Rows of one batch then have about the same length and little padding; which examples are in the
-    pool, and in which order the batches come, is a function of the pool's number alone.
+    Rows of one batch then have about the same length and little padding, and long batches have few
+    rows, so that all take about as long; a batch has `batch_size` rows on average. What is in the
+    pool, and in which order, is a function of its number alone.
     """
     first, count = pool * POOL * batch_size, POOL * batch_size
     examples = sorted((mixture.example(first + i) for i in range(count)), key=length)
-    batches = [examples[i : i + batch_size] for i in range(0, count, batch_size)]
+    lengths = [length(example) for example in examples]
+    batches = [examples[i:j] for i, j in pairwise(borders(lengths, POOL))]
     random.Random(f"{mixture.seed}/{pool}").shuffle(batches)
     return batches
+
+
+def borders(lengths: Sequence[int], parts: int) -> list[int]:
+    """Where to cut rows, sorted by length, into `parts` batches whose largest is least.
+
+    A batch is as large as its rows times its longest row: padding counts.
+
+    >>> borders([1, 1, 1, 1, 4, 4, 8], 3)  # 4 x 1, 2 x 4, 1 x 8
+    [0, 4, 6, 7]
+    """
+    least, most = 0, len(lengths) * lengths[-1]
+    while most - least > 1:  # the least room in which they fit
+        room = (least + most) // 2
+        least, most = (least, room) if len(_cuts(lengths, room)) <= parts + 1 else (room, most)
+    cuts = _cuts(lengths, most)
+    while len(cuts) <= parts:  # they fit in fewer: split the one of most rows
+        rows, at = max((after - before, n) for n, (before, after) in enumerate(pairwise(cuts)))
+        cuts.insert(at + 1, cuts[at] + rows // 2)
+    return cuts
+
+
+def _cuts(lengths: Sequence[int], room: int) -> list[int]:
+    """Greedily: a new batch where one more row would not fit in `room`."""
+    cuts = [0]
+    for i, length in enumerate(lengths):
+        if (i + 1 - cuts[-1]) * length > room and i > cuts[-1]:
+            cuts.append(i)
+    return [*cuts, len(lengths)]

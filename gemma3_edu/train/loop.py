@@ -16,14 +16,25 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
+
+
+def processes() -> int:
+    """How many processes train together: 1, or as many as torchrun started."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def process() -> int:
+    """Which of them this is, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,8 @@ def fit(
 ) -> bool:
     """Train until the plan is done (True) or `seconds` have passed (False: call again to go on).
 
-    `loss_of(step)` reads its own data and gives the loss; `parameters` are what changes. The state
+    `loss_of(step)` reads its own data and gives the loss; `parameters` are what changes. Where
+    several processes train together, gradients and losses are averaged over them. The state
     lies in `folder/state.pt`, written whole or not at all every `save_every` seconds and at the
     end; `folder/log.jsonl` gets a line a step. Raises ValueError when the state found there is of
     other parameters, and when the loss is no number: the state from before is then kept.
@@ -80,7 +92,7 @@ def fit(
     with _log_until(step, folder / "log.jsonl") as log:
         while step < plan.steps:
             now = time.monotonic()
-            if seconds is not None and now - began > seconds:
+            if _together(seconds is not None and now - began > seconds):
                 break
             if now - saved > save_every:
                 _save(folder / "state.pt", step, parameters, optimizer)
@@ -94,8 +106,30 @@ def fit(
     return step == plan.steps
 
 
+def _together(stop: bool) -> bool:
+    """What the first process says; each has its own clock."""
+    if processes() == 1:
+        return stop
+    said = torch.tensor(int(stop))
+    dist.broadcast(said, 0)
+    return bool(said)
+
+
+def _average(tensors: Sequence[Tensor]) -> None:
+    """Replace each by its mean over the processes."""
+    if processes() == 1:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    dist.all_reduce(flat)
+    parts = (flat / processes()).split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))
+
+
 def _log_until(step: int, path: Path) -> TextIO:
     """The log, open for more, without the steps that are done again after a crash."""
+    if process() > 0:
+        return Path(os.devnull).open("w", encoding="utf-8")
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     log = path.open("w", encoding="utf-8")
     log.writelines(lines[:step])
@@ -109,7 +143,7 @@ def _optimizer(parameters: Mapping[str, nn.Parameter], plan: Plan) -> torch.opti
         {"params": matrices, "weight_decay": plan.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.95))
+    return torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.95), fused=True)
 
 
 def _step(
@@ -122,20 +156,28 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = plan.rate(step)
     loss = loss_of(step)
-    if not bool(loss.isfinite()):
+    mean = loss.detach().clone()
+    _average([mean])
+    if not bool(mean.isfinite()):
         raise ValueError(
-            f"loss: {loss.item()} at step {step}; lower learning_rate={plan.learning_rate}"
+            f"loss: {mean.item()} at step {step}; lower learning_rate={plan.learning_rate}"
         )
     optimizer.zero_grad()
     loss.backward()
+    for parameter in parameters.values():  # a batch without pictures leaves the projector out
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    _average([p.grad for p in parameters.values() if p.grad is not None])
     nn.utils.clip_grad_norm_(list(parameters.values()), plan.clip)
     optimizer.step()
-    return loss.item()
+    return mean.item()
 
 
 def _save(
     path: Path, step: int, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.AdamW
 ) -> None:
+    if process() > 0:
+        return
     state = {
         "step": step,
         "parameters": {name: p.detach() for name, p in parameters.items()},

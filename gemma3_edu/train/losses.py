@@ -12,38 +12,37 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def guesses(
+    columns: Float[Tensor, "B T D"], tokens: Int[Tensor, "B T"], counted: Bool[Tensor, "B T"]
+) -> tuple[Float[Tensor, "C D"], Int[Tensor, "C"]]:
+    """The C tokens that count, each with the column before it, from which it is guessed.
+
+    Columns are logits or hidden states: a head that reads only these C saves work. Nothing guesses
+    column 0. Raises ValueError where nothing counts: a mean of nothing is NaN.
+    """
+    counted = counted[:, 1:]
+    if not bool(counted.any()):
+        raise ValueError("counted: no token counts; is every answer empty, or all of it padding?")
+    return columns[:, :-1][counted], tokens[:, 1:][counted]
+
+
 def next_token_loss(
     logits: Float[Tensor, "B T V"], tokens: Int[Tensor, "B T"], counted: Bool[Tensor, "B T"]
 ) -> Float[Tensor, ""]:
-    """Mean surprise, in nats, at the tokens that count; column t is guessed from column t - 1.
-
-    Nothing guesses column 0. Raises ValueError where nothing counts: a mean of nothing is NaN.
-    """
-    counted = _guessed(counted)
-    return F.cross_entropy(logits[:, :-1][counted].float(), tokens[:, 1:][counted])
-
-
-def _guessed(counted: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T1"]:
-    """Without column 0, which nothing guesses."""
-    if not bool(counted[:, 1:].any()):
-        raise ValueError("counted: no token counts; is every answer empty, or all of it padding?")
-    return counted[:, 1:]
+    """Mean surprise, in nats, at the tokens that count; see `guesses`."""
+    guessing, wanted = guesses(logits, tokens, counted)
+    return F.cross_entropy(guessing.float(), wanted)
 
 
 def distillation_loss(
-    student: Float[Tensor, "B T V"],
-    teacher: Float[Tensor, "B T V"],
-    counted: Bool[Tensor, "B T"],
+    student: Float[Tensor, "C V"], teacher: Float[Tensor, "C V"]
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy, in nats, of the student to the teacher's whole distribution.
+    """Mean cross-entropy, in nats, of the student's logits to the teacher's whole distribution.
 
-    Counted columns are those of the tokens that are guessed, as in `next_token_loss`. The report
-    (section 2.2) samples 256 tokens a column because its vocabulary is large; ours is small enough
-    to keep all.
+    The report (section 2.2) samples 256 tokens a column because its vocabulary is large; ours is
+    small enough to keep all.
     """
-    counted = _guessed(counted)
-    target = teacher[:, :-1][counted].float().softmax(-1)
-    return F.cross_entropy(student[:, :-1][counted].float(), target)
+    return F.cross_entropy(student.float(), teacher.float().softmax(-1))
 
 
 def sigmoid_pair_loss(

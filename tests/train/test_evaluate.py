@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from gemma3_edu import Gemma3, Processor, save
-from gemma3_edu.train import evaluate
+from gemma3_edu.train import scores
 from gemma3_edu.train.baselines import gzip_bits, ngram_bits
+from gemma3_edu.train.data.draw import Setting
 from gemma3_edu.train.data.mixture import Mixture
-from gemma3_edu.train.evaluate import interval, main, prose_bits, score
+from gemma3_edu.train.evaluate import PARTS, main
+from gemma3_edu.train.probes import prose_bits, speed, surprise_by_position, surprises
+from gemma3_edu.train.scores import DEPTHS, interval, needles_at, score
 from tests.tokenizers import small_config, small_tokenizer
 
 MIXTURE = Mixture("instruct", "validation")
@@ -23,6 +26,10 @@ def model_and_processor():
     torch.manual_seed(0)
     config = small_config()
     return Gemma3(config).eval(), Processor(small_tokenizer(), config)
+
+
+def examples(task, items):
+    return (MIXTURE.of_task(task, number) for number in range(items))
 
 
 def someone_who(says):
@@ -46,16 +53,16 @@ def test_right_answers_count_and_wrong_ones_do_not(task, model_and_processor, mo
     def half_right(row):
         return (answers[row], stop) if row % 2 else ("x" + answers[row], [])
 
-    monkeypatch.setattr(evaluate, "generate", someone_who(half_right))
-    found = score(*model_and_processor, task, MIXTURE, 6, batch_size=6)
+    monkeypatch.setattr(scores, "generate", someone_who(half_right))
+    found = score(*model_and_processor, task, examples(task, 6), batch_size=6)
     assert (found.right, found.stopped, found.accuracy) == (3, 3, 0.5)
 
 
 def test_what_comes_after_the_stop_does_not_count(model_and_processor, monkeypatch):
     answers = [MIXTURE.of_task("copying", i).turns[-1].answer for i in range(3)]
     stop = small_tokenizer().end_of_turn_id
-    monkeypatch.setattr(evaluate, "generate", someone_who(lambda r: (answers[r], [stop, 600, 601])))
-    assert score(*model_and_processor, "copying", MIXTURE, 3, batch_size=3).right == 3
+    monkeypatch.setattr(scores, "generate", someone_who(lambda r: (answers[r], [stop, 600, 601])))
+    assert score(*model_and_processor, "copying", examples("copying", 3)).right == 3
 
 
 def test_prose_bits_of_a_model_that_knows_nothing(model_and_processor):
@@ -66,6 +73,44 @@ def test_prose_bits_of_a_model_that_knows_nothing(model_and_processor):
     tokens = len(processor.tokenizer.encode(text, add_bos=False))
     want = tokens * math.log2(model.config.text.vocab_size) / len(text)
     assert math.isclose(prose_bits(even, processor, [text], 50), want, rel_tol=1e-4)
+
+
+def test_surprise_is_told_by_position(model_and_processor):
+    model, processor = model_and_processor
+    texts = ["Call me Ishmael. " * 30, "Some years ago " * 9]
+    found = surprise_by_position(model, processor, texts, 100)
+    assert list(found) == ["0 to 15", "16 to 63", "64 to 255"]  # the last one up to 99
+    with torch.no_grad():
+        rows = torch.cat([surprises(model, processor, text, 100) for text in texts])
+        batch = processor.text(texts[1])
+        logits = model(batch)[0, :-1].log_softmax(-1)
+    want = -logits[torch.arange(len(logits)), batch.tokens[0, 1:]]
+    torch.testing.assert_close(rows[-1][: len(want)], want)
+    assert rows[-1][len(want) :].isnan().all()
+    inside = [nats for row in rows.tolist() for nats in row[16:64] if not math.isnan(nats)]
+    assert found["16 to 63"] == pytest.approx(sum(inside) / len(inside), rel=1e-4)
+
+
+def test_a_needle_lies_at_its_depth_in_a_text_of_its_length(model_and_processor):
+    _, processor = model_and_processor
+    count = lambda text: len(processor.tokenizer.encode(text, add_bos=False))  # noqa: E731
+    setting = Setting(length=400, count=count)
+    for depth in DEPTHS:
+        for example in needles_at(300, depth, 3, "validation", setting):
+            question, answer = example.turns[0].question[0], example.turns[0].answer
+            place = question.index(f"is {answer}.") / question.rindex("\n")
+            assert abs(place - depth) < 0.2
+            assert 230 < count(question) <= 300
+    again, other = (list(needles_at(300, 0.5, 2, split, setting)) for split in ("test", "test"))
+    assert again == other != list(needles_at(300, 0.5, 2, "validation", setting))
+
+
+def test_speed_counts_tokens_and_time(model_and_processor, monkeypatch):
+    asked = MIXTURE.of_task("number", 0).messages()[:-1]
+    clock = iter(range(1000))
+    monkeypatch.setattr("gemma3_edu.train.probes.time.perf_counter", lambda: next(clock))
+    found = speed(*model_and_processor, asked, tokens=6, repeats=2)
+    assert found == {"seconds to the first token": 1, "tokens a second": 5}
 
 
 def test_wilsons_interval_holds_the_truth_about_95_times_in_100():
@@ -88,10 +133,10 @@ def test_the_baselines_cannot_compress_noise_and_can_compress_what_they_know():
     assert math.isclose(ngram_bits(["a"], ["a"], order=1), -math.log2((1 + 1 / 256) / 2))
 
 
-def test_the_command_prints_a_table_and_writes_the_numbers(model_and_processor, tmp_path, capsys):
+def test_the_command_prints_tables_and_writes_the_numbers(model_and_processor, tmp_path, capsys):
     save(*model_and_processor, tmp_path / "model")
     numbers = tmp_path / "scores.json"
-    command = [str(tmp_path / "model"), "--items", "2", "--tasks", "shape", "wide"]
+    command = [str(tmp_path / "model"), "--items", "2", "--tasks", "shape", "wide", "prose"]
     assert main([*command, "--json", str(numbers)]) == 0
     shown = capsys.readouterr().out
     assert [line.split(" | ")[0] for line in shown.splitlines()[2:5]] == [
@@ -101,4 +146,11 @@ def test_the_command_prints_a_table_and_writes_the_numbers(model_and_processor, 
     ]
     found = json.loads(numbers.read_text())
     assert [each["items"] for each in found["scores"]] == [2, 2, 2]
-    assert set(found["prose"]) == {"model", "gzip", "n-gram"}
+    assert set(found["prose"]["bits a byte"]) == {"model", "gzip", "n-gram"}
+    assert "speed" not in found
+    assert "speed" in PARTS
+
+
+def test_a_number_of_items_that_scores_nothing_is_refused(capsys):
+    assert main(["anything", "--items", "0"]) == 2
+    assert "--items 0 must be at least 1" in capsys.readouterr().err

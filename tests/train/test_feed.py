@@ -1,12 +1,13 @@
 """Lessons come in order from any step on, with or without worker processes."""
 
 import itertools
+import random
 
 import pytest
 
 from gemma3_edu.train.data.draw import about_tokens
 from gemma3_edu.train.data.mixture import Mixture
-from gemma3_edu.train.feed import POOL, Feed, pool_of_examples
+from gemma3_edu.train.feed import POOL, Feed, borders, pool_of_examples
 
 MIXTURE = Mixture("instruct", "train", seed=5)
 
@@ -41,3 +42,21 @@ def test_a_pool_holds_its_examples_once_and_sorts_them_by_length():
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
     assert [min(map(length, b)) for b in batches] != [low for low, _ in spans]  # shuffled
     assert batches == pool_of_examples(MIXTURE, 2, 3, length)
+
+
+def largest(lengths, cuts) -> int:
+    return max((j - i) * max(lengths[i:j]) for i, j in itertools.pairwise(cuts))
+
+
+def test_borders_make_the_largest_batch_as_small_as_can_be():
+    rng = random.Random(0)
+    for _ in range(40):
+        lengths = sorted(rng.choice((1, 2, 3, 9, 40)) for _ in range(9))
+        for parts in (1, 3, 9):
+            cuts = borders(lengths, parts)
+            assert cuts[0] == 0
+            assert cuts[-1] == 9
+            assert len(cuts) == parts + 1
+            assert all(i < j for i, j in itertools.pairwise(cuts))
+            ways = itertools.combinations(range(1, 9), parts - 1)
+            assert largest(lengths, cuts) == min(largest(lengths, [0, *w, 9]) for w in ways)

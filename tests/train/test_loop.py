@@ -4,9 +4,10 @@ import json
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
-from gemma3_edu.train.loop import Plan, fit
+from gemma3_edu.train.loop import Plan, fit, process, processes
 
 PLAN = Plan(steps=12, learning_rate=0.05, warmup=3)
 
@@ -93,3 +94,40 @@ def test_only_matrices_decay(tmp_path):
 def test_a_plan_needs_steps_beyond_its_warmup():
     with pytest.raises(ValueError, match="warmup=100"):
         Plan(steps=100, learning_rate=0.1)
+
+
+def half_of_a_run(rank: int, folder) -> None:
+    """One of two processes: it reads every other step's data, and has a clock of its own."""
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2
+    )
+    assert (process(), processes()) == (rank, 2)
+    parameters, loss_of = problem()
+    mine = lambda step: loss_of(2 * step + rank)  # noqa: E731
+    assert not fit(parameters, mine, PLAN, folder / "pair", seconds=1e9 if rank else -1.0)
+    parameters, loss_of = problem()
+    assert fit(parameters, lambda step: loss_of(2 * step + rank), PLAN, folder / "pair")
+    torch.save(parameters, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_train_as_one_that_reads_both_halves(tmp_path):
+    torch.multiprocessing.spawn(half_of_a_run, args=(tmp_path,), nprocs=2)
+    parameters, loss_of = problem()
+    both = lambda step: (loss_of(2 * step) + loss_of(2 * step + 1)) / 2  # noqa: E731
+    assert fit(parameters, both, PLAN, tmp_path / "alone")
+    for rank in (0, 1):
+        found = torch.load(tmp_path / f"{rank}.pt", weights_only=False)
+        for name, parameter in parameters.items():
+            torch.testing.assert_close(found[name], parameter, rtol=1e-5, atol=1e-6)
+    logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("pair", "alone")]
+    losses = [[json.loads(line)["loss"] for line in log.splitlines()] for log in logs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4, abs=2e-5)
+
+
+def test_a_parameter_that_a_step_leaves_out_stays_without_a_gradient(tmp_path):
+    """As the projector does in a batch without pictures."""
+    parameters = {"used": nn.Parameter(torch.ones(2)), "left out": nn.Parameter(torch.ones(2))}
+    fit(parameters, lambda step: parameters["used"].square().sum(), PLAN, tmp_path)
+    assert (parameters["used"] < 1).all()
+    assert (parameters["left out"] == 1).all()

@@ -98,7 +98,7 @@ def test_examples_fit_the_length(stage):
     setting = Setting(length=length, count=lambda text: len(tokenizer.encode(text, add_bos=False)))
     mixture = Mixture(stage, "train", setting=setting)
     longest = 0
-    for index in range(40 if stage == "long" else 120):
+    for index in range({"long": 40, "pretrain": 120, "instruct": 600}[stage]):
         example = mixture.example(index)
         text = example.text()[0]
         longest = max(longest, setting.count(text) + 1)

@@ -9,17 +9,19 @@ import pytest
 import torch
 
 from gemma3_edu import load
+from gemma3_edu.attention import attend_fused
 from gemma3_edu.cost import parameters
 from gemma3_edu.train import recipe
 from gemma3_edu.train.batches import of_conversations
 from gemma3_edu.train.loop import Plan
+from gemma3_edu.train.losses import next_token_loss
 from gemma3_edu.train.nano import main
 from gemma3_edu.train.recipe import Run, Stage, nano_config
 from tests.tokenizers import small_tokenizer
 
 PLAN = Plan(steps=5, learning_rate=1e-3, warmup=2)
 FEW = {
-    name: Stage(PLAN, 2, 40 if name != "long" else 300)
+    name: Stage(PLAN, 2, 300 if name in ("long", "instruct") else 120)
     for name in ("encoder", "pretrain", "long", "instruct")
 }
 
@@ -120,7 +122,7 @@ def test_nano_is_gemma_3_and_fits_the_package():
 
 
 def test_scale_shortens_a_plan_and_keeps_it_whole(tmp_path):
-    assert Run(tmp_path, scale=0.1).plan("pretrain").steps == 2_000
+    assert Run(tmp_path, scale=0.1).plan("pretrain").steps == 600
     assert Run(tmp_path, scale=1e-9).plan("pretrain").steps == 2
 
 
@@ -149,3 +151,18 @@ def test_both_prompts_of_long_documents_are_learnt(folder, tmp_path, monkeypatch
     monkeypatch.setattr(recipe, "of_conversations", watched)
     assert main(["instruct", *copied_until("long", folder, tmp_path)]) == 0
     assert seen.count(True) == seen.count(False) > 1
+
+
+def test_what_hastens_a_step_changes_no_loss(folder, monkeypatch):
+    """Attention written out, and the head for counted columns alone, beside the plain model."""
+    small(monkeypatch)
+    run = Run(folder)
+    model, processor = recipe._start(run, "instruct")
+    lesson = of_conversations(
+        [run.mixture("instruct", processor.tokenizer).example(i) for i in range(4)], processor
+    )
+    plain = next_token_loss(model(lesson.batch), lesson.batch.tokens, lesson.counted)
+    recipe._hasten(model, run, "instruct")
+    logits, wanted = recipe._guess(model, lesson)
+    assert model.language_model.layers[0].self_attn.core is not attend_fused
+    torch.testing.assert_close(torch.nn.functional.cross_entropy(logits, wanted), plain)

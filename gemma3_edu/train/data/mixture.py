@@ -60,19 +60,19 @@ def _scaled(weights: dict[str, int], total: float, before: str = "") -> dict[str
 
 
 _PRETRAIN = {
-    **_scaled(_PAGES, 0.4),
+    **_scaled(_PAGES, 0.16),
     **_scaled(_TEXT, 0.2),
-    **_scaled(_PICTURES, 0.14, CAPTION),
-    **_scaled(_PICTURES | _DOCUMENTS, 0.25),
-    "crop": 0.01,
+    **_scaled(_PICTURES, 0.24, CAPTION),
+    **_scaled(_PICTURES | _DOCUMENTS, 0.38),
+    "crop": 0.02,
 }
 STAGES: dict[str, dict[str, float]] = {
     "encoder": {**_scaled(_PICTURES, 0.9, CAPTION), "crop": 0.1},
     "pretrain": _PRETRAIN,
     "long": {
-        **{name: 0.3 * share for name, share in _PRETRAIN.items()},
-        "prose": 0.4,
-        "needle": 0.3,
+        **{name: 0.4 * share for name, share in _PRETRAIN.items()},
+        "prose": 0.2,
+        "needle": 0.4,
     },
     "instruct": {**_scaled(_TEXT, 0.4), **_scaled(_PICTURES | _DOCUMENTS, 0.6)},
 }

@@ -106,7 +106,8 @@ def needles(draw: Draw) -> Example:
     """A needle at any depth, in a text of any length up to the setting's."""
 
     def ask() -> Asked:
-        length = draw.random.randint(min(200, draw.setting.length), draw.setting.length)
+        longest = draw.setting.length
+        length = round(longest * (min(120, longest) / longest) ** draw.random.random())
         return needle(draw, length, draw.random.random(), draw.choice((0, 0, 1, 2)))
 
     return draw.example("needle", ask)

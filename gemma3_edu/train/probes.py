@@ -1,0 +1,93 @@
+"""What else is measured of a trained model: surprise at prose, and speed.
+
+>>> import dataclasses
+>>> from gemma3_edu import Gemma3Config, Tokenizer
+>>> from gemma3_edu.presets import PRESETS
+>>> tokenizer = Tokenizer("tests/data/tokenizer.model")
+>>> text = dataclasses.replace(PRESETS["tiny-text"].text, vocab_size=tokenizer.vocab_size)
+>>> model = Gemma3(Gemma3Config(text=text))
+>>> surprises(model, Processor(tokenizer, model.config), "Call me Ishmael", length=3).shape[1]
+3
+"""
+
+import itertools
+import math
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..chat_template import Message
+from ..generation import generate
+from ..layout import Batch
+from ..model import Gemma3
+from ..processor import Processor
+from ..sampling import Sampler
+
+BORDERS = (0, 16, 64, 256, 512, 1024, 2048)
+"""Where the stretches of positions begin whose surprise is averaged."""
+
+
+@torch.no_grad()
+def surprises(model: Gemma3, processor: Processor, text: str, length: int) -> Float[Tensor, "P T"]:
+    """Nats at every token of a text, in P stretches of T = `length`, each read after `<bos>` alone.
+
+    The last stretch is filled up with NaN.
+    """
+    tokenizer, device = processor.tokenizer, model.language_model.embed_tokens.weight.device
+    ids = tokenizer.encode(text, add_bos=False)
+    rows = []
+    for first in range(0, len(ids), length):
+        row = torch.tensor([[tokenizer.bos_id, *ids[first : first + length]]])
+        batch = Batch.from_ids(row, model.config).to(device)
+        nats = F.cross_entropy(model(batch)[0, :-1].float(), batch.tokens[0, 1:], reduction="none")
+        rows.append(F.pad(nats.cpu(), (0, length - len(nats)), value=math.nan))
+    return torch.stack(rows)
+
+
+def prose_bits(model: Gemma3, processor: Processor, texts: Sequence[str], length: int) -> float:
+    """Bits a byte on prose, in stretches of `length` tokens.
+
+    Each stretch is read without what stood before it, so the number is an upper bound.
+    """
+    nats = sum(float(surprises(model, processor, text, length).nansum()) for text in texts)
+    return nats / math.log(2) / sum(len(text.encode()) for text in texts)
+
+
+def surprise_by_position(
+    model: Gemma3, processor: Processor, texts: Sequence[str], length: int
+) -> dict[str, float]:
+    """Mean nats a token by how many tokens stand before it, up to `length`; e to it is perplexity.
+
+    Keys such as "16 to 63" name the stretch; one that no text reaches is left out.
+    """
+    rows = torch.cat([surprises(model, processor, text, length) for text in texts])
+    found = {}
+    for low, high in itertools.pairwise(BORDERS):
+        mean = float(rows[:, low:high].nanmean())
+        if not math.isnan(mean):
+            found[f"{low} to {high - 1}"] = mean
+    return found
+
+
+def speed(
+    model: Gemma3, processor: Processor, asked: list[Message], tokens: int = 128, repeats: int = 5
+) -> dict[str, float]:
+    """Seconds to the first token of an answer, and tokens a second after it; medians, one row."""
+    firsts, rates = [], []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        steps = generate(model, processor(asked, pan_and_scan=False), Sampler(0), tokens)
+        next(steps)
+        first = time.perf_counter()
+        decoded = sum(1 for _ in steps)
+        firsts.append(first - began)
+        rates.append(decoded / (time.perf_counter() - first))
+    return {  # without the first call, which warms up
+        "seconds to the first token": statistics.median(firsts[1:]),
+        "tokens a second": statistics.median(rates[1:]),
+    }

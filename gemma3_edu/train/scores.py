@@ -1,0 +1,103 @@
+"""Greedy answers to questions of known answer, and how many of them are right.
+
+An answer counts when it equals the right one to the letter; of a conversation the last is scored.
+
+>>> low, high = interval(98, 100)  # 95 %, Wilson's: it stays inside 0 and 1
+>>> round(low, 3), round(high, 3)
+(0.93, 0.994)
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from ..generation import generate
+from ..model import Gemma3
+from ..processor import Processor
+from ..sampling import Sampler
+from .data.draw import Draw, Setting
+from .data.examples import Example
+from .data.needles import needle
+
+DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Where a needle lies: 0 is the beginning of the text, 1 its end."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many of the items were right, and how many answers ended by themselves."""
+
+    task: str
+    items: int
+    right: int
+    stopped: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share that was right."""
+        return self.right / self.items
+
+
+def interval(right: int, items: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    z, share = 1.96, right / items
+    middle = (share + z * z / (2 * items)) / (1 + z * z / items)
+    half = z / (1 + z * z / items) * math.sqrt(share * (1 - share) / items + z * z / (4 * items**2))
+    return middle - half, middle + half
+
+
+def answers(
+    model: Gemma3, processor: Processor, examples: Sequence[Example], pan_and_scan: bool = False
+) -> Iterator[tuple[str, str, bool]]:
+    """For every example: what the model says in its last turn, what is right, whether it stopped.
+
+    Earlier turns are given with their right answers.
+    """
+    asked = [example.messages()[:-1] for example in examples]
+    right = [example.turns[-1].answer for example in examples]
+    batch = processor(asked, pan_and_scan=pan_and_scan)
+    batch = batch.to(model.language_model.embed_tokens.weight.device)
+    longest = max(len(processor.tokenizer.encode(text, add_bos=False)) for text in right)
+    room = model.config.text.max_position_embeddings - batch.layout.length
+    limit = min(longest + 8, room)  # enough to see an answer that goes on too long
+    steps = generate(model, batch, Sampler(temperature=0), limit, processor.stop_tokens)
+    for row, want in zip(torch.stack(list(steps), 1).tolist(), right, strict=True):
+        ended = [i for i, index in enumerate(row) if index in processor.stop_tokens]
+        said = row[: ended[0]] if ended else row
+        yield processor.decode(said).strip(), want, bool(ended)
+
+
+def score(
+    model: Gemma3,
+    processor: Processor,
+    task: str,
+    examples: Iterable[Example],
+    *,
+    batch_size: int = 50,
+    pan_and_scan: bool = False,
+) -> Score:
+    """The score of a task, of which `examples` are all that is asked."""
+    right = stopped = items = 0
+    remaining = iter(examples)
+    while batch := list(itertools.islice(remaining, batch_size)):
+        for said, want, ended in answers(model, processor, batch, pan_and_scan):
+            right += said == want
+            stopped += ended
+            items += 1
+    return Score(task, items, right, stopped)
+
+
+def needles_at(
+    length: int, depth: float, items: int, split: str, setting: Setting, seed: int = 0
+) -> Iterator[Example]:
+    """Questions for a number hidden at a depth in a text of `length` tokens, one other beside it.
+
+    `length` counts all of the conversation, the answer included.
+    """
+    for number in range(items):
+        draw = Draw(f"{seed}/needle/{split}/{length}/{depth}/{number}", split, setting)
+        yield draw.example("needle", partial(needle, draw, length, depth, others=1))
