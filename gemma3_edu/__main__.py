@@ -1,7 +1,8 @@
-"""The terminal's ways in: `python -m gemma3_edu chat --model FOLDER --image FILE "question"`.
+"""The terminal's ways in: `python -m gemma3_edu chat --image FILE "question"`.
 
->>> parser().parse_args(["chat", "--model", "gemma-3-4b-it", "What is this?"]).question
-'What is this?'
+>>> options = parser().parse_args(["chat", "What is 2 + 3?"])
+>>> options.model, options.question
+('nano-it', 'What is 2 + 3?')
 """
 
 import argparse
@@ -28,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     talk.set_defaults(run=run_chat)
     talk.add_argument("question", help="what to ask; '-' reads it from standard input")
     names = f", or one of {', '.join(bundled())}" if bundled() else ""
-    talk.add_argument("--model", required=True, help=f"a checkpoint folder{names}")
+    talk.add_argument(
+        "--model", default="nano-it", help=f"a checkpoint folder{names} (default: nano-it)"
+    )
     talk.add_argument("--image", type=Path, action="append", default=[], help="repeat for more")
     talk.add_argument("--system", help="instructions put in front of the question")
     talk.add_argument(
@@ -41,7 +44,11 @@ def parser() -> argparse.ArgumentParser:
     talk.add_argument("--dtype", choices=DTYPES, help="default: the checkpoint's own")
     talk.add_argument("--device", help="cpu, cuda, ... (default: cpu)")
     talk.add_argument("--max-new-tokens", type=int, default=512, metavar="N")
-    talk.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
+    talk.add_argument(
+        "--temperature",
+        type=float,
+        help="0 is greedy (default: 1, as released; 0 with a bundled model, which is small)",
+    )
     talk.add_argument("--top-k", type=int, default=64, metavar="K")
     talk.add_argument("--top-p", type=float, default=0.95, metavar="P")
     talk.add_argument("--seed", type=int, help="the same seed gives the same answer")
@@ -59,6 +66,9 @@ def run_chat(options: argparse.Namespace) -> None:
     question = sys.stdin.read() if options.question == "-" else options.question
     messages = [Message.system(options.system)] if options.system else []
     messages.append(Message.user(*options.image, question))
+    temperature = options.temperature
+    if temperature is None:
+        temperature = 0.0 if options.model in bundled() else 1.0
     generator = None
     if options.seed is not None:
         generator = torch.Generator(options.device or "cpu").manual_seed(options.seed)
@@ -66,7 +76,7 @@ def run_chat(options: argparse.Namespace) -> None:
         model,
         processor,
         messages,
-        Sampler(options.temperature, options.top_k, options.top_p),
+        Sampler(temperature, options.top_k, options.top_p),
         options.max_new_tokens,
         pan_and_scan=options.pan_and_scan,
         generator=generator,

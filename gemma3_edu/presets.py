@@ -1,10 +1,10 @@
 """The released sizes: `PRESETS[name]` is a config, building it costs nothing.
 
 Technical report (arXiv:2503.19786), Table 1 and section 2, and the released configs; 270M is not in
-the report. Two sizes are for tests.
+the report. "nano" is the bundled model's, two sizes are for tests.
 
 >>> [config.text.num_hidden_layers for config in PRESETS.values()]
-[18, 26, 34, 48, 62, 7, 13]
+[18, 26, 34, 48, 62, 12, 7, 13]
 >>> PRESETS["27b"].text.query_pre_attn_scalar  # 5376 / 32, not the head size
 168
 """
@@ -19,6 +19,8 @@ _SIZES = {
     "4b":   (34, 2560, 10240,  8,  4, 256, 256, 1024, 262_208, 131_072, 8.0),
     "12b":  (48, 3840, 15360, 16,  8, 256, 256, 1024, 262_208, 131_072, 8.0),
     "27b":  (62, 5376, 21504, 32, 16, 128, 168, 1024, 262_208, 131_072, 8.0),
+    # ours, bundled with the package
+    "nano":  (12, 192,   480,  4,  2,  32,  32,   64,   3_136,   2_048, 8.0),
     # for tests: all sizes differ, both layer types occur, s is not H, an image outgrows W
     "tiny-text": (7,  24,  40, 4,  2,  10,   7,    5,     512,     256, 1.0),
     "tiny":      (13, 24,  40, 4,  2,  10,   7,    5,     576,     256, 8.0),
@@ -44,6 +46,14 @@ def _text(name: str) -> TextConfig:
 
 
 _SIGLIP = VisionConfig()  # the same encoder in every released size
+_NANO_SIGLIP = VisionConfig(
+    hidden_size=128,
+    intermediate_size=512,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    image_size=112,
+    patch_size=14,
+)
 _TINY_SIGLIP = VisionConfig(
     hidden_size=16,
     intermediate_size=28,
@@ -59,6 +69,14 @@ PRESETS: dict[str, Gemma3Config] = {
     "4b": Gemma3Config(text=_text("4b"), vision=_SIGLIP),
     "12b": Gemma3Config(text=_text("12b"), vision=_SIGLIP),
     "27b": Gemma3Config(text=_text("27b"), vision=_SIGLIP),
+    "nano": Gemma3Config(
+        text=_text("nano"),
+        vision=_NANO_SIGLIP,
+        mm_tokens_per_image=16,
+        boi_token_index=3070,
+        eoi_token_index=3071,
+        image_token_index=3072,
+    ),
     "tiny-text": Gemma3Config(text=_text("tiny-text")),
     "tiny": Gemma3Config(
         text=_text("tiny"),

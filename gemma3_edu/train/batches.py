@@ -21,7 +21,6 @@ from torch import Tensor
 
 from ..layout import Batch
 from ..processor import Processor
-from ..tokenizer import Tokenizer
 from .data.examples import Example
 
 
@@ -40,7 +39,11 @@ class Lesson:
 def of_texts(
     examples: Sequence[Example], processor: Processor, *, pan_and_scan: bool = False
 ) -> Lesson:
-    """Plain text for pre-training, each ended by `<eos>`: every token counts but soft tokens."""
+    """Plain text for pre-training, each ended by `<eos>`: every token counts but soft tokens.
+
+    Where somebody asks, the answers count alone, each with its newline: which question comes
+    cannot be known, and surprise at that would drown what is to be learnt.
+    """
     texts, images = zip(*(example.text() for example in examples), strict=True)
     places = [list(each) for each in images]
     open_end = processor.text(list(texts), places, pan_and_scan=pan_and_scan)
@@ -48,7 +51,14 @@ def of_texts(
     end = torch.full_like(open_end.tokens[:, :1], processor.tokenizer.eos_id)
     layout = open_end.layout.followed_by(open_end.layout.next_column())
     batch = Batch(torch.cat([open_end.tokens, end], 1), layout, open_end.images)
-    return Lesson(batch, (layout.position >= 0) & (layout.image_id == 0))
+    counted = (layout.position >= 0) & (layout.image_id == 0)
+    opening = processor.tokenizer.encode("\nAnswer:", add_bos=False)
+    newline = opening[0]
+    for row, example in enumerate(examples):
+        if example.asks:
+            answers = _answers(batch.tokens[row].tolist(), opening, newline)
+            counted[row] &= torch.tensor(answers)
+    return Lesson(batch, counted)
 
 
 def of_conversations(
@@ -60,17 +70,20 @@ def of_conversations(
     """
     conversations = [example.messages() for example in examples]
     batch = processor(conversations, add_generation_prompt=False, pan_and_scan=pan_and_scan)
-    rows = [_answers(row, processor.tokenizer) for row in batch.tokens.tolist()]
+    tokenizer = processor.tokenizer
+    opening = [tokenizer.start_of_turn_id, *tokenizer.encode("model\n", add_bos=False)]
+    ends = tokenizer.end_of_turn_id
+    rows = [_answers(row, opening, ends) for row in batch.tokens.tolist()]
     return Lesson(batch, torch.tensor(rows))
 
 
-def _answers(ids: list[int], tokenizer: Tokenizer) -> list[bool]:
-    opening = [tokenizer.start_of_turn_id, *tokenizer.encode("model\n", add_bos=False)]
+def _answers(ids: list[int], opening: list[int], closing: int) -> list[bool]:
+    """True from behind each `opening` up to the next `closing`, which counts too."""
     counted, answering = [False] * len(ids), False
     for i, index in enumerate(ids):
         counted[i] = answering
         if answering:
-            answering = index != tokenizer.end_of_turn_id
+            answering = index != closing
         else:
             answering = ids[max(0, i + 1 - len(opening)) : i + 1] == opening
     return counted

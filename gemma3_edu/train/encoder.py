@@ -1,20 +1,23 @@
-"""The vision encoder's own training, before it is frozen.
+"""The vision tower's own training, before the language model sees it.
 
 Two losses at once. SigLIP's asks, for every pair of a picture and a caption in the batch, whether
 they belong together. Alone it is too weak a teacher for a small encoder that sees few pictures: it
-says *that* a caption fits, never *where*. So each patch is also asked what lies in it, and of which
-colour, which the renderer knows. The heads that answer are thrown away afterwards.
+says *that* a caption fits, never *where*. So each soft token is also asked what lies in its part of
+the picture, cell by cell, and of which colour, which the renderer knows. It is the soft token that
+is asked, not its patches: averaging four patches forgets which of them showed what, unless the
+encoder has learnt to say it. The heads that answer are thrown away afterwards.
 
 >>> from gemma3_edu.presets import PRESETS
 >>> from gemma3_edu.vision import VisionTower
->>> lessons = EncoderLessons(VisionTower(PRESETS["tiny"]).encoder, vocab_size=512)
->>> lessons.what(torch.zeros(2, 36, 16)).shape[-1] == len(KINDS)  # a guess a patch
+>>> lessons = EncoderLessons(VisionTower(PRESETS["tiny"]), vocab_size=512)
+>>> lessons.what(torch.zeros(2, 9, 64)).shape[-1] == CELLS**2 * len(KINDS)  # guesses a soft token
 True
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -22,21 +25,24 @@ from torch.nn import functional as F
 
 from ..images import resize_and_normalize
 from ..tokenizer import Tokenizer
-from ..vision import VisionEncoder
+from ..vision import VisionTower
 from .data.drawing import COLOURS, KINDS, Picture
 from .losses import sigmoid_pair_loss
+
+CELLS = 4
+"""A soft token answers for its part of the picture in CELLS x CELLS cells."""
 
 
 @dataclass(frozen=True)
 class PictureBatch:
-    """R pictures, what lies in each of their patches, and their captions.
+    """R pictures, what lies in each cell C of each soft token M, and their captions.
 
     `labels` holds two rows a picture, indices into `KINDS` and into `COLOURS`; `captions` are ids,
     padded with 0.
     """
 
     images: Float[Tensor, "R 3 Y X"]
-    labels: Int[Tensor, "R 2 P"]
+    labels: Int[Tensor, "R 2 M C"]
     captions: Int[Tensor, "R T"]
 
     def to(self, device: torch.device | str) -> "PictureBatch":
@@ -46,45 +52,61 @@ class PictureBatch:
 
 
 def of_pictures(
-    pictures: Sequence[Picture], tokenizer: Tokenizer, side: int, patch: int
+    pictures: Sequence[Picture], tokenizer: Tokenizer, side: int, tokens: int
 ) -> PictureBatch:
-    """Squeeze pictures to `side` x `side` pixels and label their patches of `patch` pixels."""
+    """Squeeze pictures to `side` x `side` pixels and label the cells of their soft tokens."""
     captions = [tokenizer.encode(picture.caption, add_bos=False) for picture in pictures]
     longest = max(map(len, captions))
     return PictureBatch(
         torch.stack([resize_and_normalize(picture.image, side) for picture in pictures]),
-        torch.stack([torch.as_tensor(p.labels(side, patch), dtype=torch.long) for p in pictures]),
+        torch.stack([torch.as_tensor(_cells(picture, side, tokens)) for picture in pictures]),
         torch.tensor([ids + [0] * (longest - len(ids)) for ids in captions]),
     )
 
 
+def _cells(picture: Picture, side: int, tokens: int) -> np.ndarray:
+    """The labels, of shape (2, M, C): cells run row by row inside each soft token."""
+    a_side = round(tokens**0.5)
+    labels = picture.labels(side, side // (a_side * CELLS))
+    grid = labels.reshape(2, a_side, CELLS, a_side, CELLS)  # rows of tokens, of cells; columns
+    return grid.swapaxes(2, 3).reshape(2, tokens, CELLS**2).astype(np.int64)
+
+
 class EncoderLessons(nn.Module):
-    """An encoder with what it needs to be taught: two heads on its patches, and a caption tower.
+    """A vision tower with what it needs to be taught: two heads on its soft tokens, and a caption
+    tower.
 
     The caption tower is the mean of word vectors, projected: enough to tell captions apart.
     """
 
-    def __init__(self, encoder: VisionEncoder, vocab_size: int):
+    def __init__(self, tower: VisionTower, vocab_size: int):
         super().__init__()
-        width = encoder.post_layernorm.normalized_shape[0]
-        self.encoder = encoder
-        self.what = nn.Linear(width, len(KINDS))
-        self.colour = nn.Linear(width, len(COLOURS))
+        width = tower.projector.mm_input_projection_weight.shape[1]
+        self.tower = tower
+        self.what = nn.Linear(width, CELLS**2 * len(KINDS))
+        self.colour = nn.Linear(width, CELLS**2 * len(COLOURS))
         self.words = nn.EmbeddingBag(vocab_size, width, mode="mean", padding_idx=0)
         self.of_caption, self.of_picture = nn.Linear(width, width), nn.Linear(width, width)
         self.log_scale = nn.Parameter(torch.tensor(10.0).log())  # SigLIP's own start, and -10
         self.bias = nn.Parameter(torch.tensor(-10.0))
 
     def losses(self, batch: PictureBatch) -> dict[str, Float[Tensor, ""]]:
-        """By name, each in nats: "what" and "colour" a patch, "pair" a picture."""
-        patches = self.encoder(batch.images)
+        """By name, each in nats: "what" and "colour" a cell, "pair" a picture."""
+        soft = self.tower(batch.images)
         what, colour = batch.labels.unbind(1)
         captions = self.of_caption(self.words(batch.captions))
-        pictures = self.of_picture(patches.mean(1))
+        pictures = self.of_picture(soft.mean(1))
         return {
-            "what": F.cross_entropy(self.what(patches).float().transpose(1, 2), what),
-            "colour": F.cross_entropy(self.colour(patches).float().transpose(1, 2), colour),
+            "what": _surprise(self.what(soft), what),
+            "colour": _surprise(self.colour(soft), colour),
             "pair": sigmoid_pair_loss(
                 pictures.float(), captions.float(), self.log_scale, self.bias
             ),
         }
+
+
+def _surprise(guesses: Float[Tensor, "R M CK"], labels: Int[Tensor, "R M C"]) -> Tensor:
+    """Mean cross-entropy of the K guesses at every cell."""
+    return F.cross_entropy(
+        guesses.float().unflatten(-1, (labels.shape[-1], -1)).flatten(0, 2), labels.flatten()
+    )

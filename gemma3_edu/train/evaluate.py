@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         "--tasks", nargs="+", choices=PARTS, metavar="TASK", default=PARTS, help=", ".join(PARTS)
     )
     top.add_argument("--prose", type=Path, default=ASSETS, help="folder of *.txt (see `prose`)")
+    top.add_argument("--varied", action="store_true", help="ask about harder pictures")
     top.add_argument("--device", default="cpu")
     top.add_argument("--threads", type=int, help="PyTorch's threads (default: its own choice)")
     top.add_argument("--seed", type=int, default=0)
@@ -73,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     count = partial(_tokens, processor)
     longest = model.config.text.max_position_embeddings
-    setting = Setting(model.config.vision.image_size, longest - 128, count, options.prose)
+    side = model.config.vision.image_size
+    setting = Setting(side, longest - 128, count, options.prose, options.varied)
     numbers: dict[str, object] = {
         "split": options.split,
         "items": options.items,

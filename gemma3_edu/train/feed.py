@@ -1,11 +1,10 @@
 """Lessons by the number of the step, made ahead by worker processes.
 
->>> feed = Feed(lambda pool: [10 * pool, 10 * pool + 1], pool_size=2)
+>>> feed = Feed(lambda step: 10 * step)
 >>> [feed(step) for step in (3, 4, 5)]  # begins anywhere, goes on in order
-[11, 20, 21]
+[30, 40, 50]
 """
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -17,50 +16,44 @@ from .data.examples import Example
 from .data.mixture import Mixture
 
 T = TypeVar("T")
-POOL = 16  # batches sorted by length together: more wastes memory, fewer waste padding
 
 
-class _Pools(Dataset[list[T]], Generic[T]):
-    """Pools by number, from one on; endless, as far as a loader can tell."""
+class _Steps(Dataset[T], Generic[T]):
+    """What steps read, from one on; endless, as far as a loader can tell."""
 
-    def __init__(self, make: Callable[[int], Sequence[T]], first: int):
+    def __init__(self, make: Callable[[int], T], first: int):
         self.make, self.first = make, first
 
-    def __getitem__(self, index: int) -> list[T]:
-        return list(self.make(self.first + index))
+    def __getitem__(self, index: int) -> T:
+        return self.make(self.first + index)
 
     def __len__(self) -> int:
         return 1 << 40
 
 
 class Feed(Generic[T]):
-    """`feed(step)` for steps in order; `make(pool)` gives the `pool_size` batches of a pool.
+    """`feed(step)` for steps in order is `make(step)`.
 
-    With `workers` the pools are made ahead by that many processes, one thread each. Raises
-    ValueError when a step is asked for out of order.
+    With `workers` it is made ahead by that many processes, one thread each. Raises ValueError when
+    a step is asked for out of order.
     """
 
-    def __init__(self, make: Callable[[int], Sequence[T]], pool_size: int = POOL, workers: int = 0):
-        self._make, self._pool_size, self._workers = make, pool_size, workers
+    def __init__(self, make: Callable[[int], T], workers: int = 0):
+        self._make, self._workers = make, workers
         self._next: int | None = None
-        self._pools: Iterator[list[T]] = iter(())
-        self._pool: list[T] = []
+        self._made: Iterator[T] = iter(())
 
     def __call__(self, step: int) -> T:
-        within = step % self._pool_size
         if self._next is None:
-            self._pools = self._from(step // self._pool_size)
-            self._pool = next(self._pools)
+            self._made = self._from(step)
         elif step != self._next:
             raise ValueError(f"step: {step} after {self._next - 1}; steps come in order")
-        elif within == 0:
-            self._pool = next(self._pools)
         self._next = step + 1
-        return self._pool[within]
+        return next(self._made)
 
-    def _from(self, first: int) -> Iterator[list[T]]:
+    def _from(self, first: int) -> Iterator[T]:
         loader = DataLoader(
-            _Pools(self._make, first),
+            _Steps(self._make, first),
             batch_size=None,
             num_workers=self._workers,
             worker_init_fn=_one_thread if self._workers else None,
@@ -73,21 +66,23 @@ def _one_thread(worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def pool_of_examples(
-    mixture: Mixture, pool: int, batch_size: int, length: Callable[[Example], int]
+def examples_of_step(mixture: Mixture, step: int, rows: int) -> list[Example]:
+    """What a step reads: a function of its number alone."""
+    return [mixture.example(step * rows + i) for i in range(rows)]
+
+
+def sorted_parts(
+    examples: Sequence[Example], length: Callable[[Example], int], parts: int
 ) -> list[list[Example]]:
-    """The `POOL` batches of a pool: sorted by length, cut, the batches shuffled.
+    """The same examples, sorted by length and cut into `parts` batches of about the same size.
 
     Rows of one batch then have about the same length and little padding, and long batches have few
-    rows, so that all take about as long; a batch has `batch_size` rows on average. What is in the
-    pool, and in which order, is a function of its number alone.
+    rows. All parts belong to one step: a step that read one kind of example alone would unlearn the
+    others a little.
     """
-    first, count = pool * POOL * batch_size, POOL * batch_size
-    examples = sorted((mixture.example(first + i) for i in range(count)), key=length)
-    lengths = [length(example) for example in examples]
-    batches = [examples[i:j] for i, j in pairwise(borders(lengths, POOL))]
-    random.Random(f"{mixture.seed}/{pool}").shuffle(batches)
-    return batches
+    ordered = sorted(examples, key=length)
+    cuts = borders([length(example) for example in ordered], parts)
+    return [ordered[i:j] for i, j in pairwise(cuts)]
 
 
 def borders(lengths: Sequence[int], parts: int) -> list[int]:

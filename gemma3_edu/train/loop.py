@@ -16,7 +16,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -82,23 +83,27 @@ def fit(
     `loss_of(step)` reads its own data and gives the loss; `parameters` are what changes. Where
     several processes train together, gradients and losses are averaged over them. The state
     lies in `folder/state.pt`, written whole or not at all every `save_every` seconds and at the
-    end; `folder/log.jsonl` gets a line a step. Raises ValueError when the state found there is of
-    other parameters, and when the loss is no number: the state from before is then kept.
+    end; `folder/log.jsonl` gets a line a step, with the seconds that training has taken. Raises
+    ValueError when the state found there is of other parameters, and when the loss is no number:
+    the state from before is then kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     optimizer = _optimizer(parameters, plan)
     step = _resume(folder / "state.pt", parameters, optimizer)
     began = saved = time.monotonic()
-    with _log_until(step, folder / "log.jsonl") as log:
+    with _log_until(step, folder / "log.jsonl") as (log, before):
         while step < plan.steps:
             now = time.monotonic()
             if _together(seconds is not None and now - began > seconds):
                 break
             if now - saved > save_every:
+                log.flush()  # the log of a run that is killed reaches as far as its state
                 _save(folder / "state.pt", step, parameters, optimizer)
                 saved = now
             loss = _step(step, parameters, loss_of, plan, optimizer)
-            log.write(json.dumps({"step": step, "loss": round(loss, 5)}) + "\n")
+            seconds_so_far = round(before + time.monotonic() - began, 1)
+            line = {"step": step, "loss": round(loss, 5), "seconds": seconds_so_far}
+            log.write(json.dumps(line) + "\n")
             step += 1
             if on_step is not None:
                 on_step(step, loss)
@@ -126,14 +131,16 @@ def _average(tensors: Sequence[Tensor]) -> None:
         tensor.copy_(part.view_as(tensor))
 
 
-def _log_until(step: int, path: Path) -> TextIO:
-    """The log, open for more, without the steps that are done again after a crash."""
+@contextmanager
+def _log_until(step: int, path: Path) -> Iterator[tuple[TextIO, float]]:
+    """The log, open for more, without the steps that are done again after a crash; its seconds."""
     if process() > 0:
-        return Path(os.devnull).open("w", encoding="utf-8")
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    log = path.open("w", encoding="utf-8")
-    log.writelines(lines[:step])
-    return log
+        path = Path(os.devnull)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    kept = lines[:step]
+    with path.open("w", encoding="utf-8") as log:
+        log.writelines(kept)
+        yield log, json.loads(kept[-1])["seconds"] if kept else 0.0
 
 
 def _optimizer(parameters: Mapping[str, nn.Parameter], plan: Plan) -> torch.optim.AdamW:

@@ -19,6 +19,7 @@ the same tokenizer.model, and then name its last stage: --teacher runs/teacher/i
 """
 
 import argparse
+import dataclasses
 import os
 import shutil
 import sys
@@ -31,7 +32,8 @@ import torch.distributed as dist
 
 from .data.prose import ASSETS
 from .loop import process
-from .recipe import SIZES, STAGES, Run, export, train_stage
+from .recipe import SIZES, STAGES, Run
+from .stage import export, train_stage
 from .tokenizer import train, training_text
 
 EXPORTS = {"long": "nano-pt", "instruct": "nano-it"}
@@ -55,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--prose", type=Path, default=ASSETS, help="folder of *.txt (see `prose`)")
     top.add_argument("--workers", type=int, default=0, help="processes that draw examples ahead")
     top.add_argument("--compiled", action="store_true", help="faster steps after a minute's start")
+    top.add_argument("--varied", action="store_true", help="harder pictures, for long runs")
     top.add_argument("--threads", type=int, help="PyTorch's threads (default: its own choice)")
     top.add_argument("--seed", type=int, default=0)
     return top
@@ -94,8 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group("gloo")
-    names = ("folder", "size", "device", "seed", "workers", "compiled", "scale", "prose", "teacher")
-    run = Run(**{name: getattr(options, name) for name in names})
+    names = {field.name for field in dataclasses.fields(Run)}
+    run = Run(**{name: value for name, value in vars(options).items() if name in names})
     try:
         return next((code for stage in options.stages if (code := _run(run, stage, options))), 0)
     except ValueError as error:

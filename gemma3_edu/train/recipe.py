@@ -1,40 +1,27 @@
 """The recipe of nano: its sizes, its stages, and what each stage reads and makes small.
 
-Each stage begins with the checkpoint of the one before: the `encoder`, then frozen; `pretrain` on
-text and pictures, all rotary bases 10k; `long`, where base 1M and factor 8 on global layers stretch
-the context (technical report, section 5.3); `instruct`, in the chat format.
+Each stage begins with the checkpoint of the one before: the `encoder` alone; `pretrain` on text and
+pictures, all rotary bases 10k; `long`, where base 1M and factor 8 on global layers stretch the
+context (technical report, section 5.3); `instruct`, in the chat format. The report's encoder had
+seen billions of pictures and was frozen from the start; ours goes on learning in `pretrain`, and is
+frozen after it.
 
 >>> list(STAGES)
 ['encoder', 'pretrain', 'long', 'instruct']
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from ..attention import Attention, attend
-from ..checkpoint import load, save
-from ..config import Gemma3Config, RopeConfig, TextConfig, VisionConfig, layer_pattern
-from ..model import Block, Gemma3
-from ..processor import Processor
+from ..config import Gemma3Config, RopeConfig, layer_pattern
+from ..presets import PRESETS
 from ..tokenizer import Tokenizer
-from .batches import Lesson, of_conversations, of_texts
 from .data.draw import Setting
-from .data.examples import Example
 from .data.mixture import Mixture
 from .data.prose import ASSETS
-from .encoder import EncoderLessons, PictureBatch, of_pictures
-from .feed import POOL, Feed, pool_of_examples
-from .loop import Plan, fit, process, processes
-from .losses import distillation_loss, guesses
+from .loop import Plan
 
 
 @dataclass(frozen=True)
@@ -48,24 +35,37 @@ class Stage:
 
 # On two cores these take two hours; on a GPU, lengthen them by Run.scale.
 STAGES = {
-    "encoder": Stage(Plan(steps=2_400, learning_rate=1e-3, warmup=80), 64, 64),
-    "pretrain": Stage(Plan(steps=6_000, learning_rate=2e-3, warmup=200), 32, 256),
-    "long": Stage(Plan(steps=200, learning_rate=5e-4, warmup=20), 8, 1_900),
-    "instruct": Stage(Plan(steps=5_000, learning_rate=1e-3, warmup=100), 32, 1_900),
+    "encoder": Stage(Plan(steps=2_600, learning_rate=2e-3, warmup=80), 64, 64),
+    "pretrain": Stage(Plan(steps=1_600, learning_rate=2e-3, warmup=100), 64, 256),
+    "long": Stage(Plan(steps=120, learning_rate=5e-4, warmup=10), 8, 1_900),
+    "instruct": Stage(Plan(steps=1_250, learning_rate=1.2e-3, warmup=50), 64, 1_900),
 }
-_BEFORE = {"pretrain": "encoder", "long": "pretrain", "instruct": "long"}
+BEFORE = {"pretrain": "encoder", "long": "pretrain", "instruct": "long"}
+
+
+def _sizes(config: Gemma3Config) -> tuple[int, ...]:
+    text, vision = config.text, config.vision
+    assert vision is not None
+    heads = text.num_attention_heads, text.num_key_value_heads, text.head_dim
+    layers = text.num_hidden_layers
+    tower = vision.hidden_size, vision.num_hidden_layers
+    return text.hidden_size, text.intermediate_size, layers, *heads, *tower
+
 
 # hidden, feed-forward, layers, query heads, key/value heads, head size; vision width and layers
-SIZES = {"nano": (192, 480, 12, 4, 2, 32, 128, 4), "teacher": (384, 1024, 18, 8, 2, 48, 192, 6)}
+SIZES = {"nano": _sizes(PRESETS["nano"]), "teacher": (384, 1024, 18, 8, 2, 48, 192, 6)}
 
 
 def nano_config(tokenizer: Tokenizer, size: str = "nano", stretched: bool = True) -> Gemma3Config:
-    """Gemma 3's architecture, nothing left out: 5:1 layers, factor 8, window 64, context 2,048.
+    """Gemma 3's architecture, nothing left out, for the words of a tokenizer.
 
     Before the context is `stretched`, global layers have base 10k and factor 1, as in the report.
     """
     d, f, layers, n, k, h, width, depth = SIZES[size]
-    text = TextConfig(
+    nano = PRESETS["nano"]
+    assert nano.vision is not None
+    text = dataclasses.replace(
+        nano.text,
         vocab_size=tokenizer.vocab_size + 64,
         hidden_size=d,
         intermediate_size=f,
@@ -74,22 +74,15 @@ def nano_config(tokenizer: Tokenizer, size: str = "nano", stretched: bool = True
         num_key_value_heads=k,
         head_dim=h,
         query_pre_attn_scalar=h,
-        sliding_window=64,
-        max_position_embeddings=2_048,
-        rope_global=RopeConfig(1e6, 8.0) if stretched else RopeConfig(1e4),
+        rope_global=nano.text.rope_global if stretched else RopeConfig(1e4),
     )
-    vision = VisionConfig(
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=depth,
-        num_attention_heads=4,
-        image_size=112,
-        patch_size=14,
+    vision = dataclasses.replace(
+        nano.vision, hidden_size=width, intermediate_size=4 * width, num_hidden_layers=depth
     )
-    return Gemma3Config(
+    return dataclasses.replace(
+        nano,
         text=text,
         vision=vision,
-        mm_tokens_per_image=16,
         boi_token_index=tokenizer.boi_id,
         eoi_token_index=tokenizer.eoi_id,
         image_token_index=tokenizer.soft_id,
@@ -109,6 +102,7 @@ class Run:
     seed: int = 0
     workers: int = 0
     compiled: bool = False
+    varied: bool = False
     scale: float = 1.0
     prose: Path = ASSETS
     teacher: Path | None = None
@@ -131,149 +125,11 @@ class Run:
         """What the stage reads, in pictures of the encoder's size."""
         side = nano_config(tokenizer, self.size).vision
         assert side is not None
-        count = partial(_tokens, tokenizer)
-        setting = Setting(side.image_size, STAGES[stage].length, count, self.prose)
+        count = partial(tokens, tokenizer)
+        setting = Setting(side.image_size, STAGES[stage].length, count, self.prose, self.varied)
         return Mixture(stage, split, self.seed, setting)
 
 
-def _tokens(tokenizer: Tokenizer, text: str) -> int:
+def tokens(tokenizer: Tokenizer, text: str) -> int:
+    """How many tokens a text has, `<bos>` counted."""
     return len(tokenizer.encode(text))
-
-
-def train_stage(run: Run, stage: str, **options: Any) -> bool:
-    """Train one stage, or a slice of it; True once its checkpoint is written.
-
-    `options` go to `loop.fit`: `seconds`, `save_every`, `on_step`.
-    """
-    if (run.folder / stage / "config.json").exists():
-        return True
-    torch.manual_seed(run.seed)
-    model, processor = _start(run, stage)
-    model.to(run.device).train()
-    taught, loss_of = (_encoder_task if stage == "encoder" else _text_task)(
-        run, stage, model, processor
-    )
-    parameters = {n: p for n, p in taught.named_parameters() if p.requires_grad}
-    if not fit(parameters, loss_of, run.plan(stage), run.folder / f"{stage}.run", **options):
-        return False
-    if process() == 0:
-        save(model.to("cpu"), processor, run.folder / stage)  # in float32: the next stage goes on
-    if processes() > 1:
-        dist.barrier()
-    return True
-
-
-def export(run: Run, stage: str, target: Path) -> None:
-    """Write a finished stage as it ships: in bfloat16, with everything transformers reads."""
-    if not (run.folder / stage / "config.json").exists():
-        raise ValueError(f"folder: {run.folder} has no finished stage {stage!r}; train it first")
-    model, processor = load(run.folder / stage, dtype=torch.bfloat16)
-    save(model, processor, target)
-
-
-def _start(run: Run, stage: str) -> tuple[Gemma3, Processor]:
-    tokenizer = run.tokenizer()
-    config = nano_config(tokenizer, run.size, stretched=stage in ("long", "instruct"))
-    model = Gemma3(config)
-    if before := _BEFORE.get(stage):
-        if not (run.folder / before / "config.json").exists():
-            raise ValueError(
-                f"folder: {run.folder} has no finished stage {before!r}; train it first"
-            )
-        earlier, _ = load(run.folder / before, dtype=torch.float32)
-        model.load_state_dict(earlier.state_dict())
-        assert model.vision is not None
-        model.vision.encoder.requires_grad_(False)
-    return model, Processor(tokenizer, config)
-
-
-def _encoder_task(
-    run: Run, stage: str, model: Gemma3, processor: Processor
-) -> tuple[nn.Module, Callable[[int], Tensor]]:
-    assert model.vision is not None
-    vision = model.config.vision
-    assert vision is not None
-    lessons = EncoderLessons(model.vision.encoder, processor.tokenizer.vocab_size).to(run.device)
-    mixture = run.mixture(stage, processor.tokenizer)
-    rows, length = STAGES[stage].batch_size // processes(), partial(_length, processor.tokenizer)
-
-    def make(pool: int) -> list[PictureBatch]:
-        batches = pool_of_examples(mixture, pool * processes() + process(), rows, length)
-        pictures = [[e.pictures[0] for e in batch if e.pictures] for batch in batches]
-        sides = (vision.image_size, vision.patch_size)
-        return [of_pictures(each, processor.tokenizer, *sides) for each in pictures]
-
-    feed = Feed(make, POOL, run.workers)
-
-    def loss_of(step: int) -> Tensor:
-        with _autocast(run.device):
-            losses = lessons.losses(feed(step).to(run.device))
-        return losses["what"] + losses["colour"] + 0.1 * losses["pair"]
-
-    return lessons, loss_of
-
-
-def _text_task(
-    run: Run, stage: str, model: Gemma3, processor: Processor
-) -> tuple[nn.Module, Callable[[int], Tensor]]:
-    _hasten(model, run, stage)
-    mixture = run.mixture(stage, processor.tokenizer)
-    as_lesson = of_conversations if stage == "instruct" else of_texts
-    teacher = None
-    if run.teacher is not None and stage == "instruct":
-        teacher = load(run.teacher, dtype=torch.bfloat16, device=run.device)[0]
-
-    rows, length = STAGES[stage].batch_size // processes(), partial(_length, processor.tokenizer)
-
-    def make(pool: int) -> list[Lesson]:
-        batches = pool_of_examples(mixture, pool * processes() + process(), rows, length)
-        # Every other batch has crops beside its long documents, so that both prompts are learnt.
-        return [
-            as_lesson(batch, processor, pan_and_scan=number % 2 > 0)
-            for number, batch in enumerate(batches)
-        ]
-
-    feed = Feed(make, POOL, run.workers)
-
-    def loss_of(step: int) -> Tensor:
-        lesson = feed(step).to(run.device)
-        with _autocast(run.device):
-            logits, wanted = _guess(model, lesson)
-        loss = F.cross_entropy(logits.float(), wanted)
-        if teacher is None:
-            return loss
-        with torch.no_grad():
-            guide, _ = _guess(teacher, lesson)
-        return 0.5 * loss + 0.5 * distillation_loss(logits, guide)
-
-    return model, loss_of
-
-
-def _guess(model: Gemma3, lesson: Lesson) -> tuple[Tensor, Tensor]:
-    """Logits where a token counts, and that token; the head is not asked about the others."""
-    hidden = model.hidden_states(lesson.batch)
-    hidden, wanted = guesses(hidden, lesson.batch.tokens, lesson.counted)
-    return model.logits(hidden[None])[0], wanted
-
-
-def _hasten(model: Gemma3, run: Run, stage: str) -> None:
-    """What makes a step faster and changes no result: measured on two cores, 2.4 x together.
-
-    On a CPU the fused kernel's backward pass is slow in short rows.
-    """
-    for module in model.language_model.modules():
-        if isinstance(module, Attention) and run.device == "cpu" and stage != "long":
-            module.core = lambda *inputs: attend(*inputs)[0]
-        if isinstance(module, Block) and run.compiled:
-            module.compile(dynamic=True)
-
-
-def _length(tokenizer: Tokenizer, example: Example) -> int:
-    """About how many tokens, for sorting rows; long pictures have crops in half of the batches."""
-    text, pictures = example.text()
-    long = [max(p.size) >= 1.2 * min(p.size) for p in pictures]
-    return _tokens(tokenizer, text) + 17 * len(pictures) + 50 * sum(long)
-
-
-def _autocast(device: str) -> torch.autocast:
-    return torch.autocast(torch.device(device).type, torch.bfloat16)

@@ -4,15 +4,17 @@ import dataclasses
 
 import pytest
 import torch
+from PIL import Image
 
-from gemma3_edu.train.data.drawing import COLOURS, KINDS
+from gemma3_edu.train.data.drawing import COLOURS, KINDS, Canvas
 from gemma3_edu.train.data.mixture import Mixture
-from gemma3_edu.train.encoder import EncoderLessons, of_pictures
+from gemma3_edu.train.encoder import CELLS, EncoderLessons, of_pictures
 from gemma3_edu.train.loop import Plan, fit
-from gemma3_edu.vision import VisionEncoder
+from gemma3_edu.vision import VisionTower
 from tests.tokenizers import small_config, small_tokenizer
 
-VISION = dataclasses.replace(small_config().vision, image_size=48, patch_size=12, hidden_size=32)
+VISION = dataclasses.replace(small_config().vision, image_size=48, patch_size=6, hidden_size=32)
+CONFIG = dataclasses.replace(small_config(), vision=VISION, mm_tokens_per_image=16)
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +23,12 @@ def batch():
     pictures = []
     while len(pictures) < 6:
         pictures += next(stream).pictures[:1]
-    return of_pictures(pictures, small_tokenizer(), 48, 12)
+    return of_pictures(pictures, small_tokenizer(), 48, 16)
 
 
 def test_a_batch_fits_together(batch):
     assert batch.images.shape == (6, 3, 48, 48)
-    assert batch.labels.shape == (6, 2, 16)
+    assert batch.labels.shape == (6, 2, 16, CELLS**2)
     assert batch.labels[:, 0].max() < len(KINDS)
     assert batch.labels[:, 1].max() < len(COLOURS)
     assert len(set(map(tuple, batch.captions.tolist()))) > 3
@@ -35,7 +37,7 @@ def test_a_batch_fits_together(batch):
 
 def test_every_loss_falls_and_the_padding_of_captions_does_not_count(batch, tmp_path):
     torch.manual_seed(0)
-    lessons = EncoderLessons(VisionEncoder(VISION), small_tokenizer().vocab_size)
+    lessons = EncoderLessons(VisionTower(CONFIG), small_tokenizer().vocab_size)
     before = {name: loss.item() for name, loss in lessons.losses(batch).items()}
     wider = dataclasses.replace(batch, captions=torch.nn.functional.pad(batch.captions, (0, 5)))
     for name, loss in lessons.losses(wider).items():
@@ -49,6 +51,17 @@ def test_every_loss_falls_and_the_padding_of_captions_does_not_count(batch, tmp_
 
 @pytest.mark.parametrize("name", ["what", "colour", "pair"])
 def test_every_loss_reaches_the_encoder(name, batch):
-    lessons = EncoderLessons(VisionEncoder(VISION), small_tokenizer().vocab_size)
+    lessons = EncoderLessons(VisionTower(CONFIG), small_tokenizer().vocab_size)
     lessons.losses(batch)[name].backward()
-    assert lessons.encoder.patch_embedding.weight.grad.abs().max() > 0
+    assert lessons.tower.encoder.patch_embedding.weight.grad.abs().max() > 0
+
+
+def test_the_cells_of_a_soft_token_lie_in_its_part_of_the_picture():
+    """Drawn: a red square in the lower right quarter of the third soft token of four."""
+    canvas = Canvas(Image.new("RGB", (64, 64), "white"))
+    canvas.polygon([(18, 50), (30, 50), (30, 62), (18, 62)], (210, 30, 40), "square", "red")
+    labels = of_pictures([canvas.picture("a red square")], small_tokenizer(), 64, 4).labels[0]
+    what, colour = labels.unflatten(-1, (CELLS, CELLS))
+    assert (what > 0).nonzero().tolist() == [[2, 2, 2], [2, 2, 3], [2, 3, 2], [2, 3, 3]]
+    assert set(what[2, 2:, 2:].flatten().tolist()) == {KINDS.index("square")}
+    assert torch.equal(colour > 0, what > 0)

@@ -7,23 +7,19 @@ import pytest
 
 from gemma3_edu.train.data.draw import about_tokens
 from gemma3_edu.train.data.mixture import Mixture
-from gemma3_edu.train.feed import POOL, Feed, borders, pool_of_examples
+from gemma3_edu.train.feed import Feed, borders, examples_of_step, sorted_parts
 
 MIXTURE = Mixture("instruct", "train", seed=5)
 
 
-def numbers(pool: int) -> list[int]:
-    return [pool * POOL + i for i in range(POOL)]
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_feed_begins_anywhere(workers):
-    feed = Feed(numbers, workers=workers)
-    assert [feed(step) for step in range(5, 40)] == list(range(5, 40))
+    feed = Feed(lambda step: step**2, workers=workers)
+    assert [feed(step) for step in range(5, 40)] == [step**2 for step in range(5, 40)]
 
 
 def test_steps_come_in_order():
-    feed = Feed(numbers)
+    feed = Feed(str)
     feed(3)
     with pytest.raises(ValueError, match="3 after 3"):
         feed(3)
@@ -33,15 +29,18 @@ def length(example) -> int:
     return about_tokens(example.text()[0])
 
 
-def test_a_pool_holds_its_examples_once_and_sorts_them_by_length():
-    batches = pool_of_examples(MIXTURE, 2, 3, length)
-    flat = sorted(length(e) for e in itertools.chain(*batches))
-    first = 2 * POOL * 3
-    assert flat == sorted(length(MIXTURE.example(first + i)) for i in range(3 * POOL))
-    spans = sorted((min(map(length, b)), max(map(length, b))) for b in batches)
+def test_steps_read_one_example_after_the_other():
+    read = [*examples_of_step(MIXTURE, 4, 3), *examples_of_step(MIXTURE, 5, 3)]
+    assert read == [MIXTURE.example(i) for i in range(12, 18)]
+
+
+def test_parts_hold_each_example_once_sorted_by_length():
+    examples = examples_of_step(MIXTURE, 2, 24)
+    parts = sorted_parts(examples, length, 4)
+    assert len(parts) == 4
+    assert sorted(map(repr, itertools.chain(*parts))) == sorted(map(repr, examples))
+    spans = [(min(map(length, part)), max(map(length, part))) for part in parts]
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
-    assert [min(map(length, b)) for b in batches] != [low for low, _ in spans]  # shuffled
-    assert batches == pool_of_examples(MIXTURE, 2, 3, length)
 
 
 def largest(lengths, cuts) -> int:

@@ -24,8 +24,12 @@ def problem() -> tuple[dict[str, nn.Parameter], object]:
     return dict(net.named_parameters()), loss_of
 
 
-def steps_logged(folder) -> list[int]:
-    return [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
+def logged(folder) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def steps_logged(folder) -> list[float]:
+    return [line["step"] for line in logged(folder)]
 
 
 def test_slices_end_where_one_run_ends(tmp_path):
@@ -55,7 +59,10 @@ def test_slices_end_where_one_run_ends(tmp_path):
     for name, parameter in whole.items():
         assert torch.equal(parameter, parts[name]), name
     assert steps_logged(tmp_path / "parts") == list(range(12))
-    assert (tmp_path / "parts/log.jsonl").read_text() == (tmp_path / "whole/log.jsonl").read_text()
+    parts, whole = (logged(tmp_path / name) for name in ("parts", "whole"))
+    assert [each["loss"] for each in parts] == [each["loss"] for each in whole]
+    seconds = [each["seconds"] for each in parts]
+    assert seconds == sorted(seconds)  # they go on where the slice before stopped
 
 
 def test_a_slice_ends_in_time_and_says_so(tmp_path):
@@ -120,8 +127,7 @@ def test_two_processes_train_as_one_that_reads_both_halves(tmp_path):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=False)
         for name, parameter in parameters.items():
             torch.testing.assert_close(found[name], parameter, rtol=1e-5, atol=1e-6)
-    logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("pair", "alone")]
-    losses = [[json.loads(line)["loss"] for line in log.splitlines()] for log in logs]
+    losses = [[line["loss"] for line in logged(tmp_path / name)] for name in ("pair", "alone")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4, abs=2e-5)
 
 

@@ -1,7 +1,6 @@
 """The recipe runs from nothing to two checkpoints, in slices, and each stage does what it says."""
 
 import dataclasses
-import itertools
 import json
 import shutil
 
@@ -11,7 +10,7 @@ import torch
 from gemma3_edu import load
 from gemma3_edu.attention import attend_fused
 from gemma3_edu.cost import parameters
-from gemma3_edu.train import recipe
+from gemma3_edu.train import card, recipe, stage
 from gemma3_edu.train.batches import of_conversations
 from gemma3_edu.train.loop import Plan
 from gemma3_edu.train.losses import next_token_loss
@@ -42,19 +41,20 @@ def folder(tmp_path_factory):
 def small(patch) -> None:
     """Sizes and stages for a test's seconds; depth and pattern stay."""
     patch.setitem(recipe.SIZES, "nano", (24, 40, 12, 4, 2, 8, 16, 2))
-    for name, stage in FEW.items():
-        patch.setitem(recipe.STAGES, name, stage)
+    for name, few in FEW.items():
+        patch.setitem(recipe.STAGES, name, few)
 
 
 def weights(path) -> dict[str, torch.Tensor]:
     return dict(load(path, dtype=torch.float32)[0].named_parameters())
 
 
-def test_the_encoder_learns_first_and_is_then_frozen(folder):
+def test_the_encoder_learns_first_goes_on_in_pretraining_and_is_then_frozen(folder):
     stages = [weights(folder / name) for name in FEW]
     encoder = [name for name in stages[0] if name.startswith("vision.encoder")]
-    for before, after in itertools.pairwise(stages):
-        assert all(torch.equal(before[name], after[name]) for name in encoder)
+    for (name, before), after in zip(zip(FEW, stages, strict=True), stages[1:], strict=False):
+        frozen = name != "encoder"
+        assert all(torch.equal(before[name], after[name]) == frozen for name in encoder)
         assert not torch.equal(
             before["vision.projector.mm_soft_emb_norm.weight"],
             after["vision.projector.mm_soft_emb_norm.weight"],
@@ -71,11 +71,11 @@ def test_the_context_is_stretched_after_pretraining(folder):
 
 
 def test_what_ships_is_bfloat16_and_complete(folder):
-    for name, stage in [("nano-pt", "long"), ("nano-it", "instruct")]:
+    for name, last in [("nano-pt", "long"), ("nano-it", "instruct")]:
         model, processor = load(folder / name)
         assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
         assert processor is not None
-        trained = weights(folder / stage)
+        trained = weights(folder / last)
         assert all(torch.equal(p, trained[n].bfloat16()) for n, p in model.named_parameters())
         assert {"tokenizer.json", "preprocessor_config.json", "generation_config.json"} <= {
             file.name for file in (folder / name).iterdir()
@@ -122,7 +122,7 @@ def test_nano_is_gemma_3_and_fits_the_package():
 
 
 def test_scale_shortens_a_plan_and_keeps_it_whole(tmp_path):
-    assert Run(tmp_path, scale=0.1).plan("pretrain").steps == 600
+    assert Run(tmp_path, scale=0.1).plan("pretrain").steps == 160
     assert Run(tmp_path, scale=1e-9).plan("pretrain").steps == 2
 
 
@@ -148,7 +148,7 @@ def test_both_prompts_of_long_documents_are_learnt(folder, tmp_path, monkeypatch
         seen.append(pan_and_scan)
         return of_conversations(examples, processor, pan_and_scan=pan_and_scan)
 
-    monkeypatch.setattr(recipe, "of_conversations", watched)
+    monkeypatch.setattr(stage, "of_conversations", watched)
     assert main(["instruct", *copied_until("long", folder, tmp_path)]) == 0
     assert seen.count(True) == seen.count(False) > 1
 
@@ -157,12 +157,34 @@ def test_what_hastens_a_step_changes_no_loss(folder, monkeypatch):
     """Attention written out, and the head for counted columns alone, beside the plain model."""
     small(monkeypatch)
     run = Run(folder)
-    model, processor = recipe._start(run, "instruct")
+    model, processor = stage._start(run, "instruct")
     lesson = of_conversations(
         [run.mixture("instruct", processor.tokenizer).example(i) for i in range(4)], processor
     )
     plain = next_token_loss(model(lesson.batch), lesson.batch.tokens, lesson.counted)
-    recipe._hasten(model, run, "instruct")
-    logits, wanted = recipe._guess(model, lesson)
+    stage._hasten(model, run, "instruct")
+    logits, wanted = stage._guess(model, lesson)
     assert model.language_model.layers[0].self_attn.core is not attend_fused
     torch.testing.assert_close(torch.nn.functional.cross_entropy(logits, wanted), plain)
+
+
+def test_the_card_tells_what_the_logs_and_the_scores_say(folder, monkeypatch, capsys):
+    small(monkeypatch)
+    target = folder / "nano-it"
+    found = {"task": "shape", "items": 100, "right": 98, "stopped": 100}
+    prose = {"bits a byte": {"model": 2.5, "gzip": 3.25}, "nats by position": {"0 to 15": 3.5}}
+    scores = {"split": "test", "scores": [found], "prose": prose}
+    (folder / "scores.json").write_text(json.dumps(scores))
+    here = ["--folder", str(folder), "--target", str(target)]
+    assert card.main(["instruct", *here, "--scores", str(folder / "scores.json")]) == 0
+    told = (target / "README.md").read_text()
+    assert "| shape | 98.0% | 93.0% to 99.4% | 100.0% | 100 |" in told
+    assert "model 2.50, gzip 3.25" in told
+    numbers = json.loads((target / "training.json").read_text())
+    assert list(numbers["stages"]) == list(FEW)
+    log = [json.loads(line) for line in (folder / "long.run/log.jsonl").read_text().splitlines()]
+    assert numbers["stages"]["long"]["loss at"]["0%"] == round(log[0]["loss"], 3)
+    assert numbers["stages"]["long"]["loss at"]["100%"] == round(log[-1]["loss"], 3)
+    assert f"| long | 5 | {FEW['long'].batch_size} |" in told
+    assert card.main(["instruct", "--folder", str(target), "--target", str(target)]) == 2
+    assert "was stage 'encoder' trained there?" in capsys.readouterr().err

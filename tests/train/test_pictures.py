@@ -346,8 +346,8 @@ def test_labels_are_what_was_drawn():
                 best = max(by_kind.values())
                 if not what[place]:
                     assert best < 0.2 * patch**2
-                else:  # a pixel more or less at an edge may decide between two
-                    assert by_kind[KINDS[what[place]]] >= 0.7 * best
+                else:  # Pillow fills pixels that an edge only touches: up to 8 of a small letter
+                    assert by_kind[KINDS[what[place]]] >= min(0.7 * best, best - 8)
                     assert best > 2
                 is_shape = KINDS[what[place]] in SHAPES
                 assert bool(colour[place]) == is_shape

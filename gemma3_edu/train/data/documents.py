@@ -20,9 +20,9 @@ from PIL import Image
 
 from ...images import ImageSettings, pan_and_scan
 from .draw import Asked, Draw, Question
-from .drawing import FONTS, Canvas, Picture, width_per_em
+from .drawing import Canvas, Picture, width_per_em
 from .examples import Example, Turn
-from .paper import ground_and_ink, photographed
+from .paper import font_name, ground_and_ink, photographed
 from .words import FOODS
 
 EM = 14  # pixels of the encoder's square that the font's size comes to in a crop
@@ -85,7 +85,7 @@ def entry_key(entry: Entry) -> str:
 def render(draw: Draw, document: Document) -> Picture:
     """The picture at its own size."""
     image, ink = ground_and_ink(draw, document.size)
-    canvas, name = Canvas(image), draw.choice(FONTS)
+    canvas, name = Canvas(image), font_name(draw)
     lines = [f"{food} {number}" for food, number in document.entries]
     widest = max(width_per_em(name, line) for line in lines)
     crop = min(right - left for left, _, right, _ in document.boxes)

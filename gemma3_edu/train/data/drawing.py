@@ -39,6 +39,7 @@ FONTS = (
     *("DejaVuSansMono-Bold", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
     "Pillow",  # its built-in one, Aileron
 )
+PLAIN_FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif")
 _SHARE = 1 / 16  # of a patch that a mark must cover to name it
 
 

@@ -44,6 +44,11 @@ class Example:
     content: tuple[str, ...]
 
     @property
+    def asks(self) -> bool:
+        """Whether it is a question; a document or a captioned picture is none."""
+        return any(isinstance(part, str) for turn in self.turns for part in turn.question)
+
+    @property
     def pictures(self) -> list[Picture]:
         """All pictures, in the order of their places."""
         return [part for t in self.turns for part in t.question if isinstance(part, Picture)]

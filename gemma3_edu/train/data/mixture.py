@@ -60,10 +60,10 @@ def _scaled(weights: dict[str, int], total: float, before: str = "") -> dict[str
 
 
 _PRETRAIN = {
-    **_scaled(_PAGES, 0.16),
+    **_scaled(_PAGES, 0.06),
     **_scaled(_TEXT, 0.2),
-    **_scaled(_PICTURES, 0.24, CAPTION),
-    **_scaled(_PICTURES | _DOCUMENTS, 0.38),
+    **_scaled(_PICTURES, 0.28, CAPTION),
+    **_scaled(_PICTURES | _DOCUMENTS, 0.44),
     "crop": 0.02,
 }
 STAGES: dict[str, dict[str, float]] = {

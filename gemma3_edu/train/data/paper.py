@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from .draw import Draw
-from .drawing import Canvas, Colour, Picture
+from .drawing import FONTS, PLAIN_FONTS, Canvas, Colour, Picture
 
 PALETTE: dict[str, Colour] = {
     "red": (214, 38, 40),
@@ -53,9 +53,9 @@ def _grey(draw: Draw, low: int, high: int, tint: int) -> Colour:
 
 
 def ground(draw: Draw, size: tuple[int, int], colour: Colour) -> Image.Image:
-    """An even ground, one that fades into a neighbouring shade, a blotchy or a ruled one."""
+    """An even ground or, varied, one that fades into another shade, a blotchy or a ruled one."""
     form = draw.random.random()
-    if form < 0.4:
+    if form < 0.4 or not draw.setting.varied:
         return Image.new("RGB", size, colour)
     other = shade(draw, colour, 22)
     if form < 0.6:
@@ -75,15 +75,21 @@ def ground(draw: Draw, size: tuple[int, int], colour: Colour) -> Image.Image:
 
 
 def ground_and_ink(draw: Draw, size: tuple[int, int]) -> tuple[Image.Image, Colour]:
-    """Dark ink on light paper, or, one time in four, the reverse."""
-    light, dark = _grey(draw, 175, 250, 18), _grey(draw, 5, 75, 30)
-    paper, ink = (dark, light) if draw.chance(0.25) else (light, dark)
+    """Dark ink on light paper, or, varied, one time in four, the reverse."""
+    light = _grey(draw, 175, 250, 18) if draw.setting.varied else _grey(draw, 230, 250, 5)
+    dark = _grey(draw, 5, 75, 30)
+    paper, ink = (dark, light) if draw.setting.varied and draw.chance(0.25) else (light, dark)
     return ground(draw, size, paper), ink
 
 
 def pale_ground(draw: Draw, size: tuple[int, int]) -> Image.Image:
     """A ground on which every colour of the palette stands out: near white, or mid grey-blue."""
     return ground(draw, size, _grey(draw, 222, 252, 12))
+
+
+def font_name(draw: Draw) -> str:
+    """One of the fonts."""
+    return draw.choice(FONTS if draw.setting.varied else PLAIN_FONTS)
 
 
 @functools.cache
@@ -94,7 +100,9 @@ def _grain() -> Image.Image:
 
 
 def photographed(draw: Draw, canvas: Canvas, caption: str) -> Picture:
-    """The finished picture, with a little blur and grain now and then."""
+    """The finished picture, varied ones with a little blur and grain now and then."""
+    if not draw.setting.varied:
+        return canvas.picture(caption)
     image = canvas.image
     factor = max(1, round(math.sqrt(image.width * image.height) / 168))  # grain of larger pictures
     if draw.chance(0.25):

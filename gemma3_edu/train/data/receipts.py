@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from .draw import Asked, Draw, Question
-from .drawing import FONTS, Canvas, Colour, Picture, width_per_em
+from .drawing import Canvas, Colour, Picture, width_per_em
 from .examples import Example
 from .lists import ORDINALS
-from .paper import ground_and_ink, photographed
+from .paper import font_name, ground_and_ink, photographed
 from .words import FOODS
 
 Line = tuple[str, int]
@@ -51,7 +51,7 @@ def price_key(line: Line) -> str:
 
 def render(draw: Draw, lines: tuple[tuple[str, str], ...], side: int, caption: str) -> Picture:
     """Lines of two columns, the second flush right, as large as fits or smaller."""
-    name = draw.choice(FONTS)
+    name = font_name(draw)
     image, ink = ground_and_ink(draw, (side, side))
     canvas = Canvas(image)
     widest = max(width_per_em(name, f"{left}  {right}") for left, right in lines)
@@ -60,7 +60,7 @@ def render(draw: Draw, lines: tuple[tuple[str, str], ...], side: int, caption: s
     step = size * draw.random.uniform(1.1, min(1.5, 0.97 * side / size / len(lines)))
     x = draw.random.uniform(0.02 * side, 0.98 * side - width)
     top = draw.random.uniform(0.01 * side, 0.99 * side - step * len(lines))
-    capital = draw.chance(0.2)
+    capital = draw.setting.varied and draw.chance(0.2)
     for row, (left, right) in enumerate(lines):
         y = top + step * row + 0.8 * size + (step - size) / 2
         canvas.text((x, y), left.title() if capital else left, name, size, ink)
@@ -146,7 +146,7 @@ def _cell_key(cell: tuple[str, str], number: int) -> str:
 
 def render_table(draw: Draw, table: Table, side: int) -> Picture:
     """Column names above, row names at the left, everything in columns of equal width."""
-    name = draw.choice(FONTS)
+    name = font_name(draw)
     image, ink = ground_and_ink(draw, (side, side))
     canvas = Canvas(image)
     first = max(width_per_em(name, row) for row in table.rows) + 0.5

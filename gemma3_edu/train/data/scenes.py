@@ -7,7 +7,7 @@ held-out pair and no held-out company.
 >>> from gemma3_edu.train.data.draw import Draw
 >>> example = TASKS["colour"](Draw("any", "train"))
 >>> example.pictures[0].caption, [turn.answer for turn in example.turns]
-('a yellow diamond, an orange moon and a black star', ['orange', 'no'])
+('a yellow diamond, an orange moon and a black star', ['no', 'orange'])
 """
 
 from collections.abc import Callable, Iterable

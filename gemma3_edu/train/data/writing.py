@@ -1,4 +1,4 @@
-"""Pictures of one number or one word, in many fonts, sizes, places and slants.
+"""Pictures of one number or one word, in several fonts, sizes and places.
 
 What is held out is the number and the word; a held-out word has not been spelled in text either
 (`lists.spelling`). Invented words, pieces of prose and loose letters keep a reader from knowing
@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from .draw import Asked, Draw, Question
-from .drawing import FONTS, Canvas, Picture, width_per_em
+from .drawing import Canvas, Picture, width_per_em
 from .examples import Example
-from .paper import ground_and_ink, photographed
+from .paper import font_name, ground_and_ink, photographed
 from .prose import chunk
 from .words import WORDS, invented
 
@@ -77,14 +77,16 @@ def _piece_of_prose(draw: Draw) -> str:
 
 
 def render(draw: Draw, writing: Writing, side: int) -> Picture:
-    """The picture; letters are small, or capital, or begin with a capital."""
-    cases = (str.lower, str.lower, str.upper, str.title)
-    text, name = draw.choice(cases)(writing.text), draw.choice(FONTS)
-    turn = draw.random.randint(-8, 8) if draw.chance(0.4) else 0
+    """The picture; letters are small or, varied, capital, or begin with a capital."""
+    varied = draw.setting.varied
+    cases = (str.lower, str.lower, str.upper, str.title) if varied else (str.lower,)
+    text, name = draw.choice(cases)(writing.text), font_name(draw)
+    turn = draw.random.randint(-8, 8) if varied and draw.chance(0.4) else 0
     slope = math.tan(math.radians(abs(turn)))
     per_em = width_per_em(name, text)
     largest = min(0.92 / (per_em + slope), 0.8 / (1 + slope * per_em), 0.6)
-    size = round(side * draw.random.uniform(min(LEAST, largest), largest))
+    least = min(LEAST, largest) if varied else 0.6 * largest
+    size = round(side * draw.random.uniform(least, largest))
     width, rise = 1.05 * per_em * size, slope * per_em * size  # hinting may widen it a little
     image, ink = ground_and_ink(draw, (side, side))
     canvas = Canvas(image)
