@@ -1,8 +1,7 @@
-"""The terminal's ways in: `python -m gemma3_edu chat --image FILE "question"`.
+"""The terminal's ways in: `python -m gemma3_edu chat --model FOLDER --image FILE "question"`.
 
->>> options = parser().parse_args(["chat", "What is 2 + 3?"])
->>> options.model, options.question
-('nano-it', 'What is 2 + 3?')
+>>> parser().parse_args(["chat", "--model", "gemma-3-4b-it", "What is this?"]).question
+'What is this?'
 """
 
 import argparse
@@ -29,8 +28,13 @@ def parser() -> argparse.ArgumentParser:
     talk.set_defaults(run=run_chat)
     talk.add_argument("question", help="what to ask; '-' reads it from standard input")
     names = f", or one of {', '.join(bundled())}" if bundled() else ""
+    default = "nano-it" if "nano-it" in bundled() else None
+    otherwise = f" (default: {default})" if default else ""
     talk.add_argument(
-        "--model", default="nano-it", help=f"a checkpoint folder{names} (default: nano-it)"
+        "--model",
+        default=default,
+        required=default is None,
+        help=f"a checkpoint folder{names}{otherwise}",
     )
     talk.add_argument("--image", type=Path, action="append", default=[], help="repeat for more")
     talk.add_argument("--system", help="instructions put in front of the question")

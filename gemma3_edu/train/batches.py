@@ -2,7 +2,7 @@
 
 >>> import dataclasses
 >>> from gemma3_edu.presets import PRESETS
->>> from gemma3_edu.config import Gemma3Config
+>>> from gemma3_edu import Gemma3Config, Tokenizer
 >>> from gemma3_edu.train.data.examples import Turn
 >>> tokenizer = Tokenizer("tests/data/tokenizer.model")
 >>> text = dataclasses.replace(PRESETS["tiny-text"].text, vocab_size=tokenizer.vocab_size)
@@ -41,7 +41,7 @@ def of_texts(
 ) -> Lesson:
     """Plain text for pre-training, each ended by `<eos>`: every token counts but soft tokens.
 
-    Where somebody asks, the answers count alone, each with its newline: which question comes
+    Where somebody asks, the answers count alone, each up to the next "Question:": what is asked
     cannot be known, and surprise at that would drown what is to be learnt.
     """
     texts, images = zip(*(example.text() for example in examples), strict=True)
@@ -52,11 +52,13 @@ def of_texts(
     layout = open_end.layout.followed_by(open_end.layout.next_column())
     batch = Batch(torch.cat([open_end.tokens, end], 1), layout, open_end.images)
     counted = (layout.position >= 0) & (layout.image_id == 0)
-    opening = processor.tokenizer.encode("\nAnswer:", add_bos=False)
-    newline = opening[0]
+    # Without the newline before it, which is part of a longer one behind a picture.
+    opening, closing = (
+        processor.tokenizer.encode(word, add_bos=False) for word in ("Answer:", "Question:")
+    )
     for row, example in enumerate(examples):
         if example.asks:
-            answers = _answers(batch.tokens[row].tolist(), opening, newline)
+            answers = _answers(batch.tokens[row].tolist(), opening, closing)
             counted[row] &= torch.tensor(answers)
     return Lesson(batch, counted)
 
@@ -72,18 +74,17 @@ def of_conversations(
     batch = processor(conversations, add_generation_prompt=False, pan_and_scan=pan_and_scan)
     tokenizer = processor.tokenizer
     opening = [tokenizer.start_of_turn_id, *tokenizer.encode("model\n", add_bos=False)]
-    ends = tokenizer.end_of_turn_id
-    rows = [_answers(row, opening, ends) for row in batch.tokens.tolist()]
+    closing = [tokenizer.end_of_turn_id]
+    rows = [_answers(row, opening, closing) for row in batch.tokens.tolist()]
     return Lesson(batch, torch.tensor(rows))
 
 
-def _answers(ids: list[int], opening: list[int], closing: int) -> list[bool]:
-    """True from behind each `opening` up to the next `closing`, which counts too."""
+def _answers(ids: list[int], opening: list[int], closing: list[int]) -> list[bool]:
+    """True from behind each `opening` up to the end of the next `closing`, or of the row."""
     counted, answering = [False] * len(ids), False
-    for i, index in enumerate(ids):
+    for i in range(len(ids)):
         counted[i] = answering
-        if answering:
-            answering = index != closing
-        else:
-            answering = ids[max(0, i + 1 - len(opening)) : i + 1] == opening
+        sought = closing if answering else opening
+        if ids[max(0, i + 1 - len(sought)) : i + 1] == sought:
+            answering = not answering
     return counted

@@ -223,9 +223,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--target", type=Path, required=True, help="the exported model's folder")
     top.add_argument("--scores", type=Path, help="the JSON that `evaluate` wrote")
     top.add_argument("--device", default="a CPU", help="what it was trained on, in words")
-    top.add_argument("--prose", type=Path, default=ASSETS)
-    top.add_argument("--varied", action="store_true")
-    top.add_argument("--seed", type=int, default=0)
+    top.add_argument("--prose", type=Path, default=ASSETS, help="as in training")
+    top.add_argument("--varied", action="store_true", help="as in training")
+    top.add_argument("--seed", type=int, default=0, help="as in training")
     return top
 
 
@@ -241,8 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{parser().prog}: {error}", file=sys.stderr)
         return 2
     (options.target / "README.md").write_text(written, encoding="utf-8")
-    numbers["scores"] = scores
-    text = json.dumps(numbers, indent=1) + "\n"
+    text = json.dumps({**numbers, "scores": scores}, indent=1) + "\n"
     (options.target / "training.json").write_text(text, encoding="utf-8")
     return 0
 

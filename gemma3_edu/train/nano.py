@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--seconds", type=float, help="stop a stage after so long; it can go on")
     top.add_argument("--scale", type=float, default=1.0, help="0.1: every stage ten times shorter")
     top.add_argument("--teacher", type=Path, help="checkpoint folder that `instruct` also follows")
+    top.add_argument("--begin-with", type=Path, help="a checkpoint in place of the stage before")
     top.add_argument("--prose", type=Path, default=ASSETS, help="folder of *.txt (see `prose`)")
     top.add_argument("--workers", type=int, default=0, help="processes that draw examples ahead")
     top.add_argument("--compiled", action="store_true", help="faster steps after a minute's start")

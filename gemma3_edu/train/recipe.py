@@ -1,10 +1,9 @@
 """The recipe of nano: its sizes, its stages, and what each stage reads and makes small.
 
-Each stage begins with the checkpoint of the one before: the `encoder` alone; `pretrain` on text and
-pictures, all rotary bases 10k; `long`, where base 1M and factor 8 on global layers stretch the
-context (technical report, section 5.3); `instruct`, in the chat format. The report's encoder had
-seen billions of pictures and was frozen from the start; ours goes on learning in `pretrain`, and is
-frozen after it.
+Each stage begins with the checkpoint of the one before: the `encoder`, then frozen; `pretrain` on
+text and pictures, all rotary bases 10k; `long`, where base 1M and factor 8 on global layers stretch
+the context (technical report, section 5.3); `instruct`, in the chat format. An encoder that learnt
+on in `pretrain`, at the language model's rate, forgot what it had learnt within minutes.
 
 >>> list(STAGES)
 ['encoder', 'pretrain', 'long', 'instruct']
@@ -36,9 +35,9 @@ class Stage:
 # On two cores these take two hours; on a GPU, lengthen them by Run.scale.
 STAGES = {
     "encoder": Stage(Plan(steps=2_600, learning_rate=2e-3, warmup=80), 64, 64),
-    "pretrain": Stage(Plan(steps=1_600, learning_rate=2e-3, warmup=100), 64, 256),
+    "pretrain": Stage(Plan(steps=4_000, learning_rate=3e-3, warmup=100), 64, 256),
     "long": Stage(Plan(steps=120, learning_rate=5e-4, warmup=10), 8, 1_900),
-    "instruct": Stage(Plan(steps=1_250, learning_rate=1.2e-3, warmup=50), 64, 1_900),
+    "instruct": Stage(Plan(steps=2_400, learning_rate=1.5e-3, warmup=50), 64, 1_900),
 }
 BEFORE = {"pretrain": "encoder", "long": "pretrain", "instruct": "long"}
 
@@ -93,6 +92,9 @@ def nano_config(tokenizer: Tokenizer, size: str = "nano", stretched: bool = True
 class Run:
     """A training run: where it lies, on what it computes, and what it reads.
 
+    A stage begins with the weights of the checkpoint `begin_with`, if one is named, in place of
+    those of the stage before: what was learnt in another run is not lost.
+
     `compiled` blocks (torch.compile, which needs a C++ compiler on a CPU) take a minute to start.
     """
 
@@ -106,6 +108,7 @@ class Run:
     scale: float = 1.0
     prose: Path = ASSETS
     teacher: Path | None = None
+    begin_with: Path | None = None
 
     def plan(self, stage: str) -> Plan:
         """The stage's plan, shortened or lengthened by `scale`."""

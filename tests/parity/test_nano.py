@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gemma3_edu import Message, load
-from gemma3_edu.checkpoint import ASSETS
+from gemma3_edu.checkpoint import ASSETS, bundled
 from gemma3_edu.presets import PRESETS
 from gemma3_edu.train.data.mixture import Mixture
 
@@ -29,7 +29,7 @@ def as_transformers_wants(messages: list[Message]) -> list[dict]:
     ]
 
 
-@pytest.mark.parametrize("name", ["nano-pt", "nano-it"])
+@pytest.mark.parametrize("name", bundled())
 def test_transformers_gives_the_same(name):
     model, processor = load(name)
     assert model.config == PRESETS["nano"]

@@ -13,18 +13,18 @@ def box(mark: Mark) -> tuple[float, float, float, float]:
 
 def lines(picture: Picture) -> list[list[str]]:
     """The words of each line, top to bottom: a gap down makes a line, a gap across a word."""
-    marks = sorted(picture.marks, key=lambda mark: mark.centre[1])
+    marks = sorted(picture.marks, key=lambda mark: mark.place[1])
     if not marks:
         return []
     em = max(box(mark)[3] - box(mark)[1] for mark in marks)
     rows = [[marks[0]]]
     for before, mark in pairwise(marks):
-        if mark.centre[1] - before.centre[1] > 0.35 * em:
+        if mark.place[1] - before.place[1] > 0.35 * em:
             rows.append([])
         rows[-1].append(mark)
     found = []
     for row in rows:
-        row.sort(key=lambda mark: mark.centre[0])
+        row.sort(key=lambda mark: mark.place[0])
         text = row[0].what
         for before, mark in pairwise(row):
             text += (" " if box(mark)[0] - box(before)[2] > 0.15 * em else "") + mark.what
@@ -41,7 +41,7 @@ def things(picture: Picture) -> list[tuple[str, str, float, float]]:
     """Colour, shape and centre (in units of the picture's sides) of what is drawn."""
     width, height = picture.image.size
     return [
-        (mark.colour, mark.what, mark.centre[0] / width, mark.centre[1] / height)
+        (mark.colour, mark.what, mark.place[0] / width, mark.place[1] / height)
         for mark in picture.marks
         if mark.what in SHAPES
     ]

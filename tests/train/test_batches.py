@@ -35,15 +35,25 @@ def test_a_user_who_says_model_is_not_answering(processor):
     assert counted_text(of_conversations([example], processor), 0, processor) == "yes<end_of_turn>"
 
 
-def test_in_plain_text_all_counts_but_soft_tokens_and_padding(processor):
-    lesson = of_texts([TWO_TURNS, SEEN], processor)
+def test_in_documents_all_counts_but_soft_tokens_and_padding(processor):
+    captioned = Example("caption", (Turn((PICTURE,), "a model\nof a boat"),), ())
+    page = Example("page", (Turn((), "It was a long way home, and the sea was rough."),), ())
+    lesson = of_texts([captioned, page], processor)
     layout = lesson.batch.layout
     assert lesson.counted.sum() == (layout.position >= 0).sum() - 9
     assert (lesson.batch.tokens[:, -1] == processor.tokenizer.eos_id).all()
-    assert counted_text(lesson, 0, processor) == f"<bos>{TWO_TURNS.text()[0]}<eos>"
+    assert counted_text(lesson, 1, processor) == f"<bos>{page.turns[0].answer}<eos>"
     assert not lesson.counted[layout.image_id > 0].any()
     again = lesson.to("cpu")
     assert (again.counted == lesson.counted).all()
+
+
+def test_in_questions_as_plain_text_the_answers_count(processor):
+    behind = Example("see", (Turn(("What is it?", PICTURE), "a model\nof a boat"),), ())
+    lesson = of_texts([TWO_TURNS, SEEN, behind], processor)
+    assert counted_text(lesson, 0, processor) == " It is 5.\nQuestion: 6\n<eos>"
+    for row in (1, 2):  # the picture before the question, and behind it
+        assert counted_text(lesson, row, processor) == " a model\nof a boat\n<eos>"
 
 
 @pytest.mark.parametrize("make", [of_texts, of_conversations])

@@ -44,17 +44,15 @@ _SHARE = 1 / 16  # of a patch that a mark must cover to name it
 
 
 class Mark(NamedTuple):
-    """Something drawn: its outline in pixels, what it is and its colour ("" for text)."""
+    """Something drawn: its outline in pixels, what it is and its colour ("" for text).
+
+    `place` is its middle; that of a character is on the middle of its line, whatever its height.
+    """
 
     outline: tuple[Point, ...]
     what: str
     colour: str
-
-    @property
-    def centre(self) -> Point:
-        """The middle of its bounding box."""
-        xs, ys = zip(*self.outline, strict=True)
-        return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+    place: Point
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Picture:
         canvas = Image.new("I", (side, side))
         draw = ImageDraw.Draw(canvas)
         across, down = side / self.image.width, side / self.image.height
-        for outline, what, colour in self.marks:
+        for outline, what, colour, _ in self.marks:
             label = KINDS.index(what) * len(COLOURS) + COLOURS.index(colour)
             draw.polygon([(x * across - 0.5, y * down - 0.5) for x, y in outline], fill=label)
         return _most_frequent(np.array(canvas), patch)
@@ -89,8 +87,13 @@ class Picture:
         found, left, top = [self], 0, 0
         for crop in settings.crops(self.image) if settings else []:
             moved = (
-                Mark(tuple((x - left, y - top) for x, y in outline), what, colour)
-                for outline, what, colour in self.marks
+                Mark(
+                    tuple((x - left, y - top) for x, y in mark.outline),
+                    mark.what,
+                    mark.colour,
+                    (mark.place[0] - left, mark.place[1] - top),
+                )
+                for mark in self.marks
             )
             inside = [m for m in moved if _touches(m.outline, crop.size)]
             found.append(Picture(crop, tuple(inside), self.caption))
@@ -168,7 +171,8 @@ class Canvas:
         inside = [(4 * (x - left) - 0.5, 4 * (y - top) - 0.5) for x, y in outline]
         ImageDraw.Draw(fine).polygon(inside, fill=255)
         self.image.paste(fill, (left, top), fine.reduce(4))
-        self.marks.append(Mark(tuple(outline), what, colour))
+        middle = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+        self.marks.append(Mark(tuple(outline), what, colour, middle))
 
     def line(self, start: Point, end: Point, fill: Colour, width: int = 1) -> None:
         """A straight line, which is not marked."""
@@ -195,7 +199,9 @@ class Canvas:
             if character.lower() in KINDS[1:37]:
                 corners = ((left, top), (right, top), (right, bottom), (left, bottom))
                 box = tuple((x + cos * a + sin * b, y - sin * a + cos * b) for a, b in corners)
-                self.marks.append(Mark(box, character.lower(), ""))
+                a, b = (left + right) / 2, -0.3 * size  # about half of a small letter up
+                place = (x + cos * a + sin * b, y - sin * a + cos * b)
+                self.marks.append(Mark(box, character.lower(), "", place))
             left = right
 
     def picture(self, caption: str) -> Picture:
