@@ -11,6 +11,7 @@ LAB_ARGS ?=
 ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # make unit PYTEST_ARGS="-x -k cache"
 PYTEST_ARGS ?= -n 2
+BENCH_ARGS ?=
 
 # The same numbers and no network, on any machine: one thread, CPU only.
 QUIET := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED=0 HF_HUB_OFFLINE=1 \
@@ -27,7 +28,7 @@ NBVAL := $(PYTEST) notebooks --nbval --nbval-current-env \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab fresh test lint types unit gate strict strict-generic slow mutants \
+.PHONY: help lab fresh test lint types unit gate strict strict-generic slow mutants bench \
 	nb notebooks figures format wheel wheel-test clean
 
 help: ## list these commands
@@ -52,7 +53,7 @@ types: $(VENV)/test ## mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/test ## unit and parity tests, notebook rules, the examples in docstrings
-	$(QUIET) MPLBACKEND=Agg $(PYTEST) tests gemma3_edu tools --doctest-modules -m "not slow" \
+	$(QUIET) MPLBACKEND=Agg $(PYTEST) tests gemma3_edu tools benchmarks --doctest-modules -m "not slow" \
 		$(PYTEST_ARGS)
 
 gate: $(VENV)/test ## see strict nbval refuse a changed number, curve, output and a new error
@@ -70,6 +71,9 @@ slow: $(VENV)/test ## the tests that take minutes, mutants included
 
 mutants: $(VENV)/test ## plant each known bug in turn and see a test fail
 	$(QUIET) MPLBACKEND=Agg $(PYTEST) tests/test_mutants.py -m slow $(PYTEST_ARGS)
+
+bench: $(VENV)/test ## time the package beside transformers: make bench BENCH_ARGS=--quick
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 nb: $(VENV)/test ## execute one notebook and its solution, and write their outputs: make nb NB=05
 	$(QUIET) $(BIN)/python tools/execute_notebooks.py $(NB)

@@ -1,4 +1,4 @@
-"""Checks of the exercises on layers: RMSNorm, its weights in GGUF files, a norm with a hidden bug.
+"""Checks of the exercises on layers: RMSNorm, its weights in GGUF files, a hidden bug; the MLP.
 
 >>> check_rmsnorm(rms_norm)
 >>> check_rmsnorm(lambda x, w, eps: x / (x.square().mean(-1, keepdim=True) + eps).sqrt() * w)
@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ..naive.layers import rms_norm
+from ..naive.layers import gated_mlp, rms_norm
 from .compare import compare
 
 Slips = Sequence[tuple[str, Tensor]]
@@ -167,3 +168,46 @@ def check_unmasking(fn: Callable[[], Any]) -> None:
 
 def _over_all_tokens(x: Tensor, eps: float) -> Tensor:
     return x * torch.rsqrt(x.pow(2).mean() + eps)
+
+
+def check_gated_mlp(fn: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> None:
+    """`fn(x, w_gate, w_up, w_down)` is Gemma's gated MLP, GELU in its tanh form, without biases.
+
+    `x` is (..., D), the first two matrices are (F, D), the last (D, F).
+
+    >>> check_gated_mlp(gated_mlp)
+    """
+    g = torch.Generator().manual_seed(8)
+    for shape, width in [((2, 5, 6), 9), ((3, 7), 4)]:
+        d = shape[-1]
+        x = torch.randn(d, *shape[:-1], generator=g).movedim(0, -1)  # not contiguous
+        w_gate, w_up = (2 * d**-0.5 * torch.randn(width, d, generator=g) for _ in range(2))
+        given = x, w_gate, w_up, torch.randn(d, width, generator=g)
+        before = [tensor.clone() for tensor in given]
+        got = fn(*given)
+        for old, now in zip(before, given, strict=True):
+            assert torch.equal(old, now), "changed an argument in place; return a new tensor"
+        compare(got, gated_mlp(*given), _mlp_slips(*given))
+    narrow = [tensor.bfloat16() for tensor in given]
+    compare(fn(*narrow), gated_mlp(*given).bfloat16(), atol=2**-3)  # sums of a few rounded numbers
+
+
+def _mlp_slips(x: Tensor, w_gate: Tensor, w_up: Tensor, w_down: Tensor) -> Slips:
+    gate, up = x @ w_gate.T, x @ w_up.T
+
+    def gelu(a: Tensor) -> Tensor:
+        return F.gelu(a, approximate="tanh")
+
+    middles = [
+        ("gate and up are swapped: the gate goes through GELU, up does not", gate * gelu(up)),
+        ("used GELU by erf; Gemma uses the tanh form", F.gelu(gate) * up),
+        ("used SiLU, as Llama does; Gemma uses GELU", F.silu(gate) * up),
+        ("used a sigmoid alone, as the first gated units did; use GELU", gate.sigmoid() * up),
+        ("used ReLU; Gemma uses GELU", gate.relu() * up),
+        ("left out GELU", gate * up),
+        ("put the product through GELU; only the gate goes through it", gelu(gate * up)),
+        ("put up through GELU as well; only the gate goes through it", gelu(gate) * gelu(up)),
+        ("added gate and up; multiply them", gelu(gate) + up),
+        ("left out up; multiply the gate by it", gelu(gate)),
+    ]
+    return [(sentence, middle @ w_down.T) for sentence, middle in middles]
