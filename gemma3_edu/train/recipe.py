@@ -32,7 +32,8 @@ class Stage:
     length: int
 
 
-# On two cores these take two hours; on a GPU, lengthen them by Run.scale.
+# About two hours on two cores, reckoned from the speed of the first two stages; on a GPU, lengthen
+# them by Run.scale.
 STAGES = {
     "encoder": Stage(Plan(steps=2_600, learning_rate=2e-3, warmup=80), 64, 64),
     "pretrain": Stage(Plan(steps=4_000, learning_rate=3e-3, warmup=100), 64, 256),
