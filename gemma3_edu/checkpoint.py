@@ -18,10 +18,12 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from .config import Gemma3Config
 from .model import Gemma3
@@ -69,10 +71,25 @@ def load(
     if text_only:
         config = dataclasses.replace(config, vision=None)
     processor = Processor.from_folder(folder, config, tokenizer)
-    with torch.device("meta"):
+    with torch.device("meta"), _NoRandomNumbers():
         model = Gemma3(config)
     load_weights(model, files, dtype, device)
     return model.eval(), processor
+
+
+class _NoRandomNumbers(TorchFunctionMode):
+    """Inside, `nn.init.normal_` leaves its tensor alone, as it does on the meta device anyway.
+
+    There its first call makes PyTorch import a computer algebra system, which takes a second.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function is nn.init.normal_:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
 
 
 def save(

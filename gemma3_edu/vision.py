@@ -102,7 +102,8 @@ class VisionProjector(nn.Module):
         self.patches_per_side = config.vision.patches_per_side
         self.pooled_side = round(config.mm_tokens_per_image**0.5)
         self.mm_soft_emb_norm = RMSNorm(e, config.vision.layer_norm_eps)
-        self.mm_input_projection_weight = nn.Parameter(torch.randn(e, d) * e**-0.5)
+        self.mm_input_projection_weight = nn.Parameter(torch.empty(e, d))
+        nn.init.normal_(self.mm_input_projection_weight, std=e**-0.5)
 
     def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I M D"]:
         """P patches to M soft tokens, both row by row."""

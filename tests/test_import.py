@@ -1,8 +1,11 @@
-"""`import gemma3_edu` is quick, and brings nothing that only notebooks or tests need."""
+"""Import and `load` are quick, and bring nothing that only notebooks or tests need."""
 
 import subprocess
 import sys
 from pathlib import Path
+
+from gemma3_edu import PRESETS, Gemma3
+from gemma3_edu.checkpoint import save
 
 SECONDS = 0.3
 SCRIPT = """
@@ -43,3 +46,19 @@ def test_it_brings_neither_plots_nor_oracles():
         assert unwanted not in modules
     for by_name in ("naive", "checks", "train", "viz", "nb"):
         assert f"gemma3_edu.{by_name}" not in modules
+
+
+LOAD = """
+import sys
+from gemma3_edu import load
+load(sys.argv[1])
+print("sympy" in sys.modules)
+"""
+
+
+def test_loading_imports_no_computer_algebra(tmp_path):
+    """PyTorch would, at the first random number on the meta device: a second a process."""
+    save(Gemma3(PRESETS["tiny"]), None, tmp_path)
+    command = [sys.executable, "-c", LOAD, str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
