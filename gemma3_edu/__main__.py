@@ -1,4 +1,7 @@
-"""The terminal's ways in: `python -m gemma3_edu chat --model FOLDER --image FILE "question"`.
+"""The terminal's ways in.
+
+    python -m gemma3_edu chat --model FOLDER --image FILE "question"
+    python -m gemma3_edu verify FOLDER
 
 >>> parser().parse_args(["chat", "--model", "gemma-3-4b-it", "What is this?"]).question
 'What is this?'
@@ -16,13 +19,18 @@ from .chat_template import Message
 from .checkpoint import bundled, load
 from .conversation import chat
 from .sampling import Sampler
+from .verify import as_json, report, verify, versions
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, with its help."""
-    top = argparse.ArgumentParser(prog="python -m gemma3_edu", description=__doc__)
+    top = argparse.ArgumentParser(
+        prog="python -m gemma3_edu",
+        description=(__doc__ or "").split("\n>>>")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = top.add_subparsers(dest="command", required=True)
     talk = commands.add_parser("chat", help="ask a model one question, with pictures or without")
     talk.set_defaults(run=run_chat)
@@ -56,10 +64,20 @@ def parser() -> argparse.ArgumentParser:
     talk.add_argument("--top-k", type=int, default=64, metavar="K")
     talk.add_argument("--top-p", type=float, default=0.95, metavar="P")
     talk.add_argument("--seed", type=int, help="the same seed gives the same answer")
+    check = commands.add_parser(
+        "verify", help="compare a checkpoint's stages with those of transformers"
+    )
+    check.set_defaults(run=run_verify)
+    check.add_argument("folder", type=Path, help="a checkpoint in the public layout")
+    check.add_argument(
+        "--tokens", type=int, metavar="N", help="of the prompt (default: the window and 64 more)"
+    )
+    check.add_argument("--tokenizer", type=Path, help="a tokenizer.model that lies elsewhere")
+    check.add_argument("--json", type=Path, help="where to write the errors of all stages")
     return top
 
 
-def run_chat(options: argparse.Namespace) -> None:
+def run_chat(options: argparse.Namespace) -> int:
     """Load, ask, and write the answer as it comes."""
     model, processor = load(
         options.model,
@@ -87,17 +105,34 @@ def run_chat(options: argparse.Namespace) -> None:
         on_text=partial(print, end="", flush=True),
     )
     print()
+    return 0
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    """Compare, tell the worst stage of each case; 1 where something differs."""
+    stages = list(verify(options.folder, options.tokens, options.tokenizer, on_step=_told))
+    print("\r" + " " * 79 + "\r", end="", file=sys.stderr)
+    print(f"{options.folder.name}: " + ", ".join(f"{k} {v}" for k, v in versions().items()) + "\n")
+    print(report(stages))
+    if options.json:
+        options.json.write_text(as_json(stages), encoding="utf-8")
+    return 0 if all(stage.equal for stage in stages) else 1
+
+
+def _told(title: str, done: int, total: int) -> None:
+    filled = round(30 * done / total)
+    line = f"{title:26} [{'#' * filled:<30}] {done}/{total} layers"
+    print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; a mistake of the caller's is one line on stderr and exit code 2."""
     options = parser().parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options))
     except ValueError as error:
         print(f"{parser().prog}: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def load_weights(
     """
     tensors = source if isinstance(source, Mapping) else CheckpointFiles(source)
     parameters = dict(model.named_parameters())
-    for ours, theirs in _matched(parameters, tensors).items():
+    for ours, theirs in matched(parameters, tensors).items():
         tensor, parameter = tensors[theirs], parameters[ours]
         if parameter.is_meta:
             like = torch.empty(tensor.shape, dtype=dtype or tensor.dtype, device=device or "cpu")
@@ -95,7 +95,7 @@ def load_weights(
             parameter.copy_(tensor)
 
 
-def _matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Our name -> the name in the file, for every parameter; ValueError lists all that is wrong."""
     found: dict[str, str] = {}
     problems = []

@@ -17,15 +17,15 @@ PACKAGE = ROOT / "gemma3_edu"
 # A module may import modules of the rows above its own, never of its own row or below.
 ROWS: list[set[str]] = [
     {"hf_config", "config", "presets"},
-    {"cost", "layout", "rope", "layers", "surgery", "taps", "sampling", "weights"},
+    {"cost", "layout", "rope", "layers", "surgery", "taps", "sampling", "weights", "offload"},
     {"masks", "cache", "vision", "tokenizer", "tokenizer_json", "images"},
     {"attention", "chat_template"},
     {"model", "processor"},
-    {"generation"},
+    {"generation", "oracle"},
     {"checkpoint", "conversation"},
     {"__init__"},  # the public names of all rows above
     {"naive", "checks", "train"},
-    {"viz", "nb"},
+    {"viz", "nb", "verify"},
     {"__main__"},
 ]
 # The exceptions: pairs (importer, imported) inside one row.
@@ -43,7 +43,7 @@ NEVER = {
     "generation": {"tokenizer", "tokenizer_json", "processor"},  # it sees token ids only
 }
 # Only these see model, weights, tokenizer and processor together.
-SEES_ALL = {"checkpoint", "conversation", "__init__"}
+SEES_ALL = {"checkpoint", "conversation", "__init__", "verify"}
 TOGETHER = {"model", "weights", "tokenizer", "processor"}
 
 NO_TORCH = ROWS[0] | {"cost"}
@@ -59,6 +59,7 @@ OUTSIDE: dict[str, set[str] | None] = {
     "cycler": {"viz", "nb"},
     "IPython": {"viz", "nb"},
     "ipywidgets": {"viz", "nb"},
+    "transformers": {"oracle"},
 }
 
 ROW_OF = {module: row for row, modules in enumerate(ROWS) for module in modules}

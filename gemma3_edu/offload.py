@@ -1,0 +1,74 @@
+"""Run a model that does not fit in memory: a layer's weights are read when it runs, then let go.
+
+>>> import torch
+>>> with torch.device("meta"):
+...     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+>>> def ones(name):
+...     return torch.ones(model.get_parameter(name).shape)
+>>> with offloaded(model, ones, layers=[model[0]]):
+...     model(torch.zeros(1, 2)), model[0].weight.is_meta  # three ones, summed, plus one
+(tensor([[4.]]), True)
+>>> model[1].weight.is_meta
+True
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@contextmanager
+def offloaded(
+    model: nn.Module, tensor_of: Callable[[str], Tensor], layers: Collection[nn.Module]
+) -> Iterator[nn.Module]:
+    """Inside, a model without weights runs: `tensor_of` gives a parameter by its dotted name.
+
+    Each of the `layers` has its parameters during its own forward only, so memory holds one of them
+    at a time and each pass reads all anew; every other parameter is there all the while. Behind it
+    all are what they were, for example shapes on the meta device.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    inside = {part for layer in layers for part in layer.modules()}
+    with ExitStack() as stack:
+        for module, name in names.items():
+            if module in inside:
+                continue
+            stack.callback(_restore, _own(module), module)
+            _fill(name, tensor_of, module)
+        for layer in layers:
+            for part in layer.modules():
+                before, after = (
+                    partial(_fill, names[part], tensor_of),
+                    partial(_restore, _own(part)),
+                )
+                stack.callback(layer.register_forward_pre_hook(_on(part, before)).remove)
+                hook = layer.register_forward_hook(_on(part, after), always_call=True)
+                stack.callback(hook.remove)
+        yield model
+
+
+def _own(module: nn.Module) -> dict[str, nn.Parameter]:
+    return dict(module.named_parameters(recurse=False))
+
+
+def _on(part: nn.Module, action: Callable[[nn.Module], None]) -> Callable[..., None]:
+    """A hook that does something to a part, whatever it is called with."""
+
+    def hook(*called_with: Any) -> None:
+        action(part)
+
+    return hook
+
+
+def _fill(prefix: str, tensor_of: Callable[[str], Tensor], module: nn.Module) -> None:
+    for name in _own(module):
+        value = tensor_of(f"{prefix}.{name}" if prefix else name)
+        setattr(module, name, nn.Parameter(value, requires_grad=False))
+
+
+def _restore(own: dict[str, nn.Parameter], module: nn.Module) -> None:
+    for name, parameter in own.items():
+        setattr(module, name, parameter)
