@@ -47,7 +47,13 @@ def number(draw: Draw) -> Writing:
 
 
 def word(draw: Draw) -> Writing:
-    """A word of three to seven letters."""
+    """A word of three to seven letters; in training, half of them are what `letters` writes.
+
+    A reader who met the few hundred words of the list alone would choose among them: after 88
+    thousand examples nano read numbers it had never seen (83 %), and no word.
+    """
+    if draw.split == "train" and draw.chance(0.5):
+        return Writing("word", letters(draw).text)
     return Writing("word", draw.choice(WORDS))
 
 
