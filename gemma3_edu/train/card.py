@@ -5,89 +5,35 @@
 
 Everything that is a number is read: from the recipe, the log of each stage and the evaluation.
 
->>> share_of(["a", "b", "b", "c"], 0.5)
-'b'
+>>> print(_table(("task", "right"), [("sum", "99%")]))
+| task | right |
+| --- | --- |
+| sum | 99% |
 """
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..config import Gemma3Config
 from ..cost import parameters
-from ..processor import Processor
-from .batches import of_conversations, of_texts
 from .data.mixture import STAGES as SHARES
 from .data.prose import ASSETS
-from .feed import examples_of_step
-from .recipe import BEFORE, STAGES, Run, nano_config
+from .history import MARKS, training
+from .recipe import Run, nano_config
 from .scores import interval
 
-T = TypeVar("T")
-MARKS = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)  # of a stage: where the card tells the loss
 
+def card(
+    name: str, run: Run, stage: str, device: str, scores: dict[str, Any] | None, note: str = ""
+) -> str:
+    """The card in Markdown; `scores` is the JSON of `evaluate`, or None.
 
-def share_of(items: Sequence[T], share: float) -> T:
-    """The item that lies this far in: 0 is the first, 1 the last."""
-    return items[round(share * (len(items) - 1))]
-
-
-def stages_until(stage: str) -> list[str]:
-    """The stages that led to a checkpoint, in order.
-
-    >>> stages_until("long")
-    ['encoder', 'pretrain', 'long']
+    The `note` tells where a run differed from what the recipe says now.
     """
-    found = [stage]
-    while found[0] in BEFORE:
-        found.insert(0, BEFORE[found[0]])
-    return found
-
-
-def training(run: Run, stage: str) -> dict[str, Any]:
-    """What the logs of all stages up to this one say, and what the recipe told them to do."""
-    numbers: dict[str, Any] = {}
-    for each in stages_until(stage):
-        log = run.folder / f"{each}.run" / "log.jsonl"
-        if not log.is_file():
-            raise ValueError(f"folder: {log} is missing; was stage {each!r} trained there?")
-        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        losses = [line["loss"] for line in lines]
-        width = max(1, len(losses) // 20)  # a point is the mean of a twentieth of the stage
-        means = [statistics.fmean(losses[i : i + width]) for i in range(len(losses) - width + 1)]
-        plan = run.plan(each)
-        numbers[each] = {
-            "steps": len(lines),
-            "rows a step": STAGES[each].batch_size,
-            "tokens, about": f"{len(lines) * _tokens_a_step(run, each) / 1e6:.1f} million",
-            "minutes": round(lines[-1]["seconds"] / 60, 1),
-            "learning rate": plan.learning_rate,
-            "loss at": {f"{mark:.0%}": round(share_of(means, mark), 3) for mark in MARKS},
-        }
-    return numbers
-
-
-def _tokens_a_step(run: Run, stage: str, steps: int = 6) -> float:
-    """Tokens that a step reads, soft tokens among them, measured on its first steps."""
-    tokenizer, rows = run.tokenizer(), STAGES[stage].batch_size
-    config = nano_config(tokenizer, run.size)
-    if stage == "encoder":
-        return rows * config.mm_tokens_per_image
-    processor, mixture = Processor(tokenizer, config), run.mixture(stage, tokenizer)
-    read = of_conversations if stage == "instruct" else of_texts
-    found = 0
-    for step in range(steps):
-        lesson = read(examples_of_step(mixture, step, rows), processor, pan_and_scan=step % 2 > 0)
-        found += int((lesson.batch.layout.position >= 0).sum())
-    return found / steps
-
-
-def card(name: str, run: Run, stage: str, device: str, scores: dict[str, Any] | None) -> str:
-    """The card in Markdown; `scores` is the JSON of `evaluate`, or None."""
     told = training(run, stage)
     config = nano_config(run.tokenizer(), run.size)
     prose = "the novel's first chapters" if run.prose == ASSETS else "the whole novel"
@@ -111,6 +57,7 @@ def card(name: str, run: Run, stage: str, device: str, scores: dict[str, Any] | 
             ("stage", *_COLUMNS),
             [(each, *(n[name] for name in _COLUMNS)) for each, n in told.items()],
         ),
+        *([note] if note else []),
         "Loss in nats a counted token (of the encoder: the sum of its losses), a mean over a "
         "twentieth of the stage, by how much of the stage was done:",
         _table(
@@ -223,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--target", type=Path, required=True, help="the exported model's folder")
     top.add_argument("--scores", type=Path, help="the JSON that `evaluate` wrote")
     top.add_argument("--device", default="a CPU", help="what it was trained on, in words")
+    top.add_argument("--note", default="", help="where the run differed from today's recipe")
     top.add_argument("--prose", type=Path, default=ASSETS, help="as in training")
     top.add_argument("--varied", action="store_true", help="as in training")
     top.add_argument("--seed", type=int, default=0, help="as in training")
@@ -235,13 +183,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = Run(options.folder, seed=options.seed, prose=options.prose, varied=options.varied)
     scores = json.loads(options.scores.read_text(encoding="utf-8")) if options.scores else None
     try:
-        written = card(options.target.name, run, options.stage, options.device, scores)
-        numbers = {"device": options.device, "stages": training(run, options.stage)}
+        written = card(
+            options.target.name, run, options.stage, options.device, scores, options.note
+        )
+        told = training(run, options.stage)
     except ValueError as error:
         print(f"{parser().prog}: {error}", file=sys.stderr)
         return 2
+    said = {"device": options.device, "note": options.note}
+    numbers = {**said, "stages": told, "scores": scores}
     (options.target / "README.md").write_text(written, encoding="utf-8")
-    text = json.dumps({**numbers, "scores": scores}, indent=1) + "\n"
+    text = json.dumps(numbers, indent=1) + "\n"
     (options.target / "training.json").write_text(text, encoding="utf-8")
     return 0
 

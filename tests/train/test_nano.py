@@ -176,10 +176,12 @@ def test_the_card_tells_what_the_logs_and_the_scores_say(folder, monkeypatch, ca
     scores = {"split": "test", "scores": [found], "prose": prose}
     (folder / "scores.json").write_text(json.dumps(scores))
     here = ["--folder", str(folder), "--target", str(target)]
+    here += ["--note", "Half of the steps had other words."]
     assert card.main(["instruct", *here, "--scores", str(folder / "scores.json")]) == 0
     told = (target / "README.md").read_text()
     assert "| shape | 98.0% | 93.0% to 99.4% | 100.0% | 100 |" in told
     assert "model 2.50, gzip 3.25" in told
+    assert "\nHalf of the steps had other words.\n" in told
     numbers = json.loads((target / "training.json").read_text())
     assert list(numbers["stages"]) == list(FEW)
     log = [json.loads(line) for line in (folder / "long.run/log.jsonl").read_text().splitlines()]
