@@ -12,7 +12,7 @@
 True
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def offloaded(
-    model: nn.Module, tensor_of: Callable[[str], Tensor], layers: Collection[nn.Module]
+    model: nn.Module, tensor_of: Callable[[str], Tensor], layers: Iterable[nn.Module]
 ) -> Iterator[nn.Module]:
     """Inside, a model without weights runs: `tensor_of` gives a parameter by its dotted name.
 
@@ -30,6 +30,7 @@ def offloaded(
     at a time and each pass reads all anew; every other parameter is there all the while. Behind it
     all are what they were, for example shapes on the meta device.
     """
+    layers = list(layers)
     names = {module: name for name, module in model.named_modules()}
     inside = {part for layer in layers for part in layer.modules()}
     with ExitStack() as stack:
