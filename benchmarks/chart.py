@@ -41,13 +41,14 @@ class Bar:
 
 
 def bars_of(results: Mapping[str, Any]) -> list[Bar]:
-    """The comparisons of a document, in its order."""
+    """The comparisons of a document with transformers, in its order."""
     bars = []
     for entry in results["measurements"]:
         tokens = f" {entry['tokens']:,}" if entry["tokens"] else ""
         what = f"{entry['kind']}{tokens}: {entry['quantity']}"
         for name, ratio in entry["ratios"].items():
-            bars.append(Bar(entry["size"], entry["dtype"], what, name, **ratio))
+            if name in LOOKS:
+                bars.append(Bar(entry["size"], entry["dtype"], what, name, **ratio))
     return bars
 
 

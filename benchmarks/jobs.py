@@ -15,6 +15,7 @@ work is seen to be the same.
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,7 +27,7 @@ from gemma3_edu.config import Gemma3Config
 from gemma3_edu.cost import cache_bytes
 
 from .memory import growth
-from .rows import OURS, Contestant, Row
+from .rows import OURS, PACKED, Contestant, Row
 from .shapes import BYTES, config_of, prompt_ids, save_random
 
 WARM_UP = 32  # tokens: enough to touch every weight and to start every thread
@@ -121,10 +122,10 @@ class Bench:
 
 
 def _loader(library: str) -> Callable[[str | Path, str], Any]:
-    if library == OURS:
+    if library in (OURS, *PACKED):
         from .ours import Ours
 
-        return Ours
+        return partial(Ours, bits=PACKED.get(library))
     from .theirs import Theirs
 
     return Theirs

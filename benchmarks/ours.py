@@ -24,8 +24,9 @@ from gemma3_edu.checkpoint import load
 from gemma3_edu.generation import decode, generate, prefill
 from gemma3_edu.layout import Batch, TokenLayout
 from gemma3_edu.sampling import Sampler
+from gemma3_edu.weight_only import quantize_weights
 
-from .rows import OURS, Contestant
+from .rows import OURS, PACKED, Contestant
 
 
 @dataclass
@@ -44,14 +45,16 @@ class Prompt:
 class Ours:
     """A loaded model. Greedy everywhere; batch size 1."""
 
-    def __init__(self, folder: str | Path, dtype: str):
+    def __init__(self, folder: str | Path, dtype: str, bits: int | None = None):
         self.model, _ = load(folder)  # in the files' own dtype
+        if bits is not None:
+            quantize_weights(self.model, bits)
         assert self.model.language_model.norm.weight.dtype is getattr(torch, dtype)
         self.config = self.model.config
 
     def use(self, contestant: Contestant) -> None:
         """Nothing to choose: one way to attend, one chunk size."""
-        assert contestant.library == OURS
+        assert contestant.library in (OURS, *PACKED)
 
     def prefill(self, ids: Tensor, room: int = 0) -> Prompt:
         """Store a prompt; the cache has `room` for so many tokens after it."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 OURS = "gemma3_edu"
+PACKED = {f"{OURS} int{bits}": bits for bits in (8, 4)}  # ours, with weights in so many bits
 STEPS = 32  # decoded a repetition
 
 
@@ -25,6 +26,7 @@ class Contestant:
 
 CONTESTANTS = {
     OURS: Contestant(OURS),
+    **{name: Contestant(name) for name in PACKED},
     "transformers sdpa": Contestant("transformers"),
     "transformers eager": Contestant("transformers", "eager"),
     # its way to a prefill in chunks, for prompts that are longer than ours takes at once
@@ -106,6 +108,8 @@ def _rows_of(size: str, dtype: str) -> list[Row]:
         for tokens in chosen:
             chunked = kind in ("prefill", "memory") and tokens > 1024
             names = (*_BOTH, "transformers sdpa in chunks") if chunked else _BOTH
+            if kind == "decode" and dtype == "bfloat16":
+                names = (*names, *PACKED)
             rows.append(Row(kind, size, dtype, tokens, steps, names))
     if size == "270m":
         rows.append(Row("decode", size, dtype, 32_000, STEPS, _ALONE))

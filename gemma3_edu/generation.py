@@ -20,6 +20,7 @@ from .model import Gemma3
 from .sampling import Sampler
 
 PAD = 0  # what a row that has stopped goes on with; never looked at
+CHUNK = 256  # columns of a prompt at once: a local layer multiplies each with W - 1 + CHUNK keys
 
 
 def chunks(layout: TokenLayout, size: int) -> list[tuple[int, int]]:
@@ -47,7 +48,7 @@ def chunks(layout: TokenLayout, size: int) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def prefill(
-    model: Gemma3, batch: Batch, cache: KVCache, chunk_size: int = 1024
+    model: Gemma3, batch: Batch, cache: KVCache, chunk_size: int = CHUNK
 ) -> Float[Tensor, "B V"]:
     """Store a prompt in the cache, chunk by chunk; give the logits of its last column alone.
 
@@ -74,7 +75,7 @@ def generate(
     max_new_tokens: int = 256,
     stop_tokens: Collection[int] = (),
     *,
-    chunk_size: int = 1024,
+    chunk_size: int = CHUNK,
     cache: KVCache | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Int[Tensor, "B"]]:
@@ -97,9 +98,9 @@ def generate(
         )
     size = batch.layout.length + max_new_tokens - 1  # the last id is not stored
     if cache is None:
-        weight = model.language_model.embed_tokens.weight
+        gain = model.language_model.norm.weight  # in the dtype of activations, whatever weights are
         rows = batch.layout.batch_size
-        cache = KVCache(model.config.text, rows, size, weight.dtype, weight.device)
+        cache = KVCache(model.config.text, rows, size, gain.dtype, gain.device)
     elif cache.max_length is not None and cache.length + size > cache.max_length:
         raise ValueError(
             f"max_new_tokens={max_new_tokens} needs {size} columns after the {cache.length} in the "

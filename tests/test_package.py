@@ -154,11 +154,17 @@ def test_the_table_names_each_module_once():
     assert all(ROW_OF[a] == ROW_OF[b] for a, b in INSIDE_A_ROW)
 
 
-def test_other_packages_are_the_run_time_dependencies():
+def names_of(requirements: list[str]) -> set[str]:
+    return {Requirement(text).name for text in requirements}
+
+
+def test_other_packages_are_the_run_time_dependencies_and_the_oracle():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = {Requirement(text).name for text in project["dependencies"]}
+    needed = names_of(project["dependencies"])
     brought_by = {"PIL": "pillow", "cycler": "matplotlib", "IPython": "ipywidgets"}
-    assert {brought_by.get(name, name) for name in OUTSIDE} == needed - {"jupyterlab"}
+    optional = {"transformers"}
+    assert optional == names_of(project["optional-dependencies"]["test"]) & set(OUTSIDE)
+    assert {brought_by.get(name, name) for name in OUTSIDE} == needed - {"jupyterlab"} | optional
 
 
 def test_the_root_holds_the_public_names_and_nothing_else():

@@ -163,4 +163,25 @@ MUTANTS = [
         "pooled.flatten(2).transpose(1, 2)",
         "test_vision.py",
     ),
+    Mutant(
+        "int8: many rows multiplied with the scales of neighbours",
+        "weight_only.py",
+        "* self.scale[:, None]",
+        "* self.scale.roll(1)[:, None]",
+        "test_weight_only.py",
+    ),
+    Mutant(
+        "int8: the packed embedding's rows not scaled by sqrt(D)",
+        "weight_only.py",
+        "* scale[tokens][..., None] * root",
+        "* scale[tokens][..., None]",
+        "test_weight_only.py",
+    ),
+    Mutant(
+        "int4: a block's scale without the sign of its largest number",
+        "weight_only.py",
+        "(largest / -8)",
+        "(largest.abs() / 8)",
+        "test_weight_only.py",
+    ),
 ]
