@@ -28,7 +28,7 @@ from torch.overrides import TorchFunctionMode
 from .config import Gemma3Config
 from .model import Gemma3
 from .processor import Processor
-from .weights import CheckpointFiles, export_weights, load_weights
+from .weights import CheckpointFiles, export_weights, load_weights, matched
 
 ASSETS = Path(__file__).parent / "assets"
 SHARD_BYTES = 5_000_000_000  # as transformers cuts its files
@@ -71,10 +71,14 @@ def load(
     if text_only:
         config = dataclasses.replace(config, vision=None)
     processor = Processor.from_folder(folder, config, tokenizer)
-    with torch.device("meta"), _NoRandomNumbers():
-        model = Gemma3(config)
+    model = _shapes(config)
     load_weights(model, files, dtype, device)
     return model.eval(), processor
+
+
+def _shapes(config: Gemma3Config) -> Gemma3:
+    with torch.device("meta"), _NoRandomNumbers():
+        return Gemma3(config)
 
 
 class _NoRandomNumbers(TorchFunctionMode):
@@ -103,8 +107,11 @@ def save(
 
     Everything is written beside the target first and moved in at the end, so that neither an error
     nor a full disk leaves half a checkpoint, and a folder can be saved over itself. Other files
-    there stay, but for weights of an earlier save.
+    there stay, but for weights of an earlier save. Raises ValueError, before anything is written,
+    for a model whose parameters are not its config's, as after quantization from outside.
     """
+    tensors = export_weights(model)
+    _check_complete(model, tensors)
     target = Path(folder).expanduser()
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
@@ -113,7 +120,7 @@ def save(
         (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for name, content in ({} if processor is None else processor.files()).items():
             (fresh / name).write_bytes(content)
-        _write_weights(export_weights(model), fresh, shard_bytes)
+        _write_weights(tensors, fresh, shard_bytes)
         written = {file.name for file in fresh.iterdir()}
         for file in fresh.glob("*.safetensors"):  # which their library keeps for the owner alone
             file.chmod((fresh / "config.json").stat().st_mode)
@@ -122,6 +129,16 @@ def save(
         for old in [*target.glob("model*.safetensors"), *target.glob("model.safetensors.index*")]:
             if old.name not in written:
                 old.unlink()
+
+
+def _check_complete(model: Gemma3, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        matched(dict(_shapes(model.config).named_parameters()), tensors)
+    except ValueError as error:
+        raise ValueError(
+            "model: its parameters are not those of its config, so no checkpoint can hold it; save "
+            f"it before it is quantized, or with adapters merged\n{error}"
+        ) from error
 
 
 def _dtype_name(model: Gemma3) -> str:

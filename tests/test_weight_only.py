@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from gemma3_edu.checkpoint import save
 from gemma3_edu.generation import generate
 from gemma3_edu.model import Gemma3
 from gemma3_edu.sampling import Sampler
@@ -166,6 +167,14 @@ class TestRefusals:
             with pytest.raises(ValueError, match="must be a multiple of 32"):
                 quantize_weights(odd, bits)
         assert [type(m) for m in odd.modules()] == before
+
+    def test_saving_what_no_checkpoint_can_hold(self, model, tmp_path):
+        quantize_weights(model)
+        with pytest.raises(
+            ValueError, match=r"save it before it is quantized(?s:.*)missing tensor"
+        ):
+            save(model, None, tmp_path / "folder")
+        assert list(tmp_path.iterdir()) == []
 
     def test_blocks_and_rows_of_int4(self):
         with pytest.raises(ValueError, match="block=16 must be 32, 64, 128 or 256"):
