@@ -16,7 +16,12 @@ from pathlib import Path
 from .data.examples import Example
 from .data.mixture import Mixture
 
-SAMPLES = {"receipt": ("sum", 1), "shapes": ("position", 0), "hearts": ("count", 7)}
+SAMPLES = {
+    "number": ("number", 3),
+    "receipt": ("sum", 1),
+    "shapes": ("position", 0),
+    "hearts": ("count", 7),
+}
 """Each picture's task and number in the test split."""
 
 

@@ -1,0 +1,91 @@
+"""Gemma 3 from a text and a picture to the next token, each part with its lesson's number."""
+
+TITLE = "The whole model, and where each part is built"
+ALT = (
+    "Text (01) and pictures (11 to 13) become one row of vectors, which goes through 5 local layers"
+    " to 1 global one (02 to 07), a cache (08) beside them, to the next token (09, 10)."
+)
+LONG = """Two ways enter at the left. Above, text goes through the tokenizer and the embedding,
+lesson 01. Below, a picture is cut into crops, lesson 13, goes through the SigLIP encoder, lesson
+11, and becomes soft tokens, lesson 12. Both ways end in one row of vectors. The row goes through
+the layers: five local ones, then a global one, and so on. Below the layers stands what every one
+has: norms, lessons 02 and 03, RoPE and mask, 04 and 05, heads and a feed-forward part, 06 and 07,
+and its share of the KV cache, 08. Behind the layers the head, lesson 09, gives every token a score;
+the next token, lesson 10, is picked by it and goes back to the embedding."""
+
+BLUE, ORANGE, GREEN, INK, WHITE = "#0072B2", "#D55E00", "#009E73", "#000000", "#FFFFFF"
+ROW = 372  # where the row of vectors begins
+LAYERS, APART = 462, 38  # where the first layer begins, and how far the next one is
+TEXT, PICTURE = 62, 172  # heights of the two ways in
+MIDDLE = (TEXT + PICTURE) // 2
+PARTS = (("norms", "02, 03"), ("RoPE, mask", "04, 05"), ("heads, MLP", "06, 07"))
+
+
+def draw() -> str:
+    """The picture as SVG text."""
+    parts = [f'<rect x="0" y="0" width="960" height="290" fill="{WHITE}"/>']
+    parts += box(12, TEXT, 70, ["text"]) + box(118, TEXT, 170, ["tokens, embedding", "01"])
+    parts += box(12, PICTURE, 70, ["picture"]) + box(112, PICTURE, 62, ["crops", "13"])
+    parts += box(194, PICTURE, 66, ["SigLIP", "11"], GREEN)
+    parts += box(280, PICTURE, 92, ["soft tokens", "12"], GREEN)
+    parts += [way((82, TEXT), (116, TEXT)), way((82, PICTURE), (110, PICTURE))]
+    parts += [way((174, PICTURE), (192, PICTURE)), way((260, PICTURE), (278, PICTURE))]
+    middle = ROW + 21
+    parts += [way((288, TEXT), (middle, TEXT), (middle, MIDDLE - 16))]
+    parts += [way((372, PICTURE), (middle, PICTURE), (middle, MIDDLE + 16))]
+    for cell, fill in enumerate((WHITE, GREEN)):
+        parts.append(rect(ROW + 14 * cell, MIDDLE - 14, 14, 28, fill))
+    parts.append(words(ROW - 76, MIDDLE + 5, "one row of vectors"))
+    parts.append(way((ROW + 42, MIDDLE), (LAYERS - 2, MIDDLE)))
+    for number in range(6):
+        fill, ink, name = (BLUE, WHITE, "G") if number == 5 else (ORANGE, INK, "L")
+        x = LAYERS + APART * number
+        parts += [rect(x, MIDDLE - 36, 30, 72, fill), words(x + 15, MIDDLE + 5, name, ink)]
+    end = LAYERS + 5 * APART + 30
+    parts.append(words((LAYERS + end) // 2, MIDDLE - 46, "layers: 5 local (L), 1 global (G), …"))
+    parts += [way((end, MIDDLE), (718, MIDDLE)), *box(720, MIDDLE, 80, ["head", "09"])]
+    parts += [way((800, MIDDLE), (838, MIDDLE)), *box(840, MIDDLE, 108, ["next token", "10"])]
+    parts.append(way((894, MIDDLE - 22), (894, 16), (203, 16), (203, TEXT - 24)))
+    parts.append(words(ROW + 26, 250, "in every layer"))
+    for number, (what, lessons) in enumerate(PARTS):
+        parts += box(LAYERS + 112 * number, 245, 100, [what, lessons])
+    parts += box(LAYERS + 336, 245, 100, ["KV cache", "08"])
+    parts.append(f'<path d="M{LAYERS} 210 L{LAYERS + 436} 210" stroke="{INK}" stroke-width="2"/>')
+    below = (LAYERS + end) // 2
+    parts.append(f'<path d="M{below} 153 L{below} 210" stroke="{INK}" stroke-width="2"/>')
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 290" width="960" height="290"'
+        ' font-family="DejaVu Sans, Arial, sans-serif">\n' + "\n".join(parts) + "\n</svg>"
+    )
+
+
+def way(*corners: tuple[int, int]) -> str:
+    """A way along corners, with an arrowhead at its end."""
+    (x1, y1), (x2, y2) = corners[-2:]
+    dx, dy = (x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)
+    path = " L".join(f"{x} {y}" for x, y in corners)
+    tip = [(x2, y2), *((x2 - 8 * dx + 5 * s * dy, y2 - 8 * dy + 5 * s * dx) for s in (1, -1))]
+    points = " ".join(f"{x},{y}" for x, y in tip)
+    return (
+        f'<path d="M{path}" stroke="{INK}" stroke-width="2" fill="none"/>'
+        f'<polygon points="{points}" fill="{INK}"/>'
+    )
+
+
+def rect(x: float, y: float, width: float, height: float, fill: str, corner: int = 0) -> str:
+    """A rectangle by its upper left corner."""
+    size = f'x="{x}" y="{y}" width="{width}" height="{height}" rx="{corner}"'
+    return f'<rect {size} fill="{fill}" stroke="{INK}" stroke-width="1.5"/>'
+
+
+def box(x: int, y: int, width: int, lines: list[str], fill: str = WHITE) -> list[str]:
+    """A rounded box whose left edge is at x and whose middle is at height y, with its words."""
+    first = y + 5 - 9 * (len(lines) - 1)
+    told = [words(x + width // 2, first + 18 * n, line) for n, line in enumerate(lines)]
+    return [rect(x, y - 22, width, 44, fill, 6), *told]
+
+
+def words(x: int, y: int, text: str, fill: str = INK) -> str:
+    """A line of text around x."""
+    place = f'x="{x}" y="{y}" font-size="15" text-anchor="middle"'
+    return f'<text {place} fill="{fill}">{text}</text>'
