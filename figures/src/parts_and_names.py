@@ -1,0 +1,115 @@
+"""The full model's three parts, how they are joined, and the two names of each."""
+
+TITLE = "The parts of the full model, and their two names"
+ALT = (
+    "Words and pictures meet in one row: ids through the embedding, pixels through encoder and"
+    " projector, then the decoder; below, a table of 6 prefixes with two names each."
+)
+LONG = """Above, left to right: the processor makes ids out of a conversation's text, and pixels
+out of its pictures. The ids go through the embedding table, times the root of D. The pixels go
+through the encoder and the projector and become soft tokens. Both ways end in one row of vectors,
+in which the cells of a picture are green and those of words are white. The row goes through the
+decoder's blocks and its final norm, and the same embedding table gives the logits. Below, a table
+has six rows: the prefix of a weight's name in this package, and the prefix in the released files.
+Four rows belong to the encoder, where vision.encoder becomes vision_tower.vision_model with
+embeddings, encoder and post_layernorm below it; one belongs to the projector, multi_modal_projector
+in the files; one to the language model, language_model.model in the files."""
+
+BLUE, GREEN, INK, WHITE, PALE = "#0072B2", "#009E73", "#000000", "#FFFFFF", "#E8F4EF"
+TEXT, PICTURE = 52, 142  # heights of the two ways in
+MIDDLE = (TEXT + PICTURE) // 2
+TOWER = "vision_tower.vision_model."
+TABLE = (
+    ("vision.encoder.patch_embedding.", TOWER + "embeddings.patch_embedding.", GREEN),
+    ("vision.encoder.position_embedding.", TOWER + "embeddings.position_embedding.", GREEN),
+    ("vision.encoder.layers.", TOWER + "encoder.layers.", GREEN),
+    ("vision.encoder.post_layernorm.", TOWER + "post_layernorm.", GREEN),
+    ("vision.projector.", "multi_modal_projector.", INK),
+    ("language_model.", "language_model.model.", BLUE),
+)
+ROWS = 232  # height of the table's first row
+
+
+def draw() -> str:
+    """The picture as SVG text."""
+    height = ROWS + 26 * len(TABLE) + 4
+    parts = [f'<rect x="0" y="0" width="960" height="{height}" fill="{WHITE}"/>']
+    parts += box(10, MIDDLE, 106, 134, ["processor"])
+    parts += [way((116, TEXT), (170, TEXT)), words(141, TEXT - 8, "ids")]
+    parts += [way((116, PICTURE), (170, PICTURE)), words(142, PICTURE - 8, "pixels")]
+    parts += box(172, TEXT, 250, 44, ["embedding, times √D"], BLUE, WHITE)
+    parts += box(172, PICTURE, 96, 44, ["encoder"], GREEN)
+    parts += [way((268, PICTURE), (310, PICTURE))]
+    parts += box(312, PICTURE, 110, 44, ["projector"], INK, WHITE)
+    left = 462
+    for cell in range(8):
+        fill = GREEN if 2 <= cell < 6 else WHITE
+        parts.append(rect(left + 15 * cell, MIDDLE - 15, 15, 30, fill))
+    parts.append(words(left + 78, MIDDLE - 24, "one row"))
+    parts += [way((422, TEXT), (left + 15, TEXT), (left + 15, MIDDLE - 17))]
+    parts += [way((422, PICTURE), (left + 60, PICTURE), (left + 60, MIDDLE + 17))]
+    parts.append(words(left + 68, PICTURE + 4, "soft tokens", anchor="start"))
+    parts += [way((left + 120, MIDDLE), (left + 152, MIDDLE))]
+    parts += box(left + 154, MIDDLE, 96, 44, ["blocks,", "norm"], BLUE, WHITE)
+    parts += [way((left + 250, MIDDLE), (left + 278, MIDDLE))]
+    parts += box(left + 280, MIDDLE, 100, 44, ["embedding", "again"], BLUE, WHITE)
+    parts += [way((left + 380, MIDDLE), (left + 412, MIDDLE))]
+    parts.append(words(left + 455, MIDDLE + 5, "logits"))
+    parts.append(words(34, ROWS - 26, "weights here", anchor="start", weight="bold"))
+    parts.append(words(440, ROWS - 26, "in the released files", anchor="start", weight="bold"))
+    for number, (ours, theirs, colour) in enumerate(TABLE):
+        y = ROWS + 26 * number
+        if number % 2 == 0:
+            parts.append(f'<rect x="8" y="{y - 18}" width="944" height="26" fill="{PALE}"/>')
+        parts.append(rect(12, y - 12, 14, 14, colour))
+        parts.append(words(34, y, ours, anchor="start", font="DejaVu Sans Mono, monospace"))
+        parts.append(words(440, y, theirs, anchor="start", font="DejaVu Sans Mono, monospace"))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 {height}" width="960"'
+        f' height="{height}" font-family="DejaVu Sans, Arial, sans-serif">\n'
+        + "\n".join(parts)
+        + "\n</svg>"
+    )
+
+
+def way(*corners: tuple[int, int]) -> str:
+    """A way along corners, with an arrowhead at its end."""
+    (x1, y1), (x2, y2) = corners[-2:]
+    dx, dy = (x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)
+    path = " L".join(f"{x} {y}" for x, y in corners)
+    tip = [(x2, y2), *((x2 - 8 * dx + 5 * s * dy, y2 - 8 * dy + 5 * s * dx) for s in (1, -1))]
+    points = " ".join(f"{x},{y}" for x, y in tip)
+    return (
+        f'<path d="M{path}" stroke="{INK}" stroke-width="2" fill="none"/>'
+        f'<polygon points="{points}" fill="{INK}"/>'
+    )
+
+
+def rect(x: float, y: float, width: float, height: float, fill: str, corner: int = 0) -> str:
+    """A rectangle by its upper left corner."""
+    size = f'x="{x}" y="{y}" width="{width}" height="{height}" rx="{corner}"'
+    return f'<rect {size} fill="{fill}" stroke="{INK}" stroke-width="1.5"/>'
+
+
+def box(
+    x: int, y: int, width: int, height: int, lines: list[str], fill: str = WHITE, ink: str = INK
+) -> list[str]:
+    """A rounded box whose left edge is at x and whose middle is at height y, with its words."""
+    first = y + 5 - 9 * (len(lines) - 1)
+    told = [words(x + width // 2, first + 18 * n, line, ink) for n, line in enumerate(lines)]
+    return [rect(x, y - height / 2, width, height, fill, 6), *told]
+
+
+def words(
+    x: int,
+    y: int,
+    text: str,
+    fill: str = INK,
+    anchor: str = "middle",
+    weight: str = "normal",
+    font: str = "",
+) -> str:
+    """A line of text at x."""
+    family = f' font-family="{font}"' if font else ""
+    place = f'x="{x}" y="{y}" font-size="15" text-anchor="{anchor}" font-weight="{weight}"'
+    return f'<text {place} fill="{fill}"{family}>{text}</text>'
