@@ -47,7 +47,7 @@ def interval(right: int, items: int) -> tuple[float, float]:
     z, share = 1.96, right / items
     middle = (share + z * z / (2 * items)) / (1 + z * z / items)
     half = z / (1 + z * z / items) * math.sqrt(share * (1 - share) / items + z * z / (4 * items**2))
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def answers(

@@ -121,7 +121,7 @@ def test_wilsons_interval_holds_the_truth_about_95_times_in_100():
         held += low <= 0.97 <= high
     assert 0.93 < held / 2000 < 0.985
     assert interval(100, 100)[1] <= 1
-    assert interval(0, 100)[0] >= 0
+    assert all(interval(0, items)[0] >= 0 for items in range(1, 200))
 
 
 def test_the_baselines_cannot_compress_noise_and_can_compress_what_they_know():
