@@ -1,4 +1,4 @@
-"""What a model costs, from its config alone: parameters, cache bytes, operations.
+"""What a model costs, from its config alone: parameters, bytes, operations.
 
 All counts are exact integers of the architecture as built here. Functions take a whole config or
 its text part.
@@ -9,6 +9,9 @@ its text part.
 >>> cache_bytes(PRESETS["1b"], 32_768)  # bfloat16; all layers global would take 872,415,232
 145752064
 """
+
+from dataclasses import dataclass
+from typing import Literal
 
 from .config import AttentionType, Gemma3Config, TextConfig, VisionConfig
 
@@ -51,6 +54,69 @@ def _vision_parameters(vision: VisionConfig) -> int:
 def parameters(config: Gemma3Config | TextConfig) -> int:
     """All parameters; times 2 are the bytes of a bfloat16 checkpoint."""
     return sum(parameters_by_part(config).values())
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """How a matrix is stored: bits a number, and a scale of 16 bits for each `block` of a row.
+
+    "row" is one scale a row (per channel), None is no scales at all.
+    """
+
+    bits: int
+    block: int | Literal["row"] | None = None
+
+    def matrix_bytes(self, rows: int, columns: int) -> int:
+        """Bytes of one matrix, scales included. ValueError if a row is no whole number of blocks.
+
+        >>> FORMATS["int4-32"].matrix_bytes(2, 64)  # 128 half bytes and 4 scales: 4.5 bits each
+        72
+        """
+        if self.block is None:
+            scales = 0
+        elif self.block == "row":
+            scales = rows
+        elif columns % self.block:
+            raise ValueError(f"columns={columns} is no multiple of block={self.block}")
+        else:
+            scales = rows * columns // self.block
+        return rows * columns * self.bits // 8 + 2 * scales
+
+
+FORMATS = {
+    "bf16": WeightFormat(16),
+    "int8": WeightFormat(8, "row"),
+    "sfp8": WeightFormat(8),
+    "int4-32": WeightFormat(4, 32),
+    "int4-row": WeightFormat(4, "row"),
+}
+"""Those of the report's Table 3, and int8. "int4-32" is the layout of llama.cpp's Q4_0."""
+
+
+def weight_bytes(config: Gemma3Config | TextConfig, weights: str | WeightFormat = "bf16") -> int:
+    """Bytes of the weights, the language model's matrices in a format of `FORMATS` or your own.
+
+    Norms stay in 16 bits, and so does the vision tower: rows of 4304 are no whole number of blocks
+    of 32. What a decoded token reads is the text part's: `weight_bytes(config.text, weights)`.
+
+    >>> from gemma3_edu.presets import PRESETS
+    >>> weight_bytes(PRESETS["27b"]), weight_bytes(PRESETS["27b"], "int4-32")
+    (54864813280, 16040825056)
+    """
+    if isinstance(weights, str) and weights not in FORMATS:
+        raise ValueError(f"weights={weights!r} must be a WeightFormat or one of {list(FORMATS)}")
+    stored = FORMATS[weights] if isinstance(weights, str) else weights
+    parts = parameters_by_part(config)
+    kept = sum(parts.get(part, 0) for part in ("norms", "vision", "projector"))
+    return 2 * kept + sum(stored.matrix_bytes(*shape) for shape in _matrices(_text(config)))
+
+
+def _matrices(text: TextConfig) -> list[tuple[int, int]]:
+    """(rows, columns) of the language model's matrices; the head is the first one again."""
+    d, f, h = text.hidden_size, text.intermediate_size, text.head_dim
+    q, kv = text.num_attention_heads * h, text.num_key_value_heads * h
+    layer = [(q, d), (kv, d), (kv, d), (d, q), (f, d), (f, d), (d, f)]
+    return [(text.vocab_size, d), *layer * text.num_hidden_layers]
 
 
 def cache_bytes(

@@ -11,13 +11,13 @@ its digest and who uses it. Nothing in the SVG depends on the day or on chance.
 
 import argparse
 import hashlib
-import importlib.util
 import io
 import json
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -76,12 +76,12 @@ def draw_all(folder: Path) -> list[Picture]:
 
 
 def _draw(script: Path) -> Picture:
-    spec = importlib.util.spec_from_file_location(f"figure_{script.stem}", script)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{script.name} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(f"figure_{script.stem}")
+    module.__file__ = str(script)
+    # Compiled here, not imported: Python's compiled file would outlive an edit of the same second.
+    code = compile(script.read_text(encoding="utf-8"), script, "exec")
     with plt.rc_context(RENDERING):
-        spec.loader.exec_module(module)
+        exec(code, module.__dict__)
         words = {key: getattr(module, key.upper(), "") for key in ("title", "alt", "long")}
         for key, least in [("title", 1), ("alt", 6), ("long", 15)]:
             if len(words[key].split()) < least:

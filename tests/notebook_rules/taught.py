@@ -45,6 +45,11 @@ TAUGHT = {
     "gemma3_edu.weights:our_name": "14",
     "gemma3_edu.weights:hub_name": "14",
     "gemma3_edu.weights:export_weights": "14",
+    "gemma3_edu.cost:WeightFormat": "16",
+    "gemma3_edu.cost:_matrices": "16",
+    "gemma3_edu.cost:flops_by_part": "16",
+    "gemma3_edu.cost:_pairs": "16",
+    "gemma3_edu.cost:_vision_flops": "16",
 }
 
 HOMES = set(TAUGHT.values())

@@ -1,0 +1,157 @@
+"""Figures of lesson 16: which card holds what, and how long a token must take at least.
+
+>>> fig = what_fits([("27b", "int4-32")])
+>>> [text.get_text() for text in fig.axes[0].texts]  # GB at 1K to 128K tokens
+['16.6', '16.6', '16.8', '17.1', '17.8', '19.2', '21.8', '27.2']
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from .cache import CONTEXTS, label_contexts
+from .cost_plan import CARDS, Plan, smallest_card
+
+SIZES = ("270m", "1b", "4b", "12b", "27b")
+ROWS = [(size, weights) for size in SIZES for weights in ("bf16", "int8", "int4-32")]
+
+
+# Lightest for the smallest card; the last is for what none of them holds.
+_HUES = ["#FDEA45", "#BCAE6C", "#8E8C85", "#3B496C", "#00224E", "#D55E00"]
+
+
+def what_fits(rows: Sequence[tuple[str, str]] = ROWS) -> Figure:
+    """A cell for each size, format and context: GB of weights and cache, and the smallest card."""
+    plans = [[Plan(size, weights, n) for n in CONTEXTS] for size, weights in rows]
+    cards = np.array([[smallest_card(p.total) if p.known else np.nan for p in r] for r in plans])
+    fig, ax = plt.subplots(figsize=(7, 0.29 * len(rows) + 1.3), layout="constrained")
+    shown = np.ma.masked_invalid(cards)
+    ax.pcolormesh(shown, cmap=ListedColormap(_HUES), vmin=0, vmax=5, edgecolors="0.85", lw=0.5)
+    for y, row in enumerate(plans):
+        for x, plan in enumerate(row):
+            dark = cards[y, x] in (3, 4)
+            told = f"{plan.total / 1e9:.1f}" if plan.known else "-"
+            colour = "white" if dark else "black"
+            ax.text(x + 0.5, y + 0.5, told, color=colour, ha="center", va="center")
+        if y and rows[y][0] != rows[y - 1][0]:
+            ax.plot([0, len(CONTEXTS)], [y, y], "k-", lw=1.5, label=f"{rows[y][0]} from here")
+    ax.set_xticks([i + 0.5 for i in range(len(CONTEXTS))], [f"{n // 1024}K" for n in CONTEXTS])
+    ax.set_yticks([i + 0.5 for i in range(len(rows))], [f"{s.upper()} {w}" for s, w in rows])
+    ax.set(xlabel="context, tokens", xlim=(0, len(CONTEXTS)), ylim=(len(rows), 0))
+    ax.tick_params(length=0)
+    names = [f"{card.memory} GB: {name}" for name, card in CARDS.items()] + ["none of them"]
+    keys = [Patch(fc=hue, ec="black", label=n) for hue, n in zip(_HUES, names, strict=True)]
+    keys = keys[: len(CARDS) + bool((cards == len(CARDS)).any())]
+    keys.append(Patch(fc="white", ec="black", label="- past the size's limit"))
+    fig.legend(handles=keys, loc="outside upper center", ncols=3, frameon=False)
+    return fig
+
+
+_SIZE_LOOKS = [("C3", ":"), ("C0", "-"), ("C1", "--"), ("C2", "-."), ("black", "-")]
+
+
+def time_floor(*panels: tuple[str, str]) -> Figure:
+    """Least milliseconds a token against context: a panel for each (format, card), a line a size.
+
+    Lines stop where the card is full or the size's own limit is reached. A circle stands at the
+    first context whose cache takes longer to read than the weights do.
+    """
+    fig, axes = plt.subplots(
+        1, len(panels), figsize=(7, 3.5), layout="constrained", squeeze=False, sharey=True
+    )
+    for ax, (weights, card) in zip(axes[0], panels, strict=True):
+        for size, (colour, style) in zip(SIZES, _SIZE_LOOKS, strict=True):
+            plans = [Plan(size, weights, n, card) for n in CONTEXTS]
+            plans = [plan for plan in plans if plan.fits and plan.known]
+            if not plans:
+                continue
+            x, y = [p.context for p in plans], [1000 * p.seconds for p in plans]
+            ax.plot(x, y, color=colour, ls=style, label=size.upper())
+            heavy = [p for p in plans if p.cache_bytes > p.text_bytes][:1]
+            for plan in heavy:
+                at = [plan.context], [1000 * plan.seconds]
+                ax.plot(*at, "o", color=colour, mfc="white", ms=7, label="cache over weights")
+            ax.annotate(size.upper(), (x[0], y[0]), (2, 4), textcoords="offset points")
+        ax.set(title=f"{weights} on {card}", xlabel="context, tokens", yscale="log")
+        ax.set_xscale("log")
+        label_contexts(ax)
+    axes[0, 0].set_ylabel("least ms a token")
+    axes[0, 0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+    return fig
+
+
+def many_rows(size: str, weights: str, card: str, contexts: Sequence[int]) -> Figure:
+    """Most tokens a second of all rows together against their number, a line for each context.
+
+    The dash-dotted line is what the arithmetic allows at the shortest context. Lines stop where the
+    card is full.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+    rows = [2**n for n in range(13)]
+    looks = ["C0-", "C1--", "C2:", "k-"]
+    for context, look in zip(contexts, looks, strict=False):
+        plans = [Plan(size, weights, context, card, n) for n in rows]
+        plans = [plan for plan in plans if plan.fits]
+        x, y = [p.batch for p in plans], [p.batch / p.seconds for p in plans]
+        ax.plot(x, y, look, marker="o", ms=4, label=f"{context:,} tokens a row")
+    most = 1 / Plan(size, weights, contexts[0], card).computing
+    ax.axhline(most, color="black", ls="-.", lw=1, label="arithmetic alone")
+    ax.set(xscale="log", yscale="log", xlabel="rows", ylabel="most tokens a second")
+    ax.minorticks_off()
+    ax.set_xticks([1, 8, 64, 512, 4096], ["1", "8", "64", "512", "4096"])
+    ax.legend(loc="lower right")
+    ax.set_title(f"{size.upper()} {weights} on {card}", fontsize=10)
+    return fig
+
+
+def compare_plans(*plans: Plan) -> Figure:
+    """Bars for each plan: left its bytes against the card's memory, right its least time.
+
+    The widget's callback: with one plan, one row.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7.4, 0.62 * len(plans) + 1.1))
+    # By hand: the automatic layout draws everything twice, too slow under a slider.
+    height = fig.get_figheight()
+    fig.subplots_adjust(left=0.19, right=0.98, wspace=0.14, bottom=0.5 / height)
+    fig.subplots_adjust(top=1 - 0.45 / height)
+    places = range(len(plans))
+    gb = [[p.text_bytes / 1e9, p.vision_bytes / 1e9, p.cache_bytes / 1e9] for p in plans]
+    speed = [CARDS[p.card].bandwidth for p in plans]
+    ms = [[1e12 * row[0] / s, 0.0, 1e12 * row[2] / s] for row, s in zip(gb, speed, strict=True)]
+    for ax, bars in ((left, gb), (right, ms)):
+        _stack(ax, bars)
+        ax.set_yticks(places, [])
+        ax.set_ylim(len(plans) - 0.4, -0.6)
+    limits = [CARDS[p.card].memory for p in plans]
+    left.plot(limits, places, "k|", ms=22, mew=2.5, label="the card's memory")
+    right.plot([1000 * p.computing for p in plans], places, "kD", ms=6, label="arithmetic")
+    ends = [max(card, p.total / 1e9) for card, p in zip(limits, plans, strict=True)]
+    longest = max(1000 * plan.seconds for plan in plans)
+    for place, (plan, end, card) in enumerate(zip(plans, ends, limits, strict=True)):
+        told = f"{plan.total / 1e9:.1f} of {card}"
+        left.text(end + 0.03 * max(ends), place, told, va="center")
+        told = f"{1 / plan.seconds:,.0f} a second" if plan.fits else "does not fit"
+        right.text(1000 * plan.seconds + 0.04 * longest, place, told, va="center")
+    left.set(xlabel="GB", xlim=(0, 1.5 * max(ends)))
+    right.set(xlabel="least ms a token", xlim=(0, 1.55 * longest))
+    names = [f"{p.size.upper()} {p.weights}\n{p.context // 1024}K, {p.card}" for p in plans]
+    left.set_yticks(places, names)
+    handles = [*left.containers, left.lines[0], right.lines[0]]
+    fig.legend(handles=handles, loc="upper center", ncols=5, frameon=False, columnspacing=1.2)
+    return fig
+
+
+def _stack(ax: Axes, bars: Sequence[Sequence[float]]) -> None:
+    before = [0.0] * len(bars)
+    looks = [("text weights", "C0", ""), ("vision", "C2", ".."), ("cache", "C1", "//")]
+    for part, (name, colour, hatch) in enumerate(looks):
+        width = [row[part] for row in bars]
+        look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white"}
+        ax.barh(range(len(bars)), width, left=before, height=0.6, label=name, **look)
+        before = [a + b for a, b in zip(before, width, strict=True)]
