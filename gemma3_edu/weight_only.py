@@ -2,7 +2,7 @@
 
 A decoded token reads every weight once and multiplies it with one number, so bytes are its time.
 The products are PyTorch's own, which are fast for few rows in bfloat16 alone; activations, norms
-and the cache stay in it. Lesson 20 says what the formats lose.
+and the cache stay in it.
 
 >>> from gemma3_edu.presets import PRESETS
 >>> model = Gemma3(PRESETS["nano"]).to(torch.bfloat16).eval()

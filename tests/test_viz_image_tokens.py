@@ -17,23 +17,13 @@ from gemma3_edu.viz.image_tokens import (
     spelled,
     turning,
 )
+from tests.drawn_masks import panels
 
 
 @pytest.fixture(autouse=True)
 def closed_afterwards():
     yield
     plt.close("all")
-
-
-def panels(fig) -> dict[str, list[str]]:
-    """The masks drawn in a figure, row by row, by the title of their panel."""
-    found: dict[str, list[str]] = {}
-    for line in describe(fig).splitlines():
-        if line.startswith("axes"):
-            rows = found[line.split("'")[1]] = []
-        elif set(line.strip()) <= {".", "#"}:
-            rows.append(line.strip())
-    return found
 
 
 def images_of(letters: str) -> list[int]:

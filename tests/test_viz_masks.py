@@ -17,6 +17,7 @@ from gemma3_edu.viz.masks import (
     who_hears_whom,
     who_notices,
 )
+from tests.drawn_masks import panels
 
 LOCAL, GLOBAL = AttentionType.LOCAL, AttentionType.GLOBAL
 ONE_B = PRESETS["1b"].text
@@ -26,17 +27,6 @@ ONE_B = PRESETS["1b"].text
 def closed_afterwards():
     yield
     plt.close("all")
-
-
-def panels(fig) -> dict[str, list[str]]:
-    """The masks drawn in a figure, row by row, by the title of their panel."""
-    found: dict[str, list[str]] = {}
-    for line in describe(fig).splitlines():
-        if line.startswith("axes"):
-            rows = found[line.split("'")[1]] = []
-        elif set(line.strip()) <= {".", "#"}:
-            rows.append(line.strip())
-    return found
 
 
 def drawn(length: int, window: int | None) -> list[str]:

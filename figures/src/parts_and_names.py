@@ -1,5 +1,7 @@
 """The full model's three parts, how they are joined, and the two names of each."""
 
+from svg import INK, rect, way
+
 TITLE = "The parts of the full model, and their two names"
 ALT = (
     "Words and pictures meet in one row: ids through the embedding, pixels through encoder and"
@@ -15,7 +17,7 @@ Four rows belong to the encoder, where vision.encoder becomes vision_tower.visio
 embeddings, encoder and post_layernorm below it; one belongs to the projector, multi_modal_projector
 in the files; one to the language model, language_model.model in the files."""
 
-BLUE, GREEN, INK, WHITE, PALE = "#0072B2", "#009E73", "#000000", "#FFFFFF", "#E8F4EF"
+BLUE, GREEN, WHITE, PALE = "#0072B2", "#009E73", "#FFFFFF", "#E8F4EF"
 TEXT, PICTURE = 52, 142  # heights of the two ways in
 MIDDLE = (TEXT + PICTURE) // 2
 TOWER = "vision_tower.vision_model."
@@ -70,25 +72,6 @@ def draw() -> str:
         + "\n".join(parts)
         + "\n</svg>"
     )
-
-
-def way(*corners: tuple[int, int]) -> str:
-    """A way along corners, with an arrowhead at its end."""
-    (x1, y1), (x2, y2) = corners[-2:]
-    dx, dy = (x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)
-    path = " L".join(f"{x} {y}" for x, y in corners)
-    tip = [(x2, y2), *((x2 - 8 * dx + 5 * s * dy, y2 - 8 * dy + 5 * s * dx) for s in (1, -1))]
-    points = " ".join(f"{x},{y}" for x, y in tip)
-    return (
-        f'<path d="M{path}" stroke="{INK}" stroke-width="2" fill="none"/>'
-        f'<polygon points="{points}" fill="{INK}"/>'
-    )
-
-
-def rect(x: float, y: float, width: float, height: float, fill: str, corner: int = 0) -> str:
-    """A rectangle by its upper left corner."""
-    size = f'x="{x}" y="{y}" width="{width}" height="{height}" rx="{corner}"'
-    return f'<rect {size} fill="{fill}" stroke="{INK}" stroke-width="1.5"/>'
 
 
 def box(

@@ -1,5 +1,7 @@
 """Gemma 3 from a text and a picture to the next token, each part with its lesson's number."""
 
+from svg import INK, rect, way
+
 TITLE = "The whole model, and where each part is built"
 ALT = (
     "Text (01) and pictures (11 to 13) become one row of vectors, which goes through 5 local layers"
@@ -13,7 +15,7 @@ has: norms, lessons 02 and 03, RoPE and mask, 04 and 05, heads and a feed-forwar
 and its share of the KV cache, 08. Behind the layers the head, lesson 09, gives every token a score;
 the next token, lesson 10, is picked by it and goes back to the embedding."""
 
-BLUE, ORANGE, GREEN, INK, WHITE = "#0072B2", "#D55E00", "#009E73", "#000000", "#FFFFFF"
+BLUE, ORANGE, GREEN, WHITE = "#0072B2", "#D55E00", "#009E73", "#FFFFFF"
 ROW = 372  # where the row of vectors begins
 LAYERS, APART = 462, 38  # where the first layer begins, and how far the next one is
 TEXT, PICTURE = 62, 172  # heights of the two ways in
@@ -57,25 +59,6 @@ def draw() -> str:
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 290" width="960" height="290"'
         ' font-family="DejaVu Sans, Arial, sans-serif">\n' + "\n".join(parts) + "\n</svg>"
     )
-
-
-def way(*corners: tuple[int, int]) -> str:
-    """A way along corners, with an arrowhead at its end."""
-    (x1, y1), (x2, y2) = corners[-2:]
-    dx, dy = (x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)
-    path = " L".join(f"{x} {y}" for x, y in corners)
-    tip = [(x2, y2), *((x2 - 8 * dx + 5 * s * dy, y2 - 8 * dy + 5 * s * dx) for s in (1, -1))]
-    points = " ".join(f"{x},{y}" for x, y in tip)
-    return (
-        f'<path d="M{path}" stroke="{INK}" stroke-width="2" fill="none"/>'
-        f'<polygon points="{points}" fill="{INK}"/>'
-    )
-
-
-def rect(x: float, y: float, width: float, height: float, fill: str, corner: int = 0) -> str:
-    """A rectangle by its upper left corner."""
-    size = f'x="{x}" y="{y}" width="{width}" height="{height}" rx="{corner}"'
-    return f'<rect {size} fill="{fill}" stroke="{INK}" stroke-width="1.5"/>'
 
 
 def box(x: int, y: int, width: int, lines: list[str], fill: str = WHITE) -> list[str]:
