@@ -78,21 +78,24 @@ def load_weights(
     """Fill all parameters of `model` from tensors, a checkpoint folder or one safetensors file.
 
     Parameters on the meta device come to life in `dtype` and on `device` (None: the file's dtype,
-    the CPU), one tensor at a time; others keep what they have. A text-only model takes its part of
-    a multimodal checkpoint. Raises one ValueError that lists every unknown, missing, doubled or
+    the CPU), one tensor at a time; others keep what they have. Where dtype and device are the
+    file's, a parameter is the mapped file itself: read when first needed, and copied page by page
+    if it is written to, so that the file stays as it is. A text-only model takes its part of a
+    multimodal checkpoint. Raises one ValueError that lists every unknown, missing, doubled or
     misshapen tensor; the model is then unchanged.
     """
     tensors = source if isinstance(source, Mapping) else CheckpointFiles(source)
+    given = not isinstance(tensors, CheckpointFiles)  # by the caller, whose tensors stay theirs
     parameters = dict(model.named_parameters())
     for ours, theirs in matched(parameters, tensors).items():
         tensor, parameter = tensors[theirs], parameters[ours]
         if parameter.is_meta:
-            like = torch.empty(tensor.shape, dtype=dtype or tensor.dtype, device=device or "cpu")
-            parameter = nn.Parameter(like)
+            alive = tensor.to(device or "cpu", dtype or tensor.dtype, copy=given)
             parent, _, name = ours.rpartition(".")
-            setattr(model.get_submodule(parent), name, parameter)
-        with torch.no_grad():
-            parameter.copy_(tensor)
+            setattr(model.get_submodule(parent), name, nn.Parameter(alive))
+        else:
+            with torch.no_grad():
+                parameter.copy_(tensor)
 
 
 def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Reading and writing weights: one table both ways; every bad folder has its own error."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -107,6 +109,36 @@ def test_dtype_is_the_files_or_the_callers(tmp_path):
     assert {p.dtype for p in load(tmp_path)[0].parameters()} == {torch.bfloat16}
     assert {p.dtype for p in load(tmp_path, dtype=torch.float32)[0].parameters()} == {torch.float32}
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/self/maps")
+def test_a_loaded_model_is_the_file_until_it_is_written_to(folder):
+    """No copy where nothing changes; and neither file nor other models see a write."""
+    one, two = load(folder)[0], load(folder)[0]
+    mapped = [
+        line for line in Path("/proc/self/maps").read_text().splitlines() if folder.name in line
+    ]
+    pages = [[int(end, 16) for end in line.split()[0].split("-")] for line in mapped]
+    assert all(any(start <= p.data_ptr() < stop for start, stop in pages) for p in one.parameters())
+    with torch.no_grad():
+        for parameter in one.parameters():
+            parameter.add_(1)
+    assert not same(one, two)
+    assert same(two, load(folder)[0])
+    save(one, None, folder)  # over the file that both are mapped from
+    assert same(one, load(folder)[0])
+    assert same(two, random_model("tiny"))
+
+
+def test_given_tensors_stay_the_callers():
+    tensors = {
+        name: tensor.clone() for name, tensor in export_weights(random_model("tiny")).items()
+    }
+    model = blank("tiny")
+    load_weights(model, tensors)
+    with torch.no_grad():
+        model.vision.encoder.post_layernorm.weight.zero_()
+    assert all(tensor.any() for tensor in tensors.values())
 
 
 def test_all_problems_are_listed_at_once_and_nothing_changes():
