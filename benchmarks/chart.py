@@ -18,6 +18,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from gemma3_edu.nb import COLOURS, STYLE
 
+from .rows import OURS
+
 # Colour and pattern always change together, so that bars are told apart by either.
 LOOKS = {
     "transformers sdpa": (COLOURS[0], ""),
@@ -46,9 +48,11 @@ def bars_of(results: Mapping[str, Any]) -> list[Bar]:
     for entry in results["measurements"]:
         tokens = f" {entry['tokens']:,}" if entry["tokens"] else ""
         what = f"{entry['kind']}{tokens}: {entry['quantity']}"
-        for name, ratio in entry["ratios"].items():
-            if name in LOOKS:
-                bars.append(Bar(entry["size"], entry["dtype"], what, name, **ratio))
+        for each in entry["comparisons"]:
+            if each["beside"] in LOOKS:
+                own = each["ours"].removeprefix(OURS)  # as a whole, or how it was changed
+                names = (entry["size"], entry["dtype"], what + own, each["beside"])
+                bars.append(Bar(*names, each["value"], each["low"], each["high"]))
     return bars
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import memory
-from .rows import CONTESTANTS, IN_FRESH_PROCESSES, OURS, Contestant, Row
+from .rows import CONTESTANTS, IN_FRESH_PROCESSES, Contestant, Row
 from .shapes import check_room, config_of, save_random
 from .worker import Worker, WorkerError
 
@@ -86,11 +86,11 @@ def values(row: Row, replies: Replies, quantity: str) -> list[float]:
     return [float(take[quantity](reply)) for reply in replies]
 
 
-def same_ids(measured: Measured, contestant: str) -> tuple[int, int] | None:
-    """How many of the ids, from the first, are those that ours chose, and of how many."""
+def same_ids(measured: Measured, own: str, other: str) -> tuple[int, int] | None:
+    """How many of the ids, from the first, two contestants both chose, and of how many."""
     ours, theirs = (
         [reply["ids"] for reply in measured.replies.get(name, []) if "ids" in reply]
-        for name in (OURS, contestant)
+        for name in (own, other)
     )
     if not ours or not theirs:
         return None

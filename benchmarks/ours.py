@@ -21,12 +21,13 @@ from torch import Tensor
 
 from gemma3_edu.cache import KVCache
 from gemma3_edu.checkpoint import load
+from gemma3_edu.compiled import compile_decode
 from gemma3_edu.generation import decode, generate, prefill
 from gemma3_edu.layout import Batch, TokenLayout
 from gemma3_edu.sampling import Sampler
 from gemma3_edu.weight_only import quantize_weights
 
-from .rows import OURS, PACKED, Contestant
+from .rows import OURS, VARIANTS, Contestant, Variant
 
 
 @dataclass
@@ -45,16 +46,18 @@ class Prompt:
 class Ours:
     """A loaded model. Greedy everywhere; batch size 1."""
 
-    def __init__(self, folder: str | Path, dtype: str, bits: int | None = None):
+    def __init__(self, folder: str | Path, dtype: str, variant: Variant = VARIANTS[OURS]):
         self.model, _ = load(folder)  # in the files' own dtype
-        if bits is not None:
-            quantize_weights(self.model, bits)
+        if variant.bits is not None:
+            quantize_weights(self.model, variant.bits)
+        if variant.compiled:
+            self.model = compile_decode(self.model)
         assert self.model.language_model.norm.weight.dtype is getattr(torch, dtype)
         self.config = self.model.config
 
     def use(self, contestant: Contestant) -> None:
         """Nothing to choose: one way to attend, one chunk size."""
-        assert contestant.library in (OURS, *PACKED)
+        assert contestant.library in VARIANTS
 
     def prefill(self, ids: Tensor, room: int = 0) -> Prompt:
         """Store a prompt; the cache has `room` for so many tokens after it."""

@@ -16,11 +16,11 @@ from typing import Any
 
 from . import summary
 from .measure import Measured, same_ids, values
-from .rows import OURS
+from .rows import OURS, comparisons
 
 HEADER = (
-    "| measurement | unit | gemma3_edu | beside | theirs | times better (95%) | same ids |\n"
-    "|---|---|---|---|---|---|---|"
+    "| measurement | unit | ours | | beside | | times better (95%) | same ids |\n"
+    "|---|---|---|---|---|---|---|---|"
 )
 NONE = "-"
 
@@ -47,8 +47,6 @@ def _entry(measured: Measured, index: int) -> dict[str, Any]:
     samples = {
         name: values(row, replies, quantity.name) for name, replies in measured.replies.items()
     }
-    others = [name for name in samples if name != OURS and OURS in samples]
-    same = {name: same_ids(measured, name) for name in others}
     entry = {
         "row": row.name,
         "kind": row.kind,
@@ -61,11 +59,15 @@ def _entry(measured: Measured, index: int) -> dict[str, Any]:
         "contestants": {
             name: {"samples": those, **asdict(summary.of(those))} for name, those in samples.items()
         },
-        "ratios": {
-            name: asdict(summary.ratio(samples[OURS], samples[name], quantity.more_is_better))
-            for name in others
-        },
-        "same_ids": {name: list(pair) for name, pair in same.items() if pair is not None},
+        "comparisons": [
+            {
+                "ours": own,
+                "beside": other,
+                **asdict(summary.ratio(samples[own], samples[other], quantity.more_is_better)),
+                "same_ids": same_ids(measured, own, other),
+            }
+            for own, other in comparisons(samples)
+        ],
         "failed": measured.failed,
     }
     if quantity.name == "cache" and OURS in samples:
@@ -101,17 +103,16 @@ def _lines(entry: Mapping[str, Any]) -> list[str]:
     if "formula" in entry:
         what += f" (formula {number(entry['formula'])})"
     contestants, failed = entry["contestants"], entry["failed"]
-    ours = _spread(contestants.get(OURS), failed.get(OURS))
+    found = {(each["ours"], each["beside"]): each for each in entry["comparisons"]}
+    names = [*contestants, *failed]
     lines = []
-    for name in [n for n in [*contestants, *failed] if n != OURS] or [NONE]:
-        theirs = NONE if name == NONE else _spread(contestants.get(name), failed.get(name))
-        ratio, same = entry["ratios"].get(name), entry["same_ids"].get(name)
-        cells = [
-            what,
-            entry["unit"],
-            ours,
-            name,
-            theirs,
+    for own, other in comparisons(names) or [(name, NONE) for name in names]:
+        ratio = found.get((own, other))
+        same = ratio and ratio["same_ids"]
+        cells = [what, entry["unit"]]
+        for name in (own, other):
+            cells += [name, _spread(contestants.get(name), failed.get(name))]
+        cells += [
             f"**{ratio['value']:.2f}** ({ratio['low']:.2f} to {ratio['high']:.2f})"
             if ratio
             else NONE,
@@ -123,7 +124,7 @@ def _lines(entry: Mapping[str, Any]) -> list[str]:
 
 def _spread(found: Mapping[str, float] | None, failed: str | None) -> str:
     if found is None:
-        return "failed: " + (failed or "not measured").replace("|", "/")
+        return NONE if failed is None else "failed: " + failed.replace("|", "/")
     least, lower, upper = (number(found[key]) for key in ("least", "lower", "upper"))
     return f"**{number(found['median'])}** (least {least}, {lower} to {upper})"
 

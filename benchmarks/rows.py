@@ -6,12 +6,12 @@ A row is one kind of work on one shape in one dtype. Nothing here imports torch.
 ['prefill-270m-float32-128', 'prefill-270m-float32-2048']
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 OURS = "gemma3_edu"
-PACKED = {f"{OURS} int{bits}": bits for bits in (8, 4)}  # ours, with weights in so many bits
+COMPILED = f"{OURS} compiled"
 STEPS = 32  # decoded a repetition
 
 
@@ -24,9 +24,22 @@ class Contestant:
     chunk: int | None = None  # of a prefill; None is the library's default
 
 
+@dataclass(frozen=True)
+class Variant:
+    """One way to run gemma3_edu: with weights in so many bits, with a compiled decode step."""
+
+    bits: int | None = None
+    compiled: bool = False
+
+
+PACKED = {
+    f"{OURS} int8": Variant(bits=8),
+    f"{OURS} int4": Variant(bits=4),
+    f"{OURS} int8 compiled": Variant(bits=8, compiled=True),
+}
+VARIANTS = {OURS: Variant(), COMPILED: Variant(compiled=True), **PACKED}
 CONTESTANTS = {
-    OURS: Contestant(OURS),
-    **{name: Contestant(name) for name in PACKED},
+    **{name: Contestant(name) for name in VARIANTS},  # each has a process of its own
     "transformers sdpa": Contestant("transformers"),
     "transformers eager": Contestant("transformers", "eager"),
     # its way to a prefill in chunks, for prompts that are longer than ours takes at once
@@ -108,11 +121,13 @@ def _rows_of(size: str, dtype: str) -> list[Row]:
         for tokens in chosen:
             chunked = kind in ("prefill", "memory") and tokens > 1024
             names = (*_BOTH, "transformers sdpa in chunks") if chunked else _BOTH
+            if kind in ("prefill", "decode"):
+                names = (*names, COMPILED)
             if kind == "decode" and dtype == "bfloat16":
                 names = (*names, *PACKED)
             rows.append(Row(kind, size, dtype, tokens, steps, names))
     if size == "270m":
-        rows.append(Row("decode", size, dtype, 32_000, STEPS, _ALONE))
+        rows.append(Row("decode", size, dtype, 32_000, STEPS, (OURS, COMPILED)))
     return rows
 
 
@@ -128,6 +143,23 @@ def quick(rows: Sequence[Row]) -> list[Row]:
     """The rows that take minutes in all: nano, and 270M with its shortest prompt."""
     small = {"nano": 1_024, "270m": 128}
     return [row for row in rows if row.tokens <= small.get(row.size, -1)]
+
+
+def comparisons(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of which the first is ours: plain and compiled beside others, variants beside plain.
+
+    >>> comparisons(["gemma3_edu", "transformers sdpa", "gemma3_edu int8"])
+    [('gemma3_edu', 'transformers sdpa'), ('gemma3_edu int8', 'gemma3_edu')]
+    """
+    names = list(names)
+    return [
+        (own, other)
+        for own in VARIANTS
+        for other in names
+        if own in names
+        and own != other
+        and (other == OURS or (other not in VARIANTS and own not in PACKED))
+    ]
 
 
 def choose(patterns: Sequence[str], rows: Sequence[Row]) -> list[Row]:

@@ -17,6 +17,7 @@ import torch
 
 from .chat_template import Message
 from .checkpoint import bundled, load
+from .compiled import compile_decode
 from .conversation import chat
 from .sampling import Sampler
 from .verify import as_json, report, verify, versions
@@ -55,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
     talk.add_argument("--tokenizer", type=Path, help="a tokenizer.model that lies elsewhere")
     talk.add_argument("--dtype", choices=DTYPES, help="default: the checkpoint's own")
     talk.add_argument("--device", help="cpu, cuda, ... (default: cpu)")
+    talk.add_argument(
+        "--compile",
+        action="store_true",
+        help="faster tokens after a wait: compile the decode step (needs a C++ compiler)",
+    )
     talk.add_argument("--max-new-tokens", type=int, default=512, metavar="N")
     talk.add_argument(
         "--temperature",
@@ -85,6 +91,11 @@ def run_chat(options: argparse.Namespace) -> int:
         device=options.device,
         tokenizer=options.tokenizer,
     )
+    if options.compile:
+        model = compile_decode(model)
+        print(
+            "compiling with the first tokens: some ten seconds, less the next time", file=sys.stderr
+        )
     question = sys.stdin.read() if options.question == "-" else options.question
     messages = [Message.system(options.system)] if options.system else []
     messages.append(Message.user(*options.image, question))

@@ -1,40 +1,56 @@
-"""A compiled decode step beside the plain one: `python -m tests.compiled_decode eager`.
+"""Compiled decode steps beside the plain one: `python -m tests.compiled_decode whole eager`.
 
 A script, not a test: pytest's jaxtyping hook checks shapes inside the model, and a graph that runs
-through those checks is not a full one. Prints the largest difference of any logit.
+through those checks is not a full one. `whole BACKEND` compiles `decode` as it is, `blocks` is
+`compile_decode`. Both print the largest difference of any logit; `blocks`, how many graphs were
+compiled and how often one broke.
 """
 
 import sys
 
 import torch
 from torch import Tensor
+from torch._dynamo.utils import counters
 
 from gemma3_edu.cache import KVCache
+from gemma3_edu.compiled import compile_decode
 from gemma3_edu.generation import decode
 from tests.tiny import GLOBAL, LOCAL, prompts, tiny_config, tiny_model
 
 WINDOW, PROMPT, LENGTH = 5, 3, 30  # decoding fills the ring, then wraps it five times
+CONFIG = tiny_config(WINDOW, layer_types=(LOCAL, GLOBAL, LOCAL, LOCAL))
 
 
-def main(backend: str) -> None:
+def whole(backend: str) -> None:
     """Decode the same columns with and without compilation.
 
     `fullgraph` makes anything that breaks the graph an error, and so does recompiling at every
     step: PyTorch gives up after eight graphs of one function.
     """
-    config = tiny_config(WINDOW, layer_types=(LOCAL, GLOBAL))
-    model = tiny_model(config)
-    batch = prompts(config, "t" * LENGTH, "t" * 9)
+    model, batch = tiny_model(CONFIG), prompts(CONFIG, "t" * LENGTH, "t" * 9)
     compiled = torch.compile(decode, fullgraph=True, backend=backend)
     plain, quick = (steps(model, batch, step) for step in (decode, compiled))
-    assert plain.shape == (LENGTH - PROMPT, 2, config.text.vocab_size)
+    assert plain.shape == (LENGTH - PROMPT, 2, CONFIG.text.vocab_size)
     assert plain.std() > 0.1
     print(float((plain - quick).abs().max()))
 
 
-def steps(model, batch, step) -> Tensor:
+def blocks() -> None:
+    """The same with `compile_decode`: two models, caches that grow and that do not."""
+    worst = 0.0
+    for seed in (0, 1):
+        model, batch = tiny_model(CONFIG, seed), prompts(CONFIG, "t" * LENGTH)
+        quick = compile_decode(model)
+        for max_length in (LENGTH, LENGTH + 7, None):
+            plain, compiled = (steps(m, batch, decode, max_length) for m in (model, quick))
+            assert plain.std() > 0.1
+            worst = max(worst, float((plain - compiled).abs().max()))
+    print(worst, counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
+
+
+def steps(model, batch, step, max_length: int | None = LENGTH) -> Tensor:
     """Logits of every decoded column, from a cache that holds the first few."""
-    cache = KVCache(model.config.text, batch.layout.batch_size, LENGTH)
+    cache = KVCache(model.config.text, batch.layout.batch_size, max_length)
     with torch.no_grad():
         model(batch.columns(0, PROMPT), cache)
     return torch.stack(
@@ -46,4 +62,4 @@ def steps(model, batch, step) -> Tensor:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    {"whole": whole, "blocks": blocks}[sys.argv[1]](*sys.argv[2:])

@@ -21,7 +21,7 @@ ROWS: list[set[str]] = [
     {"masks", "cache", "vision", "tokenizer", "tokenizer_json", "images"},
     {"attention", "chat_template"},
     {"model", "processor"},
-    {"generation", "oracle", "weight_only"},
+    {"generation", "oracle", "weight_only", "compiled"},
     {"checkpoint", "conversation"},
     {"__init__"},  # the public names of all rows above
     {"naive", "checks", "train"},

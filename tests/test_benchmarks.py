@@ -13,7 +13,7 @@ import torch
 import benchmarks.__main__ as terminal
 from benchmarks import memory, report, shapes
 from benchmarks.measure import Settings, _Workers, measure
-from benchmarks.rows import CONTESTANTS, OURS, Contestant, Row, choose, every_row, quick
+from benchmarks.rows import COMPILED, CONTESTANTS, OURS, Contestant, Row, choose, every_row, quick
 from benchmarks.worker import WorkerError
 from gemma3_edu import cost
 from gemma3_edu.presets import PRESETS
@@ -21,7 +21,9 @@ from gemma3_edu.presets import PRESETS
 from .package_rules import Module, docstrings, line_ceiling
 
 FOLDER = Path(terminal.__file__).parent
-SDPA, EAGER, CHUNKS = [name for name in CONTESTANTS if name.startswith("transformers")]
+SDPA, EAGER, CHUNKS, THEIRS_COMPILED = [
+    name for name in CONTESTANTS if name.startswith("transformers")
+]
 ALL = (OURS, SDPA, EAGER, CHUNKS)
 TINY = ("tiny-text", "float32")
 TOKENS = 40  # eight windows
@@ -64,6 +66,16 @@ def test_both_choose_the_same_tokens_however_they_are_asked(run):
         assert {r["ids"][0] for each in found[row].replies.values() for r in each} == {texts[0][0]}
     soft = {tuple(r["shape"]) for each in found[ROWS[7]].replies.values() for r in each}
     assert soft == {(1, 9, 24)}
+
+
+@pytest.mark.slow  # half a minute of C++
+def test_compiled_steps_choose_the_same_tokens():
+    row = Row("decode", *TINY, TOKENS, 6, (OURS, SDPA, COMPILED, THEIRS_COMPILED))
+    (found,) = measure([row], Settings(rounds=2, threads=1))
+    assert not found.failed
+    texts = [reply["ids"] for replies in found.replies.values() for reply in replies]
+    assert len(texts) == 8
+    assert all(text == texts[0] for text in texts)
 
 
 def test_cache_bytes_are_the_formulas(run):
@@ -133,7 +145,7 @@ def test_a_worker_is_a_process_of_its_own_that_sleeps_while_it_waits(tmp_path):
         proc = Path(f"/proc/{process.pid}")
         assert process.pid != os.getpid()
         assert os.getpgid(process.pid) == os.getpgrp()
-        assert b"OMP_WAIT_POLICY=passive" in (proc / "environ").read_bytes().split(b"\0")
+        assert b"OMP_NUM_THREADS=1" in (proc / "environ").read_bytes().split(b"\0")
         for _ in range(500):  # it has answered and is on its way to sleep
             if states(proc) == {"S"}:
                 break
@@ -188,6 +200,8 @@ def test_every_row_fits_its_model_and_has_a_name_of_its_own():
         ([CHEAP, "--seconds", "0"], "above 0"),
         ([CHEAP, "--name", "../up"], "use letters"),
         (["--quick", "decode-1b-*"], "leave --quick out"),
+        ([CHEAP, "--without", "transformers eagre"], "those that can be left out"),
+        ([CHEAP, "--without", OURS], "those that can be left out"),
         ([CHEAP, "--folder", __file__], "--folder"),
         ([CHEAP, "--scratch", "/nowhere/at/all"], "name another"),
     ],

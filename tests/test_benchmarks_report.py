@@ -9,9 +9,12 @@ import pytest
 
 from benchmarks import chart, report, summary
 from benchmarks.measure import Measured, values
-from benchmarks.rows import CONTESTANTS, OURS, Row
+from benchmarks.rows import COMPILED, CONTESTANTS, OURS, Row, comparisons
 
-SDPA, EAGER, CHUNKS = [name for name in CONTESTANTS if name.startswith("transformers")]
+SDPA, EAGER, CHUNKS, THEIRS_COMPILED = [
+    name for name in CONTESTANTS if name.startswith("transformers")
+]
+INT8 = f"{OURS} int8"
 
 
 def test_ratios_of_planted_numbers():
@@ -46,7 +49,7 @@ def planted(name: str = "planted") -> dict:
 
 def test_the_table_of_planted_numbers():
     lines = report.table(planted()).splitlines()
-    ours = "**16.0** (least 8.00, 12.0 to 24.0)"
+    ours = "gemma3_edu | **16.0** (least 8.00, 12.0 to 24.0)"
     assert lines[-2:] == [
         f"| decode-270m-float32-128: speed | tokens/s | {ours} | transformers sdpa | "
         "**8.00** (least 4.00, 6.00 to 12.0) | **2.00** (2.00 to 2.00) | 2 of 3 |",
@@ -105,3 +108,18 @@ def test_the_picture_has_numbers_that_do_not_overlap_and_two_channels():
         "largest is 4.00 at prefill 128: speed in float32, beside transformers sdpa;"
         in chart.alt_of(bars)
     )
+
+
+def test_who_is_compared_with_whom():
+    """Transformers beside plain and compiled; how much a change brings, beside plain."""
+    names = [SDPA, EAGER, COMPILED, INT8, OURS]
+    compared = {(OURS, SDPA), (OURS, EAGER), (COMPILED, SDPA), (COMPILED, EAGER)}
+    assert set(comparisons(names)) == compared | {(COMPILED, OURS), (INT8, OURS)}
+    assert comparisons([SDPA, INT8]) == []
+    bars = chart.bars_of(planted())
+    assert [(bar.what, bar.beside) for bar in bars] == [("decode 128: speed", SDPA)]
+    quick = dataclasses.replace(
+        PLANTED, replies={COMPILED: PLANTED.replies[OURS], **PLANTED.replies}
+    )
+    both = chart.bars_of(report.document("both", [quick], MACHINE, {"rounds": 3}))
+    assert [bar.what for bar in both] == ["decode 128: speed", "decode 128: speed compiled"]

@@ -51,6 +51,18 @@ def int4_matrix(layer: Int4Linear) -> torch.Tensor:
     return layer(torch.eye(IN, dtype=BFLOAT16)).T
 
 
+def test_int8_in_a_compiled_graph_is_the_kernels_product(weight, monkeypatch):
+    layer, x = Int8Linear(weight), inputs(1)
+    kernel = layer(x)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    summed = layer(x[None])
+    assert summed.dtype == BFLOAT16
+    assert summed.shape == (1, *kernel.shape)
+    torch.testing.assert_close(summed[0], kernel, **ROUNDED)
+    few = inputs(FEW)
+    torch.testing.assert_close(layer(few), torch.cat([layer(row[None]) for row in few]), **ROUNDED)
+
+
 def test_int8_is_off_by_half_a_step_at_most(weight):
     layer = Int8Linear(weight)
     step = weight.abs().amax(1).float() / 127
