@@ -31,7 +31,7 @@ from . import report
 from .chart import Bar, alt_of, bars_of, draw, png
 from .machine import cores, describe
 from .measure import Settings, measure
-from .rows import choose, every_row, quick
+from .rows import choose, every_row, quick, without
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -46,6 +46,13 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("rows", nargs="*", metavar="ROW", help="a row's name; * stands for anything")
     top.add_argument("--list", action="store_true", help="print the rows and measure nothing")
     top.add_argument("--quick", action="store_true", help="small rows, three rounds")
+    top.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave a contestant out, such as 'transformers eager' or '* int*'; repeat for more",
+    )
     top.add_argument("--rounds", type=int, help="repetitions a contestant (default: 7; quick: 3)")
     top.add_argument(
         "--seconds", type=float, default=600, help="a row ends after so long and three rounds"
@@ -102,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     rows = choose(options.rows, every_row())
-    rows = quick(rows) if options.quick else rows
+    rows = without(options.without, quick(rows) if options.quick else rows)
     if not rows:
         raise ValueError("rows: none of those chosen is quick; leave --quick out")
     name = options.name or ("quick" if options.quick else "chosen" if options.rows else "full")

@@ -25,6 +25,7 @@ LOOKS = {
     "transformers sdpa": (COLOURS[0], ""),
     "transformers eager": (COLOURS[1], "////"),
     "transformers sdpa in chunks": (COLOURS[2], "...."),
+    "transformers compiled": ("#CC79A7", "xxxx"),
 }
 _BAR, _GAP = 0.2, 0.12  # inches, of a bar and between rows
 

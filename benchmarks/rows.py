@@ -7,7 +7,7 @@ A row is one kind of work on one shape in one dtype. Nothing here imports torch.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 OURS = "gemma3_edu"
@@ -22,6 +22,7 @@ class Contestant:
     library: str
     attention: str = "sdpa"
     chunk: int | None = None  # of a prefill; None is the library's default
+    compiled: bool = False  # the decode step
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ CONTESTANTS = {
     "transformers eager": Contestant("transformers", "eager"),
     # its way to a prefill in chunks, for prompts that are longer than ours takes at once
     "transformers sdpa in chunks": Contestant("transformers", "sdpa", 1024),
+    "transformers compiled": Contestant("transformers compiled", compiled=True),
 }
 _BOTH = (OURS, "transformers sdpa", "transformers eager")
 
@@ -123,6 +125,8 @@ def _rows_of(size: str, dtype: str) -> list[Row]:
             names = (*_BOTH, "transformers sdpa in chunks") if chunked else _BOTH
             if kind in ("prefill", "decode"):
                 names = (*names, COMPILED)
+            if kind == "decode":
+                names = (*names, "transformers compiled")
             if kind == "decode" and dtype == "bfloat16":
                 names = (*names, *PACKED)
             rows.append(Row(kind, size, dtype, tokens, steps, names))
@@ -159,6 +163,25 @@ def comparisons(names: Iterable[str]) -> list[tuple[str, str]]:
         if own in names
         and own != other
         and (other == OURS or (other not in VARIANTS and own not in PACKED))
+    ]
+
+
+def without(left_out: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    """The rows without some contestants, of whom ours is none.
+
+    >>> without(["* eager"], every_row()[:2])[1].contestants
+    ('gemma3_edu', 'transformers sdpa', 'gemma3_edu compiled')
+    """
+    names = [name for name in CONTESTANTS if name != OURS]
+    for pattern in left_out:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(
+                f"without={pattern!r} matches no contestant; those that can be left out are {names}"
+            )
+    gone = {name for name in names if any(fnmatchcase(name, p) for p in left_out)}
+    return [
+        replace(row, contestants=tuple(name for name in row.contestants if name not in gone))
+        for row in rows
     ]
 
 

@@ -18,6 +18,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,9 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
+    Cache,
     DynamicCache,
+    StaticCache,
 )
 from transformers.models.gemma3 import modeling_gemma3  # noqa: F401  or loading would import it
 from transformers.utils import logging
@@ -37,7 +40,7 @@ from .rows import Contestant
 class Prompt:
     """A prompt that is stored: its cache, and the id chosen after it."""
 
-    cache: DynamicCache
+    cache: Any  # one of its caches
     first: Tensor
 
     @torch.inference_mode()
@@ -59,32 +62,37 @@ class Theirs:
         ).eval()
         self.model.generation_config.eos_token_id = None  # random weights may say it at once
         self.chunk: int | None = None
+        self.compiled = False
+        self._quick = torch.compile(self.model.forward)  # as its documentation does; not yet run
 
     def use(self, contestant: Contestant) -> None:
-        """Choose the attention and whether prompts are fed in chunks."""
+        """Choose the attention, whether prompts are fed in chunks, what is compiled."""
         self.model.set_attn_implementation(contestant.attention)
         assert self.model.get_decoder().config._attn_implementation == contestant.attention
-        self.chunk = contestant.chunk
+        self.chunk, self.compiled = contestant.chunk, contestant.compiled
 
     @torch.inference_mode()
     def prefill(self, ids: Tensor, room: int = 0) -> Prompt:
-        """Store a prompt; its cache grows by itself, so `room` says nothing to it."""
-        cache = DynamicCache(config=self.model.config)
+        """Store a prompt; its cache grows by itself, but for the static one of compiled steps."""
+        cache: Cache = DynamicCache(config=self.model.config)
+        if self.compiled:
+            cache = StaticCache(config=self.model.config, max_cache_len=ids.shape[1] + room)
         for part in ids.split(self.chunk or ids.shape[1], dim=1):
-            logits = self._step(part, cache)
+            logits = self._step(self.model, part, cache)
         return Prompt(cache, logits.argmax(-1))
 
     @torch.inference_mode()
     def decode(self, prompt: Prompt, steps: int) -> list[int]:
         """Feed the prompt's first id and go on: `steps` passes of one token, their ids."""
         ids, chosen = prompt.first, []
+        forward = self._quick if self.compiled else self.model
         for _ in range(steps):
-            ids = self._step(ids[:, None], prompt.cache).argmax(-1)
+            ids = self._step(forward, ids[:, None], prompt.cache).argmax(-1)
             chosen.append(int(ids))
         return chosen
 
-    def _step(self, ids: Tensor, cache: DynamicCache) -> Tensor:
-        out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    def _step(self, forward: Callable[..., Any], ids: Tensor, cache: Cache) -> Tensor:
+        out = forward(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return out.logits[:, -1]
 
     @torch.inference_mode()
