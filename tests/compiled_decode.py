@@ -36,12 +36,12 @@ def whole(backend: str) -> None:
 
 
 def blocks() -> None:
-    """The same with `compile_decode`: two models, caches that grow and that do not."""
+    """The same with `compile_decode`: two models, caches of many lengths and one that grows."""
     worst = 0.0
     for seed in (0, 1):
         model, batch = tiny_model(CONFIG, seed), prompts(CONFIG, "t" * LENGTH)
         quick = compile_decode(model)
-        for max_length in (LENGTH, LENGTH + 7, None):
+        for max_length in (LENGTH, *range(LENGTH + 7, LENGTH + 70, 9), None):
             plain, compiled = (steps(m, batch, decode, max_length) for m in (model, quick))
             assert plain.std() > 0.1
             worst = max(worst, float((plain - compiled).abs().max()))

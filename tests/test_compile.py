@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from gemma3_edu import __main__ as terminal
 from gemma3_edu import compiled
 from gemma3_edu.compiled import OneRowLinear, compile_decode, product
 from gemma3_edu.surgery import replace_linears
@@ -117,3 +118,22 @@ def test_without_a_compiler_it_says_what_to_do(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match=r"no 'no-such-compiler'.*install one.*CXX"):
         compile_decode(tiny_model(tiny_config()))
+
+
+def test_chat_compiles_when_asked_to(monkeypatch, capsys):
+    """And says on stderr why its first tokens wait."""
+    compiled_models = []
+
+    def compile_nothing(model):
+        compiled_models.append(model)
+        return model
+
+    monkeypatch.setattr(terminal, "compile_decode", compile_nothing)
+    question = ["chat", "--max-new-tokens", "1", "Hi"]
+    assert terminal.main(question) == 0
+    plain = capsys.readouterr()
+    assert terminal.main([*question, "--compile"]) == 0
+    told = capsys.readouterr()
+    assert (plain.out, plain.err) == (told.out, "")
+    assert len(compiled_models) == 1
+    assert "compiling" in told.err

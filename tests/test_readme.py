@@ -11,11 +11,14 @@ import pytest
 import torch
 from lessons import HEADER_PATTERN, LESSONS, NOTEBOOKS
 
+from benchmarks import report
+from benchmarks.report import number
 from gemma3_edu import Gemma3, Processor, save
 
 from .tokenizers import small_config, small_tokenizer
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks/results"
 TEXTS = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md")}
 EXAMPLES = "\n".join(re.findall(r"```pycon\n(.*?)```", TEXTS["README.md"], re.DOTALL))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
@@ -83,3 +86,32 @@ def table_row(stem: str, title: str) -> tuple[str, str, str]:
 def test_the_table_links_the_notebooks_that_are_written():
     rows = re.findall(r"^\| (\d\d) \| (.*?) \| .+? \| (\d*) *\|$", TEXTS["README.md"], re.MULTILINE)
     assert rows == [table_row(stem, title) for stem, title in LESSONS.items()]
+
+
+def measured() -> dict[tuple[str, str], dict]:
+    """The entries of all committed results, by row and quantity."""
+    files = [json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")]
+    return {(e["row"], e["quantity"]): e for file in files for e in file["measurements"]}
+
+
+def test_the_speeds_are_those_of_the_results():
+    pattern = r"^\| `([\w-]+)`: (.+), (\S+) \| (\S+) \| ([^ ,]+)(, compiled)? \| \*\*(.+)\*\* \|$"
+    rows = re.findall(pattern, TEXTS["README.md"], re.MULTILINE)
+    assert len(rows) == 8
+    found = measured()
+    for row, quantity, unit, theirs, ours, compiled, ratio in rows:
+        entry, own = found[row, quantity], "gemma3_edu" + compiled[1:]
+        medians = {name: number(each["median"]) for name, each in entry["contestants"].items()}
+        pairs = {(each["ours"], each["beside"]): each for each in entry["comparisons"]}
+        shown = (medians["transformers sdpa"], medians[own], entry["unit"])
+        assert shown == (theirs, ours, unit), row
+        assert f"{pairs[own, 'transformers sdpa']['value']:.2f}" == ratio, row
+
+
+def test_the_tables_of_results_are_those_of_their_numbers():
+    documents = [json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")]
+    assert len(documents) >= 4
+    for results in documents:
+        text = (RESULTS / f"{results['name']}.md").read_text("utf-8")
+        assert text == report.table(results)
+        assert all((RESULTS / picture["file"]).is_file() for picture in results["pictures"])
