@@ -38,7 +38,7 @@ def quiet_environment(threads: int) -> dict[str, str]:
     return {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
-        "KMP_BLOCKTIME": "1",  # ms; GNU's OpenMP, with nothing said, waits about as long
+        "KMP_BLOCKTIME": "1",  # ms: brief; GNU's OpenMP also spins briefly where nothing is said
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
     }

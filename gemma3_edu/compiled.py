@@ -61,11 +61,12 @@ class OneRowLinear(nn.Module):
 def compile_decode(model: Gemma3) -> Gemma3:
     """A second model on the same weights whose decode step, of one sequence, is compiled.
 
-    Prompts, batches and training run as they do in `model`; logits differ by rounding alone. One
-    block is compiled for all of a kind, so that it takes seconds, when the first tokens are decoded
-    (PyTorch keeps the result on disk). Change layers first and compile then: layers put into
-    `model` later are not seen. Views (`capture`, `visible_attention`) want `model` itself. Raises
-    ValueError where there is no C++ compiler, which `torch.compile` needs on a CPU.
+    Prompts (but for the head, whose product has one row), batches and training run as they do in
+    `model`; logits differ by rounding alone. One block is compiled for all of a kind, so that it
+    takes seconds, when the first tokens are decoded (PyTorch keeps the result on disk). Change
+    layers first and compile then: layers put into `model` later are not seen. Views (`capture`,
+    `visible_attention`) want `model` itself. Raises ValueError where there is no C++ compiler,
+    which `torch.compile` needs on a CPU.
     """
     if model.language_model.norm.weight.device.type == "cpu":
         _check_compiler()
