@@ -64,8 +64,8 @@ class TokenLayout:
 
     def next_column(self) -> "TokenLayout":
         """The one column of text that comes next, as in decoding."""
-        last = self.position[:, -1:]
-        return TokenLayout(last + 1, torch.zeros_like(last))
+        position = self.position[:, -1:] + 1
+        return TokenLayout(position, torch.zeros_like(position))
 
     def followed_by(self, other: "TokenLayout") -> "TokenLayout":
         """This layout's columns, then the other's."""

@@ -1,9 +1,9 @@
 """Compiled decode steps beside the plain one: `python -m tests.compiled_decode whole eager`.
 
 A script, not a test: pytest's jaxtyping hook checks shapes inside the model, and a graph that runs
-through those checks is not a full one. `whole BACKEND` compiles `decode` as it is, `blocks` is
-`compile_decode`. Both print the largest difference of any logit; `blocks`, how many graphs were
-compiled and how often one broke.
+through those checks is not a full one. `whole BACKEND` compiles `decode` as it is, `blocks` and
+`groups` are `compile_decode`. All print the largest difference of any logit; these two, how many
+graphs were compiled and how often one broke.
 """
 
 import sys
@@ -37,11 +37,21 @@ def whole(backend: str) -> None:
 
 def blocks() -> None:
     """The same with `compile_decode`: two models, caches of many lengths and one that grows."""
+    beside_plain([0, 1], at_once=1, lengths=(LENGTH, *range(LENGTH + 7, LENGTH + 70, 9), None))
+
+
+def groups() -> None:
+    """The same with three blocks to a graph, and the fourth alone."""
+    beside_plain([0], at_once=3, lengths=(LENGTH,))
+
+
+def beside_plain(seeds: list[int], at_once: int, lengths: tuple[int | None, ...]) -> None:
+    """Decode with and without `compile_decode`, and print what it did."""
     worst = 0.0
-    for seed in (0, 1):
+    for seed in seeds:
         model, batch = tiny_model(CONFIG, seed), prompts(CONFIG, "t" * LENGTH)
-        quick = compile_decode(model)
-        for max_length in (LENGTH, *range(LENGTH + 7, LENGTH + 70, 9), None):
+        quick = compile_decode(model, at_once)
+        for max_length in lengths:
             plain, compiled = (steps(m, batch, decode, max_length) for m in (model, quick))
             assert plain.std() > 0.1
             worst = max(worst, float((plain - compiled).abs().max()))
@@ -62,4 +72,4 @@ def steps(model, batch, step, max_length: int | None = LENGTH) -> Tensor:
 
 
 if __name__ == "__main__":
-    {"whole": whole, "blocks": blocks}[sys.argv[1]](*sys.argv[2:])
+    {"whole": whole, "blocks": blocks, "groups": groups}[sys.argv[1]](*sys.argv[2:])

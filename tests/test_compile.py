@@ -12,7 +12,9 @@ from torch import nn
 
 from gemma3_edu import __main__ as terminal
 from gemma3_edu import compiled
-from gemma3_edu.compiled import OneRowLinear, compile_decode, product
+from gemma3_edu.attention import attend, attend_fused
+from gemma3_edu.cache import KVCache
+from gemma3_edu.compiled import OneRowLinear, attend_one, compile_decode, product
 from gemma3_edu.surgery import replace_linears
 from tests.tiny import prompts, tiny_config, tiny_model
 
@@ -48,12 +50,13 @@ def test_inductor(tmp_path):
 
 
 @needs_compiler
-def test_compiled_blocks(tmp_path):
-    """Same logits; few graphs, none of them a layer's own or broken."""
-    largest, graphs, breaks = printed(tmp_path, "blocks")
+@pytest.mark.parametrize(("what", "most"), [("blocks", 10), ("groups", 6)])
+def test_compiled_blocks(what, most, tmp_path):
+    """Same logits; few graphs, none of them a layer's own, or a slot's, or broken."""
+    largest, graphs, breaks = printed(tmp_path, what)
     assert 0 < largest < 1e-5
     assert breaks == 0
-    assert graphs <= 12, "of two models: their heads, and blocks of either kind as caches differ"
+    assert graphs <= most, "each model's head, and its blocks or groups as caches grow and differ"
 
 
 @pytest.fixture
@@ -86,6 +89,26 @@ def test_layers_put_in_before_are_kept(any_compiler):
     assert not torch.equal(quick(batch), tiny_model(tiny_config())(batch))
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_prompts_run_as_in_the_model(at_once, any_compiler):
+    """In groups too, each layer keeps its keys and values where the model's keeps them."""
+    model = tiny_model(tiny_config())
+    quick, batch = compile_decode(model, at_once), prompts(model.config, "t" * 18)
+    hidden, caches = [], [KVCache(model.config.text, max_length=18) for _ in range(2)]
+    for each, cache in zip((model, quick), caches, strict=True):
+        for start in (0, 6, 12):  # no chunk of one column, which would be compiled
+            hidden.append(each.hidden_states(batch.columns(start, start + 6), cache))
+    assert all(torch.equal(*pair) for pair in zip(hidden[:3], hidden[3:], strict=True))
+    for kind in ("keys", "values"):
+        stores = zip(*(getattr(cache, kind) for cache in caches), strict=True)
+        assert all(torch.equal(ours, theirs) for ours, theirs in stores)
+
+
+def test_a_graph_holds_a_block(any_compiler):
+    with pytest.raises(ValueError, match=r"at_once=0 blocks: .* at least 1"):
+        compile_decode(tiny_model(tiny_config()), at_once=0)
+
+
 class Doubled(nn.Module):
     """What surgery may put around a layer, a Linear with a bias inside."""
 
@@ -112,6 +135,26 @@ def test_the_sum_is_the_product(shape, dtype, monkeypatch):
     exact = nn.functional.linear(x.double(), weight.double())
     bound = 1e-5 if dtype is torch.float32 else 2**-8  # bfloat16 is rounded once, at the end
     torch.testing.assert_close(summed.double(), exact, rtol=bound, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(("heads", "shared"), [(4, 1), (4, 2), (3, 3)])
+def test_one_query_as_sums(heads, shared, dtype, monkeypatch):
+    """Of two rows, one sees some keys, the other none."""
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(2, heads, 1, 8, generator=generator).to(dtype)
+    k, v = torch.randn(2, 2, shared, 7, 8, generator=generator).to(dtype)
+    mask = torch.tensor([[True, False, True, True, False, True, False], [False] * 7])[:, None]
+    inputs = (q, k, v, mask, 0.3)
+    assert torch.equal(attend_one(*inputs), attend_fused(*inputs))
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    summed = attend_one(*inputs)
+    assert (summed.dtype, summed.shape) == (dtype, q.shape)
+    exact, _ = attend(q.double(), k.double(), v.double(), mask, 0.3)
+    bound = 2**-8 if dtype is torch.bfloat16 else 1e-5  # bfloat16 is rounded once, at the end
+    torch.testing.assert_close(summed.double(), exact, rtol=bound, atol=1e-6)
+    several = q.repeat(1, 1, 2, 1), k, v, mask.repeat(1, 2, 1), 0.3
+    assert torch.equal(attend_one(*several), attend_fused(*several))
 
 
 def test_without_a_compiler_it_says_what_to_do(monkeypatch):
