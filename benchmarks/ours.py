@@ -50,8 +50,8 @@ class Ours:
         self.model, _ = load(folder)  # in the files' own dtype
         if variant.bits is not None:
             quantize_weights(self.model, variant.bits)
-        if variant.compiled:
-            self.model = compile_decode(self.model)
+        if variant.compiled is not None:
+            self.model = compile_decode(self.model, variant.compiled)
         assert self.model.language_model.norm.weight.dtype is getattr(torch, dtype)
         self.config = self.model.config
 

@@ -69,7 +69,7 @@ def attend_one(
 ) -> Float[Tensor, "B N T H"]:
     """`attend_fused`; for one query in a compiled graph on a CPU as sums of products in float32.
 
-    All G queries of a group in one loop, so that a key is read once.
+    The G queries that share a key head go through one loop, so that a key is read once.
     """
     if q.shape[2] > 1 or not _sums(q):
         return attend_fused(q, k, v, mask, scale)
@@ -87,10 +87,10 @@ def compile_decode(model: Gemma3, at_once: int = 1) -> Gemma3:
     """A second model on the same weights whose decode step, of one sequence, is compiled.
 
     Prompts (but for the head, whose product has one row), batches and training run as they do in
-    `model`; logits differ by rounding alone. `at_once` blocks make one graph, and groups of equal
-    kinds share it, so that compiling takes seconds, when the first tokens are decoded (PyTorch
+    `model`; logits differ by rounding alone. `at_once` blocks make one graph, which all groups of
+    that length share, so that compiling takes seconds, when the first tokens are decoded (PyTorch
     keeps the result on disk). Larger groups take longer to compile and less time a token, most of
-    all in small models: 6 is one period of local and global layers. Change layers first and compile
+    all in small models; 6 is one period of local and global layers. Change layers first and compile
     then: layers put into `model` later are not seen. Views (`capture`, `visible_attention`) want
     `model` itself. Raises ValueError for `at_once` below 1, and where there is no C++ compiler,
     which `torch.compile` needs on a CPU.
@@ -173,7 +173,9 @@ def _join(blocks: Sequence[Any], start: int, step: Callable[..., Tensor]) -> Non
         return forward
 
     for index, block in enumerate(blocks):
-        block.self_attn.layer = index  # in its group: an index of its own were a graph of its own
+        block.self_attn.layer = (
+            index  # in its group, or else each group would be a graph of its own
+        )
         block.forward = forward_of(index, block)
 
 

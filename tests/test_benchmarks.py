@@ -13,7 +13,17 @@ import torch
 import benchmarks.__main__ as terminal
 from benchmarks import memory, report, shapes
 from benchmarks.measure import Settings, _Workers, measure
-from benchmarks.rows import COMPILED, CONTESTANTS, OURS, Contestant, Row, choose, every_row, quick
+from benchmarks.rows import (
+    COMPILED,
+    CONTESTANTS,
+    IN_SIXES,
+    OURS,
+    Contestant,
+    Row,
+    choose,
+    every_row,
+    quick,
+)
 from benchmarks.worker import WorkerError
 from gemma3_edu import cost
 from gemma3_edu.presets import PRESETS
@@ -68,13 +78,13 @@ def test_both_choose_the_same_tokens_however_they_are_asked(run):
     assert soft == {(1, 9, 24)}
 
 
-@pytest.mark.slow  # half a minute of C++
+@pytest.mark.slow  # a minute of C++
 def test_compiled_steps_choose_the_same_tokens():
-    row = Row("decode", *TINY, TOKENS, 6, (OURS, SDPA, COMPILED, THEIRS_COMPILED))
+    row = Row("decode", *TINY, TOKENS, 6, (OURS, SDPA, COMPILED, IN_SIXES, THEIRS_COMPILED))
     (found,) = measure([row], Settings(rounds=2, threads=1))
     assert not found.failed
     texts = [reply["ids"] for replies in found.replies.values() for reply in replies]
-    assert len(texts) == 8
+    assert len(texts) == 10
     assert all(text == texts[0] for text in texts)
 
 
