@@ -1,6 +1,9 @@
 """The full model's three parts, how they are joined, and the two names of each."""
 
-from svg import INK, rect, way
+from functools import partial
+
+import svg
+from svg import BLUE, INK, WHITE, drawing, rect, way
 
 TITLE = "The parts of the full model, and their two names"
 ALT = (
@@ -17,7 +20,7 @@ Four rows belong to the encoder, where vision.encoder becomes vision_tower.visio
 embeddings, encoder and post_layernorm below it; one belongs to the projector, multi_modal_projector
 in the files; one to the language model, language_model.model in the files."""
 
-BLUE, GREEN, WHITE, PALE = "#0072B2", "#009E73", "#FFFFFF", "#E8F4EF"
+GREEN, PALE = "#009E73", "#E8F4EF"
 TEXT, PICTURE = 52, 142  # heights of the two ways in
 MIDDLE = (TEXT + PICTURE) // 2
 TOWER = "vision_tower.vision_model."
@@ -29,13 +32,15 @@ TABLE = (
     ("vision.projector.", "multi_modal_projector.", INK),
     ("language_model.", "language_model.model.", BLUE),
 )
+BOLD, MONO = ' font-weight="bold"', ' font-family="DejaVu Sans Mono, monospace"'
+box, words = partial(svg.box, size=15), partial(svg.words, size=15)
 ROWS = 232  # height of the table's first row
 
 
 def draw() -> str:
     """The picture as SVG text."""
     height = ROWS + 26 * len(TABLE) + 4
-    parts = [f'<rect x="0" y="0" width="960" height="{height}" fill="{WHITE}"/>']
+    parts: list[str] = []
     parts += box(10, MIDDLE, 106, 134, ["processor"])
     parts += [way((116, TEXT), (170, TEXT)), words(141, TEXT - 8, "ids")]
     parts += [way((116, PICTURE), (170, PICTURE)), words(142, PICTURE - 8, "pixels")]
@@ -57,42 +62,13 @@ def draw() -> str:
     parts += box(left + 280, MIDDLE, 100, 44, ["embedding", "again"], BLUE, WHITE)
     parts += [way((left + 380, MIDDLE), (left + 412, MIDDLE))]
     parts.append(words(left + 455, MIDDLE + 5, "logits"))
-    parts.append(words(34, ROWS - 26, "weights here", anchor="start", weight="bold"))
-    parts.append(words(440, ROWS - 26, "in the released files", anchor="start", weight="bold"))
+    parts.append(words(34, ROWS - 26, "weights here", anchor="start", more=BOLD))
+    parts.append(words(440, ROWS - 26, "in the released files", anchor="start", more=BOLD))
     for number, (ours, theirs, colour) in enumerate(TABLE):
         y = ROWS + 26 * number
         if number % 2 == 0:
             parts.append(f'<rect x="8" y="{y - 18}" width="944" height="26" fill="{PALE}"/>')
         parts.append(rect(12, y - 12, 14, 14, colour))
-        parts.append(words(34, y, ours, anchor="start", font="DejaVu Sans Mono, monospace"))
-        parts.append(words(440, y, theirs, anchor="start", font="DejaVu Sans Mono, monospace"))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 {height}" width="960"'
-        f' height="{height}" font-family="DejaVu Sans, Arial, sans-serif">\n'
-        + "\n".join(parts)
-        + "\n</svg>"
-    )
-
-
-def box(
-    x: int, y: int, width: int, height: int, lines: list[str], fill: str = WHITE, ink: str = INK
-) -> list[str]:
-    """A rounded box whose left edge is at x and whose middle is at height y, with its words."""
-    first = y + 5 - 9 * (len(lines) - 1)
-    told = [words(x + width // 2, first + 18 * n, line, ink) for n, line in enumerate(lines)]
-    return [rect(x, y - height / 2, width, height, fill, 6), *told]
-
-
-def words(
-    x: int,
-    y: int,
-    text: str,
-    fill: str = INK,
-    anchor: str = "middle",
-    weight: str = "normal",
-    font: str = "",
-) -> str:
-    """A line of text at x."""
-    family = f' font-family="{font}"' if font else ""
-    place = f'x="{x}" y="{y}" font-size="15" text-anchor="{anchor}" font-weight="{weight}"'
-    return f'<text {place} fill="{fill}"{family}>{text}</text>'
+        parts.append(words(34, y, ours, anchor="start", more=MONO))
+        parts.append(words(440, y, theirs, anchor="start", more=MONO))
+    return drawing(960, height, parts)

@@ -1,5 +1,7 @@
 """Eight query heads and their keys and values: a head each, four for all, or one."""
 
+from svg import BLUE, INK, WHITE, circle, drawing, line, rect, words
+
 TITLE = "Multi-head, grouped-query and multi-query attention"
 ALT = (
     "Eight query heads three times: with 8 key/value heads each has its own, with 4 every two"
@@ -15,57 +17,35 @@ LONG = (
     " blue and white by turns."
 )
 
-BLUE, INK, WHITE = "#0072B2", "#000000", "#FFFFFF"
 HEADS, STEP, WIDTH, GAP = 8, 31, 264, 24
 ABOVE, BELOW = 74, 142  # heights of the two rows
 
 
 def draw() -> str:
     """The picture as SVG text."""
-    parts = [f'<rect x="0" y="0" width="860" height="204" fill="{WHITE}"/>']
+    parts: list[str] = []
     for place, (kv_heads, name) in enumerate(
         [(8, "multi-head"), (4, "grouped-query, G = 2"), (1, "multi-query")]
     ):
         left = 10 + place * (WIDTH + GAP)
-        parts += [words(left + WIDTH / 2, 22, name), *drawing(left, kv_heads)]
+        parts += [words(left + WIDTH / 2, 22, name), *heads(left, kv_heads)]
         parts.append(words(left + WIDTH / 2, 190, f"kept: {kv_heads} of 8 parts"))
-    parts.append(words(14, 48, "query heads, 0 to 7", "start", 14))
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 204" width="860" height="204"'
-        ' font-family="DejaVu Sans, Arial, sans-serif">\n' + "\n".join(parts) + "\n</svg>"
-    )
+    parts.append(words(14, 48, "query heads, 0 to 7", "start", size=14))
+    return drawing(860, 204, parts)
 
 
-def drawing(left: float, kv_heads: int) -> list[str]:
+def heads(left: float, kv_heads: int) -> list[str]:
     """Eight circles, the squares they read, and a line for each reader."""
     group = HEADS // kv_heads
     x = [left + WIDTH / 2 + (n - (HEADS - 1) / 2) * STEP for n in range(HEADS)]
     below = [sum(x[j * group : (j + 1) * group]) / group for j in range(kv_heads)]
-    parts = [
-        f'<path d="M{x[n]:g} {ABOVE} L{below[n // group]:g} {BELOW}" stroke="{INK}"'
-        ' stroke-width="1.5"/>'
-        for n in range(HEADS)
-    ]
+    parts = [line(x[n], ABOVE, below[n // group], BELOW, width=1.5) for n in range(HEADS)]
     for n in range(HEADS):
         fill = BLUE if n // group % 2 == 0 else WHITE
-        parts.append(
-            f'<circle cx="{x[n]:g}" cy="{ABOVE}" r="12" fill="{fill}" stroke="{INK}"'
-            ' stroke-width="1.5"/>'
-        )
+        parts.append(circle(x[n], ABOVE, 12, fill))
         parts.append(words(x[n], ABOVE + 5, str(n), size=14, fill=WHITE if fill == BLUE else INK))
     for j, middle in enumerate(below):
         fill = BLUE if j % 2 == 0 else WHITE
-        parts.append(
-            f'<rect x="{middle - 12:g}" y="{BELOW - 12}" width="24" height="24" fill="{fill}"'
-            f' stroke="{INK}" stroke-width="1.5"/>'
-        )
+        parts.append(rect(middle - 12, BELOW - 12, 24, 24, fill))
         parts.append(words(middle, BELOW + 5, str(j), size=14, fill=WHITE if fill == BLUE else INK))
     return parts
-
-
-def words(
-    x: float, y: float, text: str, anchor: str = "middle", size: int = 16, fill: str = INK
-) -> str:
-    """A line of text."""
-    place = f'x="{x:g}" y="{y}" font-size="{size}" text-anchor="{anchor}"'
-    return f'<text {place} fill="{fill}">{text}</text>'

@@ -2,6 +2,8 @@
 
 import math
 
+from svg import BLUE, circle, drawing, line, rect, words
+
 from gemma3_edu.config import RopeConfig
 from gemma3_edu.viz.rope import wavelengths
 
@@ -23,7 +25,7 @@ LONG = (
     " radians stands below each dial."
 )
 
-BLUE, INK, WHITE, GREY = "#0072B2", "#000000", "#FFFFFF", "#8C8C8C"
+GREY = "#8C8C8C"
 CELL, TOP, LEFT = 74, 108, 134  # size and place of the row of cells
 DIAL, RADIUS = 246, 46  # height of the dials' centres, and their size
 
@@ -31,7 +33,7 @@ DIAL, RADIUS = 246, 46  # height of the dials' centres, and their size
 def draw() -> str:
     """The picture as SVG text."""
     half = HEAD // 2
-    parts = [f'<rect x="0" y="0" width="860" height="330" fill="{WHITE}"/>']
+    parts: list[str] = []
     for i in range(half):
         x1, x2 = LEFT + (i + 0.5) * CELL, LEFT + (i + half + 0.5) * CELL
         rise = 30 + 16 * (half - i)
@@ -41,8 +43,7 @@ def draw() -> str:
         )
     for e in range(HEAD):
         parts += [
-            f'<rect x="{LEFT + e * CELL}" y="{TOP}" width="{CELL}" height="40" fill="{WHITE}"'
-            f' stroke="{INK}" stroke-width="1.5"/>',
+            rect(LEFT + e * CELL, TOP, CELL, 40),
             words(LEFT + (e + 0.5) * CELL, TOP + 26, str(e)),
         ]
     parts += [words(14, TOP + 26, "one head:", "start"), words(14, 252, "position 5:", "start")]
@@ -50,28 +51,16 @@ def draw() -> str:
     for i, angle in enumerate(ANGLES):
         x = LEFT + (2 * i + 1) * CELL
         parts += [
-            f'<circle cx="{x}" cy="{DIAL}" r="{RADIUS}" fill="{WHITE}" stroke="{GREY}"'
-            ' stroke-width="1.5"/>',
+            circle(x, DIAL, RADIUS, colour=GREY),
             hand(x, 0.0, GREY, 1.5),
             hand(x, angle, BLUE, 4),
             words(x, DIAL - RADIUS - 12, f"pair {i}"),
             words(x, DIAL + RADIUS + 24, f"{angle:.2f}"),
         ]
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 330" width="860" height="330"'
-        ' font-family="DejaVu Sans, Arial, sans-serif">\n' + "\n".join(parts) + "\n</svg>"
-    )
+    return drawing(860, 330, parts)
 
 
 def hand(x: float, angle: float, colour: str, width: float) -> str:
     """A hand of a dial; angles grow against the clock from the right."""
     tip = (x + RADIUS * math.cos(angle), DIAL - RADIUS * math.sin(angle))
-    return (
-        f'<path d="M{x} {DIAL} L{tip[0]:.1f} {tip[1]:.1f}" stroke="{colour}"'
-        f' stroke-width="{width}"/>'
-    )
-
-
-def words(x: float, y: float, text: str, anchor: str = "middle") -> str:
-    """A line of text."""
-    return f'<text x="{x}" y="{y}" font-size="16" text-anchor="{anchor}" fill="{INK}">{text}</text>'
+    return line(x, DIAL, round(tip[0], 1), round(tip[1], 1), colour, width)

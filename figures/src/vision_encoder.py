@@ -1,5 +1,7 @@
 """From a picture to one vector a patch: cut, matrix, position, 27 blocks, norm."""
 
+from svg import BLUE, INK, drawing, line, rect, words
+
 TITLE = "SigLIP's encoder in Gemma 3"
 ALT = (
     "A picture of 896 pixels a side is cut into 64 x 64 patches, row by row; each becomes 1,152"
@@ -15,26 +17,26 @@ LONG = (
     " lesson 12 averages to 256."
 )
 
-BLUE, INK, PALE, WHITE = "#0072B2", "#000000", "#E8F1F8", "#FFFFFF"
+PALE = "#E8F1F8"
 ROWS = [74, 112, 150, 226]  # heights of the patches drawn; dots stand between the last two
 NAMES = ["0", "1", "2", "4095"]
 
 
 def draw() -> str:
     """The picture as SVG text."""
-    parts = [f'<rect x="0" y="0" width="900" height="300" fill="{WHITE}"/>', *picture(16, 62)]
+    parts = picture(16, 62)
     for y, name in zip(ROWS, NAMES, strict=True):
         parts += [
-            box(232, y - 14, 52, 28, WHITE),
+            rect(232, y - 14, 52, 28),
             words(258, y + 5, name, size=14),
             arrow(284, y, 318),
             arrow(398, y, 432),
             arrow(540, y, 574),
             arrow(760, y, 792),
-            box(792, y - 14, 92, 28, PALE),
+            rect(792, y - 14, 92, 28, PALE),
             words(838, y + 5, "1,152", size=14),
         ]
-    parts += [arrow(196, 150, 228), box(318, 54, 80, 192, WHITE), box(432, 54, 108, 192, WHITE)]
+    parts += [arrow(196, 150, 228), rect(318, 54, 80, 192), rect(432, 54, 108, 192)]
     parts += [words(x, 192, "...", size=18) for x in (258, 838)]
     parts += [words(358, 140, "the same"), words(358, 162, "matrix")]
     parts += [
@@ -43,7 +45,7 @@ def draw() -> str:
         words(486, 172, "its own"),
     ]
     parts += [
-        box(574, 54, 186, 192, PALE),
+        rect(574, 54, 186, 192, PALE),
         *everybody(586, 720),
         words(667, 272, "27 blocks, no mask"),
     ]
@@ -56,10 +58,7 @@ def draw() -> str:
         words(838, 34, "vectors"),
         words(106, 272, "in reading order"),
     ]
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 300" width="900" height="300"'
-        ' font-family="DejaVu Sans, Arial, sans-serif">\n' + "\n".join(parts) + "\n</svg>"
-    )
+    return drawing(900, 300, parts)
 
 
 def picture(left: int, top: int) -> list[str]:
@@ -71,11 +70,11 @@ def picture(left: int, top: int) -> list[str]:
         f'<path d="M{left} {top + side} L{left} {top + 130} L{left + 70} {top + 70}'
         f' L{left + side} {top + 160} L{left + side} {top + side} Z" fill="#CDE3D8"/>'
     )
-    parts = [box(left, top, side, side, WHITE), hill, sun]
+    parts = [rect(left, top, side, side), hill, sun]
     for i in range(1, cells):
         at = step * i
-        parts.append(line(left + at, top, left + at, top + side))
-        parts.append(line(left, top + at, left + side, top + at))
+        parts.append(line(left + at, top, left + at, top + side, width=1))
+        parts.append(line(left, top + at, left + side, top + at, width=1))
     for i, name in enumerate(["0", "1", "2", "...", "63", "64", "65", "66", "...", "127"]):
         x, y = left + (i % cells + 0.5) * step, top + (i // cells + 0.5) * step + 5
         parts.append(words(x, y, name, size=14))
@@ -85,7 +84,7 @@ def picture(left: int, top: int) -> list[str]:
 def everybody(left: int, right: int) -> list[str]:
     """A line from each patch to each other."""
     ends = [(a, b) for a in ROWS for b in ROWS]
-    lines = [line(left + 6, a, right + 28, b, BLUE) for a, b in ends]
+    lines = [line(left + 6, a, right + 28, b, BLUE, 1) for a, b in ends]
     dots = [
         f'<circle cx="{x}" cy="{y}" r="5" fill="{BLUE}"/>'
         for y in ROWS
@@ -94,28 +93,7 @@ def everybody(left: int, right: int) -> list[str]:
     return lines + dots
 
 
-def box(x: float, y: float, width: float, height: float, fill: str) -> str:
-    """A rectangle."""
-    return (
-        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{fill}"'
-        f' stroke="{INK}" stroke-width="1.5"/>'
-    )
-
-
-def line(x1: float, y1: float, x2: float, y2: float, colour: str = INK) -> str:
-    """A straight line."""
-    return f'<path d="M{x1:g} {y1:g} L{x2:g} {y2:g}" stroke="{colour}" stroke-width="1"/>'
-
-
 def arrow(x: float, y: float, end: float) -> str:
     """A line to the right with a head."""
     head = f'<path d="M{end:g} {y:g} l-8 -4 l0 8 Z" fill="{INK}"/>'
-    return line(x, y, end - 6, y) + head
-
-
-def words(x: float, y: float, text: str, anchor: str = "middle", size: int = 16) -> str:
-    """A line of text."""
-    return (
-        f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}" fill="{INK}">'
-        f"{text}</text>"
-    )
+    return line(x, y, end - 6, y, width=1) + head

@@ -1,6 +1,9 @@
 """Gemma 3 from a text and a picture to the next token, each part with its lesson's number."""
 
-from svg import INK, rect, way
+from functools import partial
+
+import svg
+from svg import BLUE, INK, WHITE, box, drawing, line, rect, way
 
 TITLE = "The whole model, and where each part is built"
 ALT = (
@@ -15,7 +18,8 @@ has: norms, lessons 02 and 03, RoPE and mask, 04 and 05, heads and a feed-forwar
 and its share of the KV cache, 08. Behind the layers the head, lesson 09, gives every token a score;
 the next token, lesson 10, is picked by it and goes back to the embedding."""
 
-BLUE, ORANGE, GREEN, WHITE = "#0072B2", "#D55E00", "#009E73", "#FFFFFF"
+ORANGE, GREEN = "#D55E00", "#009E73"
+words = partial(svg.words, size=15)
 ROW = 372  # where the row of vectors begins
 LAYERS, APART = 462, 38  # where the first layer begins, and how far the next one is
 TEXT, PICTURE = 62, 172  # heights of the two ways in
@@ -25,11 +29,11 @@ PARTS = (("norms", "02, 03"), ("RoPE, mask", "04, 05"), ("heads, MLP", "06, 07")
 
 def draw() -> str:
     """The picture as SVG text."""
-    parts = [f'<rect x="0" y="0" width="960" height="290" fill="{WHITE}"/>']
-    parts += box(12, TEXT, 70, ["text"]) + box(118, TEXT, 170, ["tokens, embedding", "01"])
-    parts += box(12, PICTURE, 70, ["picture"]) + box(112, PICTURE, 62, ["crops", "13"])
-    parts += box(194, PICTURE, 66, ["SigLIP", "11"], GREEN)
-    parts += box(280, PICTURE, 92, ["soft tokens", "12"], GREEN)
+    parts: list[str] = []
+    parts += part(12, TEXT, 70, ["text"]) + part(118, TEXT, 170, ["tokens, embedding", "01"])
+    parts += part(12, PICTURE, 70, ["picture"]) + part(112, PICTURE, 62, ["crops", "13"])
+    parts += part(194, PICTURE, 66, ["SigLIP", "11"], GREEN)
+    parts += part(280, PICTURE, 92, ["soft tokens", "12"], GREEN)
     parts += [way((82, TEXT), (116, TEXT)), way((82, PICTURE), (110, PICTURE))]
     parts += [way((174, PICTURE), (192, PICTURE)), way((260, PICTURE), (278, PICTURE))]
     middle = ROW + 21
@@ -42,33 +46,22 @@ def draw() -> str:
     for number in range(6):
         fill, ink, name = (BLUE, WHITE, "G") if number == 5 else (ORANGE, INK, "L")
         x = LAYERS + APART * number
-        parts += [rect(x, MIDDLE - 36, 30, 72, fill), words(x + 15, MIDDLE + 5, name, ink)]
+        parts += [rect(x, MIDDLE - 36, 30, 72, fill), words(x + 15, MIDDLE + 5, name, fill=ink)]
     end = LAYERS + 5 * APART + 30
     parts.append(words((LAYERS + end) // 2, MIDDLE - 46, "layers: 5 local (L), 1 global (G), …"))
-    parts += [way((end, MIDDLE), (718, MIDDLE)), *box(720, MIDDLE, 80, ["head", "09"])]
-    parts += [way((800, MIDDLE), (838, MIDDLE)), *box(840, MIDDLE, 108, ["next token", "10"])]
+    parts += [way((end, MIDDLE), (718, MIDDLE)), *part(720, MIDDLE, 80, ["head", "09"])]
+    parts += [way((800, MIDDLE), (838, MIDDLE)), *part(840, MIDDLE, 108, ["next token", "10"])]
     parts.append(way((894, MIDDLE - 22), (894, 16), (203, 16), (203, TEXT - 24)))
     parts.append(words(ROW + 26, 250, "in every layer"))
     for number, (what, lessons) in enumerate(PARTS):
-        parts += box(LAYERS + 112 * number, 245, 100, [what, lessons])
-    parts += box(LAYERS + 336, 245, 100, ["KV cache", "08"])
-    parts.append(f'<path d="M{LAYERS} 210 L{LAYERS + 436} 210" stroke="{INK}" stroke-width="2"/>')
+        parts += part(LAYERS + 112 * number, 245, 100, [what, lessons])
+    parts += part(LAYERS + 336, 245, 100, ["KV cache", "08"])
+    parts.append(line(LAYERS, 210, LAYERS + 436, 210))
     below = (LAYERS + end) // 2
-    parts.append(f'<path d="M{below} 153 L{below} 210" stroke="{INK}" stroke-width="2"/>')
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 290" width="960" height="290"'
-        ' font-family="DejaVu Sans, Arial, sans-serif">\n' + "\n".join(parts) + "\n</svg>"
-    )
+    parts.append(line(below, 153, below, 210))
+    return drawing(960, 290, parts)
 
 
-def box(x: int, y: int, width: int, lines: list[str], fill: str = WHITE) -> list[str]:
-    """A rounded box whose left edge is at x and whose middle is at height y, with its words."""
-    first = y + 5 - 9 * (len(lines) - 1)
-    told = [words(x + width // 2, first + 18 * n, line) for n, line in enumerate(lines)]
-    return [rect(x, y - 22, width, 44, fill, 6), *told]
-
-
-def words(x: int, y: int, text: str, fill: str = INK) -> str:
-    """A line of text around x."""
-    place = f'x="{x}" y="{y}" font-size="15" text-anchor="middle"'
-    return f'<text {place} fill="{fill}">{text}</text>'
+def part(x: int, y: int, width: int, lines: list[str], fill: str = WHITE) -> list[str]:
+    """A box of the height that all have."""
+    return box(x, y, width, 44, lines, fill, size=15)
