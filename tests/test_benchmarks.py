@@ -11,13 +11,14 @@ import pytest
 import torch
 
 import benchmarks.__main__ as terminal
-from benchmarks import memory, report, shapes
+from benchmarks import memory, ours, report, shapes
 from benchmarks.measure import Settings, _Workers, measure
 from benchmarks.rows import (
     COMPILED,
     CONTESTANTS,
     IN_SIXES,
     OURS,
+    VARIANTS,
     Contestant,
     Row,
     choose,
@@ -76,6 +77,19 @@ def test_both_choose_the_same_tokens_however_they_are_asked(run):
         assert {r["ids"][0] for each in found[row].replies.values() for r in each} == {texts[0][0]}
     soft = {tuple(r["shape"]) for each in found[ROWS[7]].replies.values() for r in each}
     assert soft == {(1, 9, 24)}
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [(OURS, []), (COMPILED, [1]), (IN_SIXES, [6]), (f"{OURS} int8 compiled", [1])],
+)
+def test_what_is_compiled(name, blocks, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ours, "compile_decode", lambda model, n: asked.append(n) or model)
+    monkeypatch.setattr(ours, "quantize_weights", lambda model, bits: None)
+    shapes.save_random(shapes.config_of("tiny-text"), "float32", tmp_path)
+    ours.Ours(tmp_path, "float32", VARIANTS[name])
+    assert asked == blocks
 
 
 @pytest.mark.slow  # a minute of C++

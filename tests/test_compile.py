@@ -89,6 +89,20 @@ def test_layers_put_in_before_are_kept(any_compiler):
     assert not torch.equal(quick(batch), tiny_model(tiny_config())(batch))
 
 
+def test_an_attention_put_in_before_is_kept(any_compiler):
+    model = tiny_model(tiny_config())
+    model.get_submodule("language_model.layers.1.self_attn").core = first_key_alone
+    batch = prompts(model.config, "tttttttt")
+    quick = compile_decode(model)
+    cores = [block.self_attn.core for block in quick.language_model.layers]
+    assert cores == [attend_one, first_key_alone, attend_one]
+    assert torch.equal(quick(batch), model(batch))
+
+
+def first_key_alone(q, k, v, mask, scale):
+    return attend_fused(q, k[:, :, :1], v[:, :, :1], mask[..., :1], scale)
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 5])
 def test_prompts_run_as_in_the_model(at_once, any_compiler):
     """In groups too, each layer keeps its keys and values where the model's keeps them."""
