@@ -119,8 +119,8 @@ MUTANTS = [
     Mutant(
         "the new token sits where the last one did",
         "layout.py",
-        "return TokenLayout(last + 1, torch.zeros_like(last))",
-        "return TokenLayout(last, torch.zeros_like(last))",
+        "position = self.position[:, -1:] + 1",
+        "position = self.position[:, -1:]",
         "test_generation.py",
     ),
     Mutant(
