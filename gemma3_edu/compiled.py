@@ -173,9 +173,8 @@ def _join(blocks: Sequence[Any], start: int, step: Callable[..., Tensor]) -> Non
         return forward
 
     for index, block in enumerate(blocks):
-        block.self_attn.layer = (
-            index  # in its group, or else each group would be a graph of its own
-        )
+        # Counted in its group, or else each group would be a graph of its own.
+        block.self_attn.layer = index
         block.forward = forward_of(index, block)
 
 
