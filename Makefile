@@ -57,7 +57,7 @@ unit: $(VENV)/test ## unit and parity tests, notebook rules, the examples in doc
 		$(PYTEST_ARGS)
 
 gate: $(VENV)/test ## see strict nbval refuse a changed number, curve, output and a new error
-	$(QUIET) $(PYTEST) tests/test_gate.py -m slow
+	$(QUIET) $(PYTEST) tests/repo/test_gate.py -m slow
 
 strict: $(VENV)/test ## run every notebook and its solution, and compare the outputs
 	@mkdir -p build
@@ -70,7 +70,7 @@ slow: $(VENV)/test ## the tests that take minutes, mutants included
 	$(QUIET) MPLBACKEND=Agg $(PYTEST) tests -m slow $(PYTEST_ARGS)
 
 mutants: $(VENV)/test ## plant each known bug in turn and see a test fail
-	$(QUIET) MPLBACKEND=Agg $(PYTEST) tests/test_mutants.py -m slow $(PYTEST_ARGS)
+	$(QUIET) MPLBACKEND=Agg $(PYTEST) tests/mutants/test_mutants.py -m slow $(PYTEST_ARGS)
 
 bench: $(VENV)/test ## time the package beside transformers: make bench BENCH_ARGS=--quick
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
@@ -96,7 +96,7 @@ wheel-test: wheel ## install the wheel in an empty environment elsewhere and use
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(BIN)/python -m venv "$$folder/venv"; \
 	"$$folder/venv/bin/python" -m pip install --quiet -c constraints.txt dist/*.whl; \
-	cp tests/installed.py "$$folder"; cd "$$folder"; venv/bin/python -I installed.py
+	cp tests/repo/installed.py "$$folder"; cd "$$folder"; venv/bin/python -I installed.py
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from gemma3_edu.nb import COLOURS, STYLE
+from gemma3_edu.lessons.nb import COLOURS, STYLE
 
 from .rows import OURS
 

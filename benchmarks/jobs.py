@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gemma3_edu.config import Gemma3Config
-from gemma3_edu.cost import cache_bytes
+from gemma3_edu.hub.config_json import config_from_hf
+from gemma3_edu.study.cost import cache_bytes
 
 from .memory import growth
 from .rows import VARIANTS, Contestant, Row
@@ -38,7 +38,7 @@ class Bench:
     """One library with one checkpoint, which is loaded when a row first needs it."""
 
     def __init__(self, library: str, folder: str | Path, on_share: OnShare | None = None):
-        self.folder, self.config = folder, Gemma3Config.from_hf(folder)
+        self.folder, self.config = folder, config_from_hf(folder)
         self._load = _loader(library)  # imported now, while no clock runs
         self.model: Any = None
         self._on_share = on_share

@@ -16,6 +16,7 @@ import torch
 import gemma3_edu
 
 PACKAGES = ("torch", "transformers")
+CORE = ("model", "prompt", "generation", "hub", "study", "fast")
 
 
 def describe(threads: int) -> dict[str, Any]:
@@ -60,6 +61,6 @@ def _processor() -> str:
 def _digest() -> str:
     """Twelve hexadecimal digits of the core's source files, names included."""
     folder, digest = Path(gemma3_edu.__file__).parent, hashlib.sha256()
-    for file in sorted(folder.glob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sorted(file for part in CORE for file in (folder / part).glob("*.py")):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]

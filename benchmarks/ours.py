@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gemma3_edu.cache import KVCache
-from gemma3_edu.checkpoint import load
-from gemma3_edu.compiled import compile_decode
-from gemma3_edu.generation import decode, generate, prefill
-from gemma3_edu.layout import Batch, TokenLayout
-from gemma3_edu.sampling import Sampler
-from gemma3_edu.weight_only import quantize_weights
+from gemma3_edu.fast.compiled import compile_decode
+from gemma3_edu.fast.quantize import quantize_weights
+from gemma3_edu.generation.generate import decode, generate, prefill
+from gemma3_edu.generation.sampling import Sampler
+from gemma3_edu.hub.checkpoint import load
+from gemma3_edu.model.cache import KVCache
+from gemma3_edu.model.layout import Batch, TokenLayout
 
 from .rows import OURS, VARIANTS, Contestant, Variant
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from gemma3_edu import cost
-from gemma3_edu.checkpoint import save
-from gemma3_edu.config import Gemma3Config, layer_pattern
-from gemma3_edu.model import Gemma3
-from gemma3_edu.presets import PRESETS
+from gemma3_edu.hub.checkpoint import save
+from gemma3_edu.model.config import Gemma3Config, layer_pattern
+from gemma3_edu.model.gemma3 import Gemma3
+from gemma3_edu.model.presets import PRESETS
 
 from . import memory
 

@@ -22,7 +22,7 @@ from .rows import Contestant, Row
 
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _PRELOAD = [
-    "gemma3_edu.checkpoint",
+    "gemma3_edu.hub.checkpoint",
     "gemma3_edu.generation",
     "transformers.models.gemma3.modeling_gemma3",
     "transformers.models.auto.modeling_auto",

@@ -5,38 +5,49 @@
     model, processor = load("path/to/gemma-3-4b-it")
     print(chat(model, processor, [Message.user("What is on this picture?", picture)]))
 
-The names below are the public ones. `gemma3_edu.naive`, `.checks`, `.train` and `.viz` are imported
-by name.
+The names below are the public ones. `gemma3_edu.fast`, `.verify`, `.naive`, `.train` and `.lessons`
+are imported by name.
 """
 
-from .attention import Attention, attend, attend_fused, visible_attention
-from .cache import KVCache
-from .chat_template import Message
-from .checkpoint import bundled, load, save
-from .config import (
+from .generation import Sampler, chat, generate, stream
+from .hub import (
+    WEIGHT_MAP,
+    bundled,
+    config_from_hf,
+    config_to_hf,
+    export_weights,
+    load,
+    load_weights,
+    save,
+)
+from .model import (
+    PRESETS,
+    Attention,
     AttentionType,
+    Batch,
+    Block,
+    Decoder,
+    GatedMLP,
+    Gemma3,
     Gemma3Config,
+    KVCache,
+    RMSNorm,
     RopeConfig,
     TextConfig,
+    TokenEmbedding,
+    TokenLayout,
     VisionConfig,
+    VisionTower,
+    apply_rope,
+    attend,
+    attend_fused,
+    attention_mask,
     layer_pattern,
+    rope_table,
+    visible_attention,
 )
-from .conversation import chat, stream
-from .generation import generate
-from .images import load_image, pan_and_scan
-from .layers import GatedMLP, RMSNorm, TokenEmbedding
-from .layout import Batch, TokenLayout
-from .masks import attention_mask
-from .model import Block, Decoder, Gemma3
-from .presets import PRESETS
-from .processor import Processor
-from .rope import apply_rope, rope_table
-from .sampling import Sampler
-from .surgery import replace_linears
-from .taps import capture
-from .tokenizer import Tokenizer
-from .vision import VisionTower
-from .weights import WEIGHT_MAP, export_weights, load_weights
+from .prompt import Message, Processor, Tokenizer, load_image, pan_and_scan
+from .study import capture, cost, replace_linears
 
 __version__ = "0.1.0"
 
@@ -70,6 +81,9 @@ __all__ = [
     "bundled",
     "capture",
     "chat",
+    "config_from_hf",
+    "config_to_hf",
+    "cost",
     "export_weights",
     "generate",
     "layer_pattern",

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 
-from .chat_template import Message
-from .checkpoint import bundled, load
-from .compiled import compile_decode
-from .conversation import chat
-from .sampling import Sampler
-from .verify import as_json, report, verify, versions
+from .fast.compiled import compile_decode
+from .generation.chat import chat
+from .generation.sampling import Sampler
+from .hub.checkpoint import bundled, load
+from .prompt.chat_template import Message
+from .verify.verify import as_json, report, verify, versions
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

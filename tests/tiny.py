@@ -5,15 +5,15 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from gemma3_edu.config import (
+from gemma3_edu.model.config import (
     AttentionType,
     Gemma3Config,
     RopeConfig,
     TextConfig,
     VisionConfig,
 )
-from gemma3_edu.layout import Batch
-from gemma3_edu.model import Gemma3
+from gemma3_edu.model.gemma3 import Gemma3
+from gemma3_edu.model.layout import Batch
 
 LOCAL, GLOBAL = AttentionType.LOCAL, AttentionType.GLOBAL
 _BRANCH_NORMS = ("post_attention_layernorm.weight", "post_feedforward_layernorm.weight")

@@ -5,9 +5,9 @@ import functools
 import json
 from pathlib import Path
 
-from gemma3_edu.config import Gemma3Config
-from gemma3_edu.presets import PRESETS
-from gemma3_edu.tokenizer import Tokenizer
+from gemma3_edu.model.config import Gemma3Config
+from gemma3_edu.model.presets import PRESETS
+from gemma3_edu.prompt.tokenizer import Tokenizer
 
 DATA = Path(__file__).parent / "data"
 

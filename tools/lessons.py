@@ -47,7 +47,7 @@ SET_UP = """\
 import matplotlib.pyplot as plt
 import torch
 
-from gemma3_edu.nb import STYLE, attempt, show, verdict
+from gemma3_edu.lessons.nb import STYLE, attempt, show, verdict
 
 plt.rcParams.update(STYLE)
 torch.set_printoptions(precision=3, sci_mode=False)

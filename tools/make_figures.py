@@ -29,8 +29,8 @@ import matplotlib.pyplot as plt
 from lessons import ROOT
 from matplotlib.figure import Figure
 
-from gemma3_edu.nb import STYLE
-from gemma3_edu.viz.digest import describe
+from gemma3_edu.lessons.figures.digest import describe
+from gemma3_edu.lessons.nb import STYLE
 
 FIGURES = ROOT / "figures"
 # Text stays text: it can be selected, searched and read aloud, and it scales with the picture.

@@ -5,9 +5,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gemma3_edu import Message, Sampler, chat, load
-from gemma3_edu.checkpoint import ASSETS
+from gemma3_edu.hub.checkpoint import ASSETS
+from gemma3_edu.lessons.figures.pictures import asked as pictured
 from gemma3_edu.train.samples import SAMPLES, sample
-from gemma3_edu.viz.pictures import asked as pictured
 
 
 def asked(name: str) -> str:

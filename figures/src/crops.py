@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from gemma3_edu.checkpoint import ASSETS
-from gemma3_edu.viz.pan_and_scan import cut_picture
+from gemma3_edu.hub.checkpoint import ASSETS
+from gemma3_edu.lessons.figures.pan_and_scan import cut_picture
 
 TITLE = "Pan and scan on a photograph"
 ALT = (

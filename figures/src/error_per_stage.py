@@ -19,13 +19,13 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gemma3_edu import Batch, GatedMLP, Gemma3, capture, load
-from gemma3_edu.checkpoint import ASSETS
-from gemma3_edu.oracle import as_they_want, their_model
+from gemma3_edu import Batch, GatedMLP, Gemma3, capture, config_to_hf, load
+from gemma3_edu.hub.checkpoint import ASSETS
+from gemma3_edu.hub.weights import our_name
+from gemma3_edu.lessons.figures.parity import error_per_stage
 from gemma3_edu.train.data.prose import passages
-from gemma3_edu.verify import relative_error
-from gemma3_edu.viz.parity import error_per_stage
-from gemma3_edu.weights import our_name
+from gemma3_edu.verify.oracle import as_they_want, their_model
+from gemma3_edu.verify.verify import relative_error
 
 TITLE = "Where two models part"
 ALT = (
@@ -73,7 +73,7 @@ def measure() -> dict[str, dict[str, float]]:
 def twin(model: Gemma3) -> nn.Module:
     """transformers' model on the same weights, as lesson 15 makes it."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "config.json").write_text(json.dumps(model.config.to_hf()))
+        Path(folder, "config.json").write_text(json.dumps(config_to_hf(model.config)))
         theirs = their_model(folder)
     ours = dict(model.named_parameters())
     tied = ours["language_model.embed_tokens.weight"]

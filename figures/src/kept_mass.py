@@ -3,7 +3,7 @@
 import torch
 from matplotlib.figure import Figure
 
-from gemma3_edu.viz.sampling import kept_mass
+from gemma3_edu.lessons.figures.sampling import kept_mass
 
 TITLE = "What top-p keeps"
 ALT = (

@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from gemma3_edu.presets import PRESETS
-from gemma3_edu.viz.cache import bytes_against_context
+from gemma3_edu.lessons.figures.cache import bytes_against_context
+from gemma3_edu.model.presets import PRESETS
 
 TITLE = "What a cache takes, with and without windows"
 ALT = (

@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
+from gemma3_edu.lessons.figures.cache import slots_over_time
 from gemma3_edu.naive.cache import ring
-from gemma3_edu.viz.cache import slots_over_time
 
 TITLE = "A ring of five slots beside a store that keeps everything"
 ALT = (

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from gemma3_edu.viz.image_tokens import mixed_masks
+from gemma3_edu.lessons.figures.image_tokens import mixed_masks
 
 TITLE = "The mixed mask of words and images"
 ALT = (

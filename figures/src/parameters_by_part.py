@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from gemma3_edu.presets import PRESETS
-from gemma3_edu.viz.text_model import parameter_shares
+from gemma3_edu.lessons.figures.text_model import parameter_shares
+from gemma3_edu.model.presets import PRESETS
 
 TITLE = "Parameters by part in five sizes"
 ALT = (

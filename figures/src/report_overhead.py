@@ -5,8 +5,8 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 
 from gemma3_edu import cost
-from gemma3_edu.presets import PRESETS
-from gemma3_edu.viz.cache import CONTEXTS, report_figures, with_pattern
+from gemma3_edu.lessons.figures.cache import CONTEXTS, report_figures, with_pattern
+from gemma3_edu.model.presets import PRESETS
 
 TITLE = "Figures 5 and 6 of the technical report, recomputed with assumptions"
 ALT = (

@@ -4,8 +4,8 @@ import math
 
 from svg import BLUE, circle, drawing, line, rect, words
 
-from gemma3_edu.config import RopeConfig
-from gemma3_edu.viz.rope import wavelengths
+from gemma3_edu.lessons.figures.rope import wavelengths
+from gemma3_edu.model.config import RopeConfig
 
 HEAD, POSITION, ROPE = 8, 5, RopeConfig(theta=100.0)
 ANGLES = [2 * math.pi * POSITION / float(tokens) for tokens in wavelengths(HEAD, ROPE)]

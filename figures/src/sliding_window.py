@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from gemma3_edu.presets import PRESETS
-from gemma3_edu.viz.masks import masks_and_reach
+from gemma3_edu.lessons.figures.masks import masks_and_reach
+from gemma3_edu.model.presets import PRESETS
 
 TITLE = "Sliding-window masks and how far they reach"
 ALT = (

@@ -2,8 +2,8 @@
 
 from svg import BLUE, WHITE, circle, drawing, line, rect, way, words
 
-from gemma3_edu.checkpoint import ASSETS
-from gemma3_edu.tokenizer import Tokenizer
+from gemma3_edu.hub.checkpoint import ASSETS
+from gemma3_edu.prompt.tokenizer import Tokenizer
 
 TITLE = "From a text to the model, and back"
 ALT = (

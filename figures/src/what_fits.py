@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from gemma3_edu.viz.memory_cost import what_fits as grid
+from gemma3_edu.lessons.figures.memory_cost import what_fits as grid
 
 TITLE = "Which card holds what"
 ALT = (

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..config import TextConfig
+from ..model.config import TextConfig
 from .layers import rms_norm
 from .rope import apply_rope
 

@@ -1,13 +1,13 @@
 """Costs, counted by walking through the model.
 
->>> from gemma3_edu.presets import PRESETS
+>>> from gemma3_edu.model.presets import PRESETS
 >>> parameters(PRESETS["1b"])
 999885952
 >>> cache_bytes(PRESETS["1b"].text, 32_768)
 145752064
 """
 
-from ..config import AttentionType, Gemma3Config, TextConfig, VisionConfig
+from ..model.config import AttentionType, Gemma3Config, TextConfig, VisionConfig
 from .masks import may_see
 
 

@@ -1,7 +1,7 @@
 """Generating without a cache: everything is computed again for each new token.
 
->>> from gemma3_edu.model import Gemma3
->>> from gemma3_edu.presets import PRESETS
+>>> from gemma3_edu.model.gemma3 import Gemma3
+>>> from gemma3_edu.model.presets import PRESETS
 >>> model = Gemma3(PRESETS["tiny-text"])
 >>> batch = Batch.from_ids(torch.tensor([[2, 7, 8]]), model.config)
 >>> len(list(generate(model, batch, Sampler(temperature=0), max_new_tokens=4)))
@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..layout import Batch
-from ..sampling import Sampler
+from ..generation.sampling import Sampler
+from ..model.layout import Batch
 
 
 @torch.no_grad()

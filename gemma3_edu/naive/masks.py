@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from ..config import AttentionType
-from ..layout import TokenLayout
+from ..model.config import AttentionType
+from ..model.layout import TokenLayout
 
 
 def may_see(i: int, j: int, image_i: int = 0, image_j: int = 0, window: int | None = None) -> bool:

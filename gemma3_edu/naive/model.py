@@ -1,8 +1,8 @@
 """The whole model as one function of a batch and a state dict: no modules, no cache.
 
 >>> import torch
->>> from gemma3_edu.model import Gemma3
->>> from gemma3_edu.presets import PRESETS
+>>> from gemma3_edu.model.gemma3 import Gemma3
+>>> from gemma3_edu.model.presets import PRESETS
 >>> config = PRESETS["tiny-text"]
 >>> batch = Batch.from_ids(torch.tensor([[2, 7, 8]]), config)
 >>> gemma3(batch, Gemma3(config).state_dict(), config).shape  # B T V
@@ -12,8 +12,8 @@ torch.Size([1, 3, 512])
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..config import AttentionType, Gemma3Config, TextConfig
-from ..layout import Batch, TokenLayout
+from ..model.config import AttentionType, Gemma3Config, TextConfig
+from ..model.layout import Batch, TokenLayout
 from .attention import attention
 from .layers import gated_mlp, inside, logits, rms_norm, token_embedding
 from .masks import attention_mask

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..config import RopeConfig
+from ..model.config import RopeConfig
 
 
 def rope_table(

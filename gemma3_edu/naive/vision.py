@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..config import Gemma3Config, VisionConfig
+from ..model.config import Gemma3Config, VisionConfig
 from .attention import attend
 from .layers import gelu_tanh, inside, rms_norm
 

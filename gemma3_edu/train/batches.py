@@ -1,7 +1,7 @@
 """Examples to what a step of training reads: a batch, and which of its tokens count.
 
 >>> import dataclasses
->>> from gemma3_edu.presets import PRESETS
+>>> from gemma3_edu.model.presets import PRESETS
 >>> from gemma3_edu import Gemma3Config, Tokenizer
 >>> from gemma3_edu.train.data.examples import Turn
 >>> tokenizer = Tokenizer("tests/data/tokenizer.model")
@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from ..layout import Batch
-from ..processor import Processor
+from ..model.layout import Batch
+from ..prompt.processor import Processor
 from .data.examples import Example
 
 

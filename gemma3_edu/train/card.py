@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import Gemma3Config
-from ..cost import parameters
+from ..model.config import Gemma3Config
+from ..study.cost import parameters
 from .data.mixture import STAGES as SHARES
 from .data.prose import ASSETS
 from .history import MARKS, training

@@ -8,8 +8,8 @@ is asked, not its patches: averaging four patches forgets which of them showed w
 encoder has learnt to say it. And it is asked to read: which characters have their middle there, in
 order. The heads that answer are thrown away afterwards.
 
->>> from gemma3_edu.presets import PRESETS
->>> from gemma3_edu.vision import VisionTower
+>>> from gemma3_edu.model.presets import PRESETS
+>>> from gemma3_edu.model.vision import VisionTower
 >>> lessons = EncoderLessons(VisionTower(PRESETS["tiny"]), vocab_size=512)
 >>> lessons.what(torch.zeros(2, 9, 24)).shape[-1] == CELLS**2 * len(KINDS)  # guesses a soft token
 True
@@ -24,9 +24,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..images import resize_and_normalize
-from ..tokenizer import Tokenizer
-from ..vision import VisionTower
+from ..model.vision import VisionTower
+from ..prompt.images import resize_and_normalize
+from ..prompt.tokenizer import Tokenizer
 from .data.drawing import COLOURS, KINDS, Picture
 from .losses import sigmoid_pair_loss
 

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoint import load
-from ..model import Gemma3
-from ..processor import Processor
+from ..hub.checkpoint import load
+from ..model.gemma3 import Gemma3
+from ..prompt.processor import Processor
 from .baselines import gzip_bits, ngram_bits
 from .data.draw import Setting
 from .data.mixture import STAGES, Mixture

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from ..processor import Processor
+from ..prompt.processor import Processor
 from .batches import of_conversations, of_texts
 from .feed import examples_of_step
 from .recipe import BEFORE, STAGES, Run, nano_config

@@ -2,7 +2,7 @@
 
 >>> import dataclasses
 >>> from gemma3_edu import Gemma3Config, Tokenizer
->>> from gemma3_edu.presets import PRESETS
+>>> from gemma3_edu.model.presets import PRESETS
 >>> tokenizer = Tokenizer("tests/data/tokenizer.model")
 >>> text = dataclasses.replace(PRESETS["tiny-text"].text, vocab_size=tokenizer.vocab_size)
 >>> model = Gemma3(Gemma3Config(text=text))
@@ -21,12 +21,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..chat_template import Message
-from ..generation import generate
-from ..layout import Batch
-from ..model import Gemma3
-from ..processor import Processor
-from ..sampling import Sampler
+from ..generation.generate import generate
+from ..generation.sampling import Sampler
+from ..model.gemma3 import Gemma3
+from ..model.layout import Batch
+from ..prompt.chat_template import Message
+from ..prompt.processor import Processor
 
 BORDERS = (0, 16, 64, 256, 512, 1024, 2048)
 """Where the stretches of positions begin whose surprise is averaged."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..config import Gemma3Config, RopeConfig, layer_pattern
-from ..presets import PRESETS
-from ..tokenizer import Tokenizer
+from ..model.config import Gemma3Config, RopeConfig, layer_pattern
+from ..model.presets import PRESETS
+from ..prompt.tokenizer import Tokenizer
 from .data.draw import Setting
 from .data.mixture import Mixture
 from .data.prose import ASSETS

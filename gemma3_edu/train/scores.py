@@ -15,10 +15,10 @@ from functools import partial
 
 import torch
 
-from ..generation import generate
-from ..model import Gemma3
-from ..processor import Processor
-from ..sampling import Sampler
+from ..generation.generate import generate
+from ..generation.sampling import Sampler
+from ..model.gemma3 import Gemma3
+from ..prompt.processor import Processor
 from .data.draw import Draw, Setting
 from .data.examples import Example
 from .data.needles import needle

@@ -16,11 +16,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..attention import Attention, attend
-from ..checkpoint import load, save
-from ..model import Block, Gemma3
-from ..processor import Processor
-from ..tokenizer import Tokenizer
+from ..hub.checkpoint import load, save
+from ..model.attention import Attention, attend
+from ..model.gemma3 import Block, Gemma3
+from ..prompt.processor import Processor
+from ..prompt.tokenizer import Tokenizer
 from .batches import Lesson, of_conversations, of_texts
 from .data.examples import Example
 from .encoder import EncoderLessons, PictureBatch, of_pictures

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import sentencepiece
 
-from ..tokenizer import (
+from ..hub.tokenizer_json import USER_DEFINED
+from ..prompt.tokenizer import (
     BOS,
     END_OF_IMAGE,
     END_OF_TURN,
@@ -31,7 +32,6 @@ from ..tokenizer import (
     START_OF_TURN,
     UNK,
 )
-from ..tokenizer_json import USER_DEFINED
 from .data.draw import Setting
 from .data.mixture import Mixture
 from .data.prose import ASSETS, passages

@@ -2,7 +2,7 @@
 
 from .mutant import PARITY, Mutant
 
-ATTENTION, ROPE, MASKS = "attention.py", "rope.py", "masks.py"
+ATTENTION, ROPE, MASKS = "model/attention.py", "model/rope.py", "model/masks.py"
 
 MUTANTS = [
     # norms and scale
@@ -49,32 +49,32 @@ MUTANTS = [
         ROPE,
         "first, second = x.float().chunk(2, dim=-1)",
         "first, second = x.float().unflatten(-1, (-1, 2)).unbind(-1)",
-        "test_rope.py",
+        "model/test_rope.py",
     ),
     Mutant(
         "RoPE turns the other way",
         ROPE,
         "(first * cos - second * sin, second * cos + first * sin)",
         "(first * cos + second * sin, second * cos - first * sin)",
-        "test_rope.py",
+        "model/test_rope.py",
     ),
     Mutant(
         "the global theta on local layers",
-        "config.py",
+        "model/config.py",
         "return self.rope_global if kind is AttentionType.GLOBAL else self.rope_local",
         "return self.rope_global",
         PARITY,
     ),
     Mutant(
         "the local theta on global layers",
-        "config.py",
+        "model/config.py",
         "return self.rope_global if kind is AttentionType.GLOBAL else self.rope_local",
         "return self.rope_local",
         PARITY,
     ),
     Mutant(
         "factor 8 on local layers too",
-        "config.py",
+        "model/config.py",
         "return self.rope_global if kind is AttentionType.GLOBAL else self.rope_local",
         "return RopeConfig((self.rope_global if kind is AttentionType.GLOBAL else self.rope_local)"
         ".theta, self.rope_global.factor)",
@@ -99,7 +99,7 @@ MUTANTS = [
         ROPE,
         "return angle.cos(), angle.sin()",
         "return angle.cos().bfloat16().float(), angle.sin().bfloat16().float()",
-        "test_rope.py",
+        "model/test_rope.py",
     ),
     # heads
     Mutant(
@@ -107,21 +107,21 @@ MUTANTS = [
         ATTENTION,
         "q = q.unflatten(1, (heads, groups)).flatten(2, 3)  # B K GT H\n",
         "q = q.unflatten(1, (groups, heads)).transpose(1, 2).flatten(2, 3)\n",
-        "test_attention.py",
+        "model/test_attention.py",
     ),
     Mutant(
         "each query's mask repeated in its place, not the whole mask",
         ATTENTION,
         "mask[:, None].repeat(1, 1, groups, 1)",
         "mask[:, None].repeat_interleave(groups, 2)",
-        "test_attention.py",
+        "model/test_attention.py",
     ),
     Mutant(
         "masked scores of -inf: NaN for a row that sees nothing",
         ATTENTION,
         "torch.finfo(scores.dtype).min",
         'float("-inf")',
-        "test_attention.py",
+        "model/test_attention.py",
     ),
     # the window
     Mutant(
@@ -133,7 +133,7 @@ MUTANTS = [
     ),
     Mutant(
         "a window on global layers too",
-        "model.py",
+        "model/gemma3.py",
         "self.config.sliding_window if kind is AttentionType.LOCAL else None",
         "self.config.sliding_window",
         PARITY,

@@ -2,8 +2,8 @@
 
 from .mutant import Mutant
 
-CHUNKS = "test_cache.py::test_any_partition"
-CACHE, GENERATION, SAMPLING = "cache.py", "generation.py", "sampling.py"
+CHUNKS = "model/test_cache.py::test_any_partition"
+CACHE, GENERATION, SAMPLING = "model/cache.py", "generation/generate.py", "generation/sampling.py"
 
 MUTANTS = [
     # the ring
@@ -42,7 +42,7 @@ MUTANTS = [
         CACHE,
         "AttentionType.LOCAL: min(config.sliding_window, max_length or config.sliding_window),",
         "AttentionType.LOCAL: config.sliding_window,",
-        "test_cache_store.py",
+        "model/test_cache_store.py",
     ),
     Mutant(
         "slots that were never written are seen",
@@ -63,32 +63,32 @@ MUTANTS = [
         CACHE,
         "AttentionType.GLOBAL: max_length or _FIRST_SLOTS,",
         "AttentionType.GLOBAL: min(config.sliding_window, max_length or _FIRST_SLOTS),",
-        "test_cache_store.py",
+        "model/test_cache_store.py",
     ),
     Mutant(
         "growing forgets what was stored",
         CACHE,
         "    grown.narrow(-2, 0, store.shape[-2]).copy_(store)\n",
         "",
-        "test_cache_store.py",
+        "model/test_cache_store.py",
     ),
     Mutant(
         "positions may start again in a later chunk",
         CACHE,
         "position[:, 0] = self._layouts[AttentionType.GLOBAL][:, self.length - 1, 0]",
         "position[:, 0] = new.position[:, 0] - 1",
-        "test_cache_store.py",
+        "model/test_cache_store.py",
     ),
     Mutant(
         "a decode step looks at values, which breaks the graph",
         CACHE,
         "        if new.length == 1:\n            return",
         "        if new.length == 0:\n            return",
-        "test_compile.py::test_a_full_graph",
+        "fast/test_compiled.py::test_a_full_graph",
     ),
     Mutant(
         "positions start again with every chunk",
-        "model.py",
+        "model/gemma3.py",
         "rope_table(layout.position, self",
         "rope_table(layout.position - layout.position[:, :1], self",
         CHUNKS,
@@ -99,57 +99,57 @@ MUTANTS = [
         GENERATION,
         "while cuts_an_image[stop]:",
         "while False:",
-        "test_generation.py",
+        "generation/test_generate.py",
     ),
     Mutant(
         "borders heed the images of the first row only",
         GENERATION,
         "joined.any(0)",
         "joined[0]",
-        "test_generation.py",
+        "generation/test_generate.py",
     ),
     Mutant(
         "the head is asked for every column",
         GENERATION,
         "model.logits(hidden[:, -1:])[:, 0]",
         "model.logits(hidden)[:, -1]",
-        "test_generation.py",
+        "generation/test_generate.py",
     ),
     # decoding
     Mutant(
         "the new token sits where the last one did",
-        "layout.py",
+        "model/layout.py",
         "position = self.position[:, -1:] + 1",
         "position = self.position[:, -1:]",
-        "test_generation.py",
+        "generation/test_generate.py",
     ),
     Mutant(
         "one stop token only",
         GENERATION,
         "torch.tensor(sorted(stop_tokens)",
         "torch.tensor(sorted(stop_tokens)[:1]",
-        "test_generation.py",
+        "generation/test_generate.py",
     ),
     Mutant(
         "a row that has stopped goes on",
         GENERATION,
         "sampler(logits, generator).masked_fill(stopped, PAD)",
         "sampler(logits, generator)",
-        "test_generation.py",
+        "generation/test_generate.py",
     ),
     Mutant(
         "the first row to stop stops all",
         GENERATION,
         "bool(stopped.all())",
         "bool(stopped.any())",
-        "test_generation.py",
+        "generation/test_generate.py",
     ),
     Mutant(
         "the last position is never used",
         GENERATION,
         "longest + max_new_tokens > limit",
         "longest + max_new_tokens >= limit",
-        "test_generation.py",
+        "generation/test_generate.py",
     ),
     # sampling
     Mutant(
@@ -157,36 +157,42 @@ MUTANTS = [
         SAMPLING,
         "(before >= p)",
         "(before + probabilities >= p)",
-        "test_sampling.py",
+        "generation/test_sampling.py",
     ),
     Mutant(
         "top-p keeps one more than it needs",
         SAMPLING,
         "(before >= p)",
         "(before > p)",
-        "test_sampling.py",
+        "generation/test_sampling.py",
     ),
     Mutant(
         "top-p of 1 decided by a float32 sum",
         SAMPLING,
         "    if p == 1:\n",
         "    if False:\n",
-        "test_sampling.py",
+        "generation/test_sampling.py",
     ),
-    Mutant("top-k keeps k + 1", SAMPLING, "order[:, k:]", "order[:, k + 1 :]", "test_sampling.py"),
+    Mutant(
+        "top-k keeps k + 1",
+        SAMPLING,
+        "order[:, k:]",
+        "order[:, k + 1 :]",
+        "generation/test_sampling.py",
+    ),
     Mutant(
         "ties kept beyond k",
         SAMPLING,
         'return logits.scatter(-1, order[:, k:], float("-inf"))',
         'return logits.where(logits >= logits.gather(-1, order[:, k - 1 : k]), float("-inf"))'
         " if k <= logits.shape[1] else logits",
-        "test_sampling.py",
+        "generation/test_sampling.py",
     ),
     Mutant(
         "logits times temperature",
         SAMPLING,
         "logits = logits / self.temperature",
         "logits = logits * self.temperature",
-        "test_sampling.py",
+        "generation/test_sampling.py",
     ),
 ]

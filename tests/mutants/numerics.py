@@ -2,7 +2,7 @@
 
 from .mutant import PARITY, Mutant
 
-LAYERS, BLOCK = "layers.py", "model.py"
+LAYERS, BLOCK = "model/layers.py", "model/gemma3.py"
 
 MUTANTS = [
     # RMSNorm
@@ -18,17 +18,21 @@ MUTANTS = [
         LAYERS,
         "torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)",
         "1 / (wide.pow(2).mean(-1, keepdim=True).sqrt() + self.eps)",
-        "test_layers.py",
+        "model/test_layers.py",
     ),
     Mutant(
         "cast before the weight, as Llama does",
         LAYERS,
         "(normed * (1.0 + self.weight.float())).to(x.dtype)",
         "normed.to(x.dtype) * (1.0 + self.weight)",
-        "test_layers.py",
+        "model/test_layers.py",
     ),
     Mutant(
-        "RMSNorm in the input's dtype", LAYERS, "wide = x.float()", "wide = x", "test_layers.py"
+        "RMSNorm in the input's dtype",
+        LAYERS,
+        "wide = x.float()",
+        "wide = x",
+        "model/test_layers.py",
     ),
     # feed-forward
     Mutant(
@@ -67,7 +71,7 @@ MUTANTS = [
         LAYERS,
         "self.weight.shape[1] ** 0.5, dtype=self.weight.dtype",
         "self.weight.shape[1] ** 0.5, dtype=torch.float32",
-        "test_layers.py",
+        "model/test_layers.py",
     ),
     Mutant(
         "image embeddings scaled like words",
@@ -123,65 +127,65 @@ MUTANTS = [
     # vision
     Mutant(
         "GELU by erf in the vision tower",
-        "vision.py",
+        "model/vision.py",
         'F.gelu(self.fc1(x), approximate="tanh")',
         "F.gelu(self.fc1(x))",
         "parity/test_vision.py",
     ),
     Mutant(
         "no positions in the vision tower",
-        "vision.py",
+        "model/vision.py",
         "x = x + self.position_embedding.weight",
         "x = x + 0 * self.position_embedding.weight",
-        "test_vision.py",
+        "model/test_vision.py",
     ),
     Mutant(
         "the vision tower's last norm left out",
-        "vision.py",
+        "model/vision.py",
         "return self.post_layernorm(x)",
         "return x",
-        "test_vision.py",
+        "model/test_vision.py",
     ),
     Mutant(
         "patches counted down the columns",
-        "vision.py",
+        "model/vision.py",
         "self.patch_embedding(images).flatten(2)",
         "self.patch_embedding(images).transpose(2, 3).flatten(2)",
-        "test_vision.py",
+        "model/test_vision.py",
     ),
     Mutant(
         "pooling by the largest, not the average",
-        "vision.py",
+        "model/vision.py",
         "F.avg_pool2d(",
         "F.max_pool2d(",
-        "test_vision.py",
+        "model/test_vision.py",
     ),
     Mutant(
         "soft tokens not normalised",
-        "vision.py",
+        "model/vision.py",
         "self.mm_soft_emb_norm(pooled.flatten(2).transpose(1, 2))",
         "pooled.flatten(2).transpose(1, 2)",
-        "test_vision.py",
+        "model/test_vision.py",
     ),
     Mutant(
         "int8: many rows multiplied with the scales of neighbours",
-        "weight_only.py",
+        "fast/quantize.py",
         "* self.scale[:, None]",
         "* self.scale.roll(1)[:, None]",
-        "test_weight_only.py",
+        "fast/test_quantize.py",
     ),
     Mutant(
         "int8: the packed embedding's rows not scaled by sqrt(D)",
-        "weight_only.py",
+        "fast/quantize.py",
         "* scale[tokens][..., None] * root",
         "* scale[tokens][..., None]",
-        "test_weight_only.py",
+        "fast/test_quantize.py",
     ),
     Mutant(
         "int4: a block's scale without the sign of its largest number",
-        "weight_only.py",
+        "fast/quantize.py",
         "(largest / -8)",
         "(largest.abs() / 8)",
-        "test_weight_only.py",
+        "fast/test_quantize.py",
     ),
 ]

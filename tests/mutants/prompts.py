@@ -2,7 +2,7 @@
 
 from .mutant import Mutant
 
-LAYOUT, IMAGES = "layout.py", "images.py"
+LAYOUT, IMAGES = "model/layout.py", "prompt/images.py"
 
 MUTANTS = [
     # batches
@@ -11,101 +11,101 @@ MUTANTS = [
         LAYOUT,
         "if given != wanted:",
         "if given > wanted:",
-        "test_layout.py",
+        "model/test_layout.py",
     ),
     Mutant(
         "more images than placeholders accepted",
         LAYOUT,
         "if given != wanted:",
         "if given < wanted:",
-        "test_layout.py",
+        "model/test_layout.py",
     ),
     Mutant(
         "a run of soft tokens of any length accepted",
         LAYOUT,
         "(lengths != config.mm_tokens_per_image).any()",
         "(lengths < 1).any()",
-        "test_layout.py",
+        "model/test_layout.py",
     ),
     Mutant(
         "padding taken for an image where its id is the placeholder's",
         LAYOUT,
         "(ids == config.image_token_index) & real if",
         "(ids == config.image_token_index) if",
-        "test_layout.py",
+        "model/test_layout.py",
     ),
     Mutant(
         "the id after the last one accepted",
         LAYOUT,
         "high >= config.text.vocab_size",
         "high > config.text.vocab_size",
-        "test_layout.py",
+        "model/test_layout.py",
     ),
     Mutant(
         "positions count padding",
         LAYOUT,
         "torch.where(real, real.long().cumsum(1) - 1, -1)",
         "torch.where(real, torch.ones_like(real).long().cumsum(1) - 1, -1)",
-        "test_layout.py",
+        "model/test_layout.py",
     ),
     Mutant(
         "images handed to the first chunk alone",
         LAYOUT,
         "(start <= begins) & (begins < stop)",
         "(begins < stop) & (start <= 0)",
-        "test_layout.py",
+        "model/test_layout.py",
     ),
     Mutant(
         "prompts longer than max positions accepted",
         LAYOUT,
         "if longest > config.text.max_position_embeddings:",
         "if longest > config.text.max_position_embeddings + 1:",
-        "test_layout.py",
+        "model/test_layout.py",
     ),
     # tokens
     Mutant(
         "BOS left out",
-        "tokenizer.py",
+        "prompt/tokenizer.py",
         "ids = [self.bos_id] if add_bos else []",
         "ids: list[int] = []",
-        "test_tokenizer.py test_processor.py",
+        "prompt/test_tokenizer.py prompt/test_processor.py",
     ),
     Mutant(
         "BOS twice: the template's and the tokenizer's",
-        "tokenizer.py",
+        "prompt/tokenizer.py",
         "ids = [self.bos_id] if add_bos else []",
         "ids = [self.bos_id, self.bos_id] if add_bos else []",
-        "test_tokenizer.py test_processor.py",
+        "prompt/test_tokenizer.py prompt/test_processor.py",
     ),
     Mutant(
         "answers end at eos alone",
-        "processor.py",
+        "prompt/processor.py",
         "stop_tokens = (tokenizer.eos_id, tokenizer.end_of_turn_id)",
         "stop_tokens = (tokenizer.eos_id,)",
-        "test_processor.py",
+        "prompt/test_processor.py",
     ),
     Mutant(
         "padding on the right",
-        "processor.py",
+        "prompt/processor.py",
         "            tokens[number, width - len(row) :] = torch.tensor(row)\n"
         "            mask[number, width - len(row) :] = 1\n",
         "            tokens[number, : len(row)] = torch.tensor(row)\n"
         "            mask[number, : len(row)] = 1\n",
-        "test_processor.py",
+        "prompt/test_processor.py",
     ),
     Mutant(
         "no newlines around an image",
-        "chat_template.py",
+        "prompt/chat_template.py",
         'f"\\n\\n{START_OF_IMAGE}{SOFT_TOKEN * soft_tokens}{END_OF_IMAGE}\\n\\n"',
         'f"{START_OF_IMAGE}{SOFT_TOKEN * soft_tokens}{END_OF_IMAGE}"',
-        "test_chat_template.py",
+        "prompt/test_chat_template.py",
     ),
     Mutant(
         "crops not counted among the images",
-        "chat_template.py",
+        "prompt/chat_template.py",
         '" ".join([image] * crops)',
         '" ".join([image] * (crops - 1))',
-        "test_chat_template.py test_processor.py",
+        "prompt/test_chat_template.py prompt/test_processor.py",
     ),
     # pictures
     Mutant(
@@ -113,28 +113,28 @@ MUTANTS = [
         IMAGES,
         "math.floor(ratio + 0.5)",
         "round(ratio)",
-        "test_images.py",
+        "prompt/test_images.py",
     ),
     Mutant(
         "pan and scan from a ratio of 1.5, as in Google's code",
         IMAGES,
         "max_crops: int = 4, min_ratio: float = 1.2\n)",
         "max_crops: int = 4, min_ratio: float = 1.5\n)",
-        "test_images.py",
+        "prompt/test_images.py",
     ),
     Mutant(
         "pan and scan on by default",
         IMAGES,
         "    pan_and_scan: bool = False\n",
         "    pan_and_scan: bool = True\n",
-        "test_images.py test_processor.py",
+        "prompt/test_images.py prompt/test_processor.py",
     ),
     Mutant(
         "pixels in [0, 1]",
         IMAGES,
         "return pixels / 127.5 - 1",
         "return pixels / 255",
-        "test_images.py",
+        "prompt/test_images.py",
     ),
     Mutant(
         "bicubic instead of bilinear",
@@ -146,16 +146,16 @@ MUTANTS = [
     # files
     Mutant(
         "float16 accepted",
-        "checkpoint.py",
+        "hub/checkpoint.py",
         "if dtype is torch.float16 or",
         "if",
-        "test_weights.py",
+        "hub/test_weights.py",
     ),
     Mutant(
         "the tied head loaded as a tensor of its own",
-        "weights.py",
+        "hub/weights.py",
         'IGNORED = ("lm_head.", "language_model.lm_head.",',
         'IGNORED = ("the head",',
-        "test_weights.py",
+        "hub/test_weights.py",
     ),
 ]

@@ -9,10 +9,17 @@ from transformers import Gemma3Config as HFConfig
 from transformers import Gemma3ForCausalLM, Gemma3ForConditionalGeneration
 from transformers import Gemma3TextConfig as HFTextConfig
 
-from gemma3_edu.config import Gemma3Config, RopeConfig, TextConfig, VisionConfig, layer_pattern
-from gemma3_edu.layout import Batch
-from gemma3_edu.model import Gemma3
-from gemma3_edu.weights import load_weights
+from gemma3_edu.hub.config_json import config_to_hf
+from gemma3_edu.hub.weights import load_weights
+from gemma3_edu.model.config import (
+    Gemma3Config,
+    RopeConfig,
+    TextConfig,
+    VisionConfig,
+    layer_pattern,
+)
+from gemma3_edu.model.gemma3 import Gemma3
+from gemma3_edu.model.layout import Batch
 
 VOCABULARY = 300
 BOI, EOI, SOFT = 288, 289, 290
@@ -59,9 +66,9 @@ def transformers_model(config: Gemma3Config, seed: int = 0) -> torch.nn.Module:
     attention kernels already differ by 2e-5.
     """
     if config.vision:
-        model = Gemma3ForConditionalGeneration(HFConfig.from_dict(config.to_hf()))
+        model = Gemma3ForConditionalGeneration(HFConfig.from_dict(config_to_hf(config)))
     else:
-        model = Gemma3ForCausalLM(HFTextConfig.from_dict(config.to_hf()))
+        model = Gemma3ForCausalLM(HFTextConfig.from_dict(config_to_hf(config)))
     model.set_attn_implementation("eager")
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -16,8 +16,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gemma3_edu.layers import GatedMLP, RMSNorm, TokenEmbedding
-from gemma3_edu.presets import PRESETS
+from gemma3_edu.model.layers import GatedMLP, RMSNorm, TokenEmbedding
+from gemma3_edu.model.presets import PRESETS
 from tests.parity.oracle import ours_from, random_config, random_prompts, transformers_model
 
 pytestmark = pytest.mark.parity

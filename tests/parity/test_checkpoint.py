@@ -9,11 +9,11 @@ from PIL import Image
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor
 
 from gemma3_edu.__main__ import main
-from gemma3_edu.chat_template import Message
-from gemma3_edu.checkpoint import ASSETS, load, save
-from gemma3_edu.conversation import chat, stream
-from gemma3_edu.layout import Batch
-from gemma3_edu.sampling import Sampler
+from gemma3_edu.generation.chat import chat, stream
+from gemma3_edu.generation.sampling import Sampler
+from gemma3_edu.hub.checkpoint import ASSETS, load, save
+from gemma3_edu.model.layout import Batch
+from gemma3_edu.prompt.chat_template import Message
 from tests.parity.oracle import transformers_model
 from tests.tokenizers import DATA, small_config
 

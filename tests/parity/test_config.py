@@ -7,8 +7,9 @@ import pytest
 from transformers import Gemma3Config as HFConfig
 from transformers import Gemma3TextConfig as HFTextConfig
 
-from gemma3_edu.config import Gemma3Config
-from gemma3_edu.presets import PRESETS
+from gemma3_edu.hub.config_json import config_from_hf, config_to_hf
+from gemma3_edu.model.config import Gemma3Config
+from gemma3_edu.model.presets import PRESETS
 from tests.parity.oracle import random_config
 
 pytestmark = pytest.mark.parity
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.parity
 def through(config: Gemma3Config) -> Gemma3Config:
     """What transformers reads from us and writes again."""
     kind = HFTextConfig if config.vision is None else HFConfig
-    return Gemma3Config.from_hf(kind.from_dict(config.to_hf()).to_dict())
+    return config_from_hf(kind.from_dict(config_to_hf(config)).to_dict())
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -32,11 +33,11 @@ def test_random(seed):
 
 
 def test_sparse_files_mean_the_defaults_of_transformers():
-    text = Gemma3Config.from_hf(HFTextConfig().to_dict())
-    assert Gemma3Config.from_hf({"model_type": "gemma3_text"}) == text
-    whole = Gemma3Config.from_hf(HFConfig(vision_config={"image_size": 768}).to_dict())
+    text = config_from_hf(HFTextConfig().to_dict())
+    assert config_from_hf({"model_type": "gemma3_text"}) == text
+    whole = config_from_hf(HFConfig(vision_config={"image_size": 768}).to_dict())
     sparse = {"model_type": "gemma3", "vision_config": {"image_size": 768}}
-    assert Gemma3Config.from_hf(sparse) == whole
+    assert config_from_hf(sparse) == whole
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -45,7 +46,7 @@ def test_transformers_sees_what_we_mean(name):
     config = PRESETS[name]
     ours = config.text
     kind = HFTextConfig if config.vision is None else HFConfig
-    theirs = kind.from_dict(config.to_hf()).get_text_config()
+    theirs = kind.from_dict(config_to_hf(config)).get_text_config()
     for field in dataclasses.fields(ours):
         if not field.name.startswith(("rope_", "layer_types")):
             assert getattr(theirs, field.name) == getattr(ours, field.name)

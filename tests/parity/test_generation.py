@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
-from gemma3_edu.generation import generate
-from gemma3_edu.sampling import Sampler
+from gemma3_edu.generation.generate import generate
+from gemma3_edu.generation.sampling import Sampler
 from tests.parity.oracle import ours_from, random_config, random_prompts, transformers_model
 
 pytestmark = pytest.mark.parity

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 import torch
 
-from gemma3_edu.cache import KVCache
-from gemma3_edu.config import AttentionType
-from gemma3_edu.generation import chunks
-from gemma3_edu.layout import Batch
+from gemma3_edu.generation.generate import chunks
+from gemma3_edu.model.cache import KVCache
+from gemma3_edu.model.config import AttentionType
+from gemma3_edu.model.layout import Batch
 from tests.parity.oracle import (
     hub_spelling,
     ours_from,

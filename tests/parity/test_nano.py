@@ -5,8 +5,8 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from gemma3_edu import Message, load
-from gemma3_edu.checkpoint import ASSETS, bundled
-from gemma3_edu.presets import PRESETS
+from gemma3_edu.hub.checkpoint import ASSETS, bundled
+from gemma3_edu.model.presets import PRESETS
 from gemma3_edu.train.data.mixture import Mixture
 
 pytestmark = pytest.mark.parity

@@ -9,9 +9,10 @@ from PIL import Image
 from transformers import AutoProcessor, AutoTokenizer, Gemma3Processor
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 
-from gemma3_edu.chat_template import Message, render
-from gemma3_edu.images import load_image, pan_and_scan, resize_and_normalize
-from gemma3_edu.processor import Processor
+from gemma3_edu.hub.processor_files import processor_from_folder, processor_to_files
+from gemma3_edu.prompt.chat_template import Message, render
+from gemma3_edu.prompt.images import load_image, pan_and_scan, resize_and_normalize
+from gemma3_edu.prompt.processor import Processor
 from tests.tokenizers import small_config, small_tokenizer
 
 pytestmark = pytest.mark.parity
@@ -34,7 +35,7 @@ def ours() -> Processor:
 @pytest.fixture(scope="module")
 def folder(ours, tmp_path_factory):
     folder = tmp_path_factory.mktemp("processor")
-    for name, content in ours.files().items():
+    for name, content in processor_to_files(ours).items():
         (folder / name).write_bytes(content)
     return folder
 
@@ -201,14 +202,16 @@ def test_saved_files_load_by_name(ours, folder, tmp_path):
     assert named.padding_side == "left"
     processor.save_pretrained(tmp_path)
     model = folder / "tokenizer.model"
-    assert Processor.from_folder(tmp_path, ours.config, model).files() == ours.files()
+    assert processor_to_files(
+        processor_from_folder(tmp_path, ours.config, model)
+    ) == processor_to_files(ours)
     with pytest.raises(ValueError, match="tokenizer=PATH"):
-        Processor.from_folder(tmp_path, ours.config)
+        processor_from_folder(tmp_path, ours.config)
 
 
 def test_saved_files_of_a_text_only_model(tmp_path):
     text_only = Processor(small_tokenizer(), small_config("tiny-text"))
-    for name, content in text_only.files().items():
+    for name, content in processor_to_files(text_only).items():
         (tmp_path / name).write_bytes(content)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     conversation = [{"role": "user", "content": "Who is Ahab?"}]

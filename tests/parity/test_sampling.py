@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from gemma3_edu.sampling import Sampler, keep_top_k, keep_top_p
+from gemma3_edu.generation.sampling import Sampler, keep_top_k, keep_top_p
 
 pytestmark = pytest.mark.parity
 

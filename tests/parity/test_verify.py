@@ -7,12 +7,14 @@ import sys
 import pytest
 import torch
 
-from gemma3_edu import KVCache, Processor, masks, processor, save
+from gemma3_edu import KVCache, Processor, save
 from gemma3_edu.__main__ import main
-from gemma3_edu.attention import Attention
-from gemma3_edu.chat_template import image_text
-from gemma3_edu.images import resize_and_normalize
-from gemma3_edu.verify import LIMIT, relative_error, verify
+from gemma3_edu.model import masks
+from gemma3_edu.model.attention import Attention
+from gemma3_edu.prompt import processor
+from gemma3_edu.prompt.chat_template import image_text
+from gemma3_edu.prompt.images import resize_and_normalize
+from gemma3_edu.verify.verify import LIMIT, relative_error, verify
 from tests.parity.oracle import ours_from, transformers_model
 from tests.tokenizers import small_config, small_tokenizer
 

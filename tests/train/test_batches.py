@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from gemma3_edu.processor import Processor
+from gemma3_edu.prompt.processor import Processor
 from gemma3_edu.train.batches import of_conversations, of_texts
 from gemma3_edu.train.data.drawing import Picture
 from gemma3_edu.train.data.examples import Example, Turn

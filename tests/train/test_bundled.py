@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from gemma3_edu.checkpoint import ASSETS, bundled, load
+from gemma3_edu.hub.checkpoint import ASSETS, bundled, load
 from gemma3_edu.train.baselines import gzip_bits
 from gemma3_edu.train.data.drawing import Picture
 from gemma3_edu.train.data.examples import Example

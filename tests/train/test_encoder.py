@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+from gemma3_edu.model.vision import VisionTower
 from gemma3_edu.train.data.drawing import COLOURS, KINDS, Canvas
 from gemma3_edu.train.data.mixture import Mixture
 from gemma3_edu.train.encoder import CELLS, SLOTS, EncoderLessons, of_pictures
 from gemma3_edu.train.loop import Plan, fit
-from gemma3_edu.vision import VisionTower
 from tests.tokenizers import small_config, small_tokenizer
 
 VISION = dataclasses.replace(small_config().vision, image_size=48, patch_size=6, hidden_size=32)

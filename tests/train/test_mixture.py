@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from gemma3_edu.images import ImageSettings
-from gemma3_edu.processor import Processor
+from gemma3_edu.prompt.images import ImageSettings
+from gemma3_edu.prompt.processor import Processor
 from gemma3_edu.train.data.draw import Setting
 from gemma3_edu.train.data.examples import Example
 from gemma3_edu.train.data.mixture import STAGES, TASKS, Mixture

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from gemma3_edu import Tokenizer, load
-from gemma3_edu.attention import attend_fused
-from gemma3_edu.cost import parameters
+from gemma3_edu.model.attention import attend_fused
+from gemma3_edu.study.cost import parameters
 from gemma3_edu.train import card, recipe, stage
 from gemma3_edu.train.batches import of_conversations
 from gemma3_edu.train.loop import Plan

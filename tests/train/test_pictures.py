@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gemma3_edu.images import ImageSettings, pan_and_scan
+from gemma3_edu.prompt.images import ImageSettings, pan_and_scan
 from gemma3_edu.train.data import clips, documents
 from gemma3_edu.train.data.draw import Draw, Setting
 from gemma3_edu.train.data.drawing import COLOURS, KINDS, SHAPES, Canvas, font

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image, ImageChops
 
-from gemma3_edu.checkpoint import ASSETS
+from gemma3_edu.hub.checkpoint import ASSETS
 from gemma3_edu.train.samples import SAMPLES, main, sample
 
 

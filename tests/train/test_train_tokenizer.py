@@ -5,8 +5,8 @@ import sys
 import pytest
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
-from gemma3_edu.tokenizer import Tokenizer
-from gemma3_edu.tokenizer_json import read_pieces
+from gemma3_edu.hub.tokenizer_json import read_pieces
+from gemma3_edu.prompt.tokenizer import Tokenizer
 from gemma3_edu.train.data.prose import ASSETS, passages
 from gemma3_edu.train.tokenizer import FIRST, HTML, LAST, main, train, training_text
 

@@ -18,7 +18,7 @@ from functools import partial
 
 from PIL import Image
 
-from ...images import ImageSettings, pan_and_scan
+from ...prompt.images import ImageSettings, pan_and_scan
 from .draw import Asked, Draw, Question
 from .drawing import Canvas, Picture, width_per_em
 from .examples import Example, Turn

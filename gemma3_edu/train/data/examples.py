@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from ...chat_template import Message
-from ...tokenizer import START_OF_IMAGE
+from ...prompt.chat_template import Message
+from ...prompt.tokenizer import START_OF_IMAGE
 from .drawing import Picture
 
 Part: TypeAlias = str | Picture

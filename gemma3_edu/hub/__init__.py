@@ -1,0 +1,32 @@
+"""Files of others, read and written: checkpoints in the public layout, with all that lies in them.
+
+No other folder knows how such a file looks.
+"""
+
+from .checkpoint import bundled, load, save
+from .config_json import config_from_hf, config_to_hf
+from .processor_files import processor_from_folder, processor_to_files
+from .weights import (
+    WEIGHT_MAP,
+    CheckpointFiles,
+    export_weights,
+    hub_name,
+    load_weights,
+    our_name,
+)
+
+__all__ = [
+    "WEIGHT_MAP",
+    "CheckpointFiles",
+    "bundled",
+    "config_from_hf",
+    "config_to_hf",
+    "export_weights",
+    "hub_name",
+    "load",
+    "load_weights",
+    "our_name",
+    "processor_from_folder",
+    "processor_to_files",
+    "save",
+]

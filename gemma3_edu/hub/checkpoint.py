@@ -1,0 +1,168 @@
+"""Whole checkpoints: a folder in, a model and its processor out; and back.
+
+The folder is the public layout (config.json, safetensors, tokenizer.model, ...). The model is built
+on the meta device and comes to life one tensor at a time, so loading never holds the weights twice.
+
+>>> import tempfile
+>>> from gemma3_edu.model.presets import PRESETS
+>>> with tempfile.TemporaryDirectory() as folder:
+...     save(Gemma3(PRESETS["tiny-text"]), None, folder)
+...     model, processor = load(folder)
+>>> model.config == PRESETS["tiny-text"], processor  # no tokenizer files, no processor
+(True, None)
+"""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..model.config import Gemma3Config
+from ..model.gemma3 import Gemma3
+from ..prompt.processor import Processor
+from .config_json import config_from_hf, config_to_hf
+from .processor_files import processor_from_folder, processor_to_files
+from .weights import CheckpointFiles, export_weights, load_weights, matched
+
+ASSETS = Path(__file__).parents[1] / "assets"
+SHARD_BYTES = 5_000_000_000  # as transformers cuts its files
+
+
+def bundled() -> list[str]:
+    """Names of the models that ship with the package, as `load` takes them."""
+    return sorted(config.parent.name for config in ASSETS.glob("*/config.json"))
+
+
+def load(
+    source: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    text_only: bool = False,
+    tokenizer: str | Path | None = None,
+) -> tuple[Gemma3, Processor | None]:
+    """The model, ready for inference, and its processor, from a bundled name or a folder.
+
+    `dtype` None means float32 for bundled models, the files' own for folders; float16 is refused.
+    With `text_only` the vision tower of a multimodal checkpoint is left out. `tokenizer` names a
+    tokenizer.model that lies elsewhere; a folder without tokenizer files gives None as processor.
+    Raises ValueError, before weights are read, for whatever is missing, damaged or not Gemma 3.
+    """
+    is_bundled = str(source) in bundled()
+    folder = ASSETS / str(source) if is_bundled else Path(source).expanduser()
+    if not folder.is_dir():
+        raise ValueError(
+            f"source={str(source)!r} is neither a folder nor one of the bundled models {bundled()}"
+        )
+    dtype = torch.float32 if dtype is None and is_bundled else dtype
+    files = CheckpointFiles(folder)
+    if dtype is torch.float16 or (dtype is None and "F16" in files.dtypes()):
+        raise ValueError(
+            "dtype: float16 is refused: Gemma 3's activations pass its largest number, 65,504, and "
+            "become infinite; use torch.bfloat16 or torch.float32"
+        )
+    config = config_from_hf(folder)
+    if text_only:
+        config = dataclasses.replace(config, vision=None)
+    processor = processor_from_folder(folder, config, tokenizer)
+    model = _shapes(config)
+    load_weights(model, files, dtype, device)
+    return model.eval(), processor
+
+
+def _shapes(config: Gemma3Config) -> Gemma3:
+    with torch.device("meta"), _NoRandomNumbers():
+        return Gemma3(config)
+
+
+class _NoRandomNumbers(TorchFunctionMode):
+    """Inside, `nn.init.normal_` leaves its tensor alone, as it does on the meta device anyway.
+
+    There its first call makes PyTorch import a computer algebra system, which takes a second.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function is nn.init.normal_:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
+
+
+def save(
+    model: Gemma3,
+    processor: Processor | None,
+    folder: str | Path,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+) -> None:
+    """Write a folder that `load` and transformers read, tokenizer and processor files included.
+
+    Everything is written beside the target first and moved in at the end, so that neither an error
+    nor a full disk leaves half a checkpoint, and a folder can be saved over itself. Other files
+    there stay, but for weights of an earlier save. Raises ValueError, before anything is written,
+    for a model whose parameters are not its config's, as after quantization from outside.
+    """
+    tensors = export_weights(model)
+    _check_complete(model, tensors)
+    target = Path(folder).expanduser()
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
+        fresh = Path(beside)
+        config = {**config_to_hf(model.config), "dtype": _dtype_name(model)}
+        (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        for name, content in ({} if processor is None else processor_to_files(processor)).items():
+            (fresh / name).write_bytes(content)
+        _write_weights(tensors, fresh, shard_bytes)
+        written = {file.name for file in fresh.iterdir()}
+        for file in fresh.glob("*.safetensors"):  # which their library keeps for the owner alone
+            file.chmod((fresh / "config.json").stat().st_mode)
+        for name in written:
+            os.replace(fresh / name, target / name)
+        for old in [*target.glob("model*.safetensors"), *target.glob("model.safetensors.index*")]:
+            if old.name not in written:
+                old.unlink()
+
+
+def _check_complete(model: Gemma3, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        matched(dict(_shapes(model.config).named_parameters()), tensors)
+    except ValueError as error:
+        raise ValueError(
+            "model: its parameters are not those of its config, so no checkpoint can hold it; save "
+            f"it before it is quantized, or with adapters merged\n{error}"
+        ) from error
+
+
+def _dtype_name(model: Gemma3) -> str:
+    return str(model.language_model.embed_tokens.weight.dtype).removeprefix("torch.")
+
+
+def _write_weights(tensors: Mapping[str, Tensor], folder: Path, shard_bytes: int) -> None:
+    shards: list[dict[str, Tensor]] = [{}]
+    for name, tensor in tensors.items():
+        used = sum(t.nbytes for t in shards[-1].values())
+        if shards[-1] and used + tensor.nbytes > shard_bytes:
+            shards.append({})
+        shards[-1][name] = tensor.contiguous()
+    if len(shards) == 1:
+        save_file(shards[0], folder / "model.safetensors", {"format": "pt"})
+        return
+    where: dict[str, str] = {}
+    for number, shard in enumerate(shards, 1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        save_file(shard, folder / file, {"format": "pt"})
+        where |= dict.fromkeys(shard, file)
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    index = {"metadata": {"total_size": total}, "weight_map": where}
+    text = json.dumps(index, indent=2) + "\n"
+    (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8")

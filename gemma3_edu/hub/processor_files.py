@@ -1,0 +1,88 @@
+"""The files beside the weights that say how a prompt is made, read and written.
+
+>>> from gemma3_edu import PRESETS, Processor, Tokenizer
+>>> import dataclasses
+>>> tokenizer = Tokenizer("tests/data/tokenizer.model")
+>>> text = dataclasses.replace(PRESETS["tiny-text"].text, vocab_size=tokenizer.vocab_size)
+>>> processor = Processor(tokenizer, dataclasses.replace(PRESETS["tiny-text"], text=text))
+>>> sorted(processor_to_files(processor))[:3]
+['chat_template.jinja', 'generation_config.json', 'tokenizer.json']
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..model.config import Gemma3Config
+from ..prompt.chat_template import JINJA
+from ..prompt.images import ImageSettings
+from ..prompt.processor import Processor
+from ..prompt.tokenizer import Tokenizer
+from .config_json import load_json
+from .tokenizer_json import tokenizer_files
+
+
+def processor_from_folder(
+    folder: str | Path, config: Gemma3Config, tokenizer: str | Path | None = None
+) -> Processor | None:
+    """Read a checkpoint's tokenizer and settings; None where it has no tokenizer files.
+
+    `tokenizer` names a `tokenizer.model` to read instead of the folder's. What transformers
+    writes today holds a `tokenizer.json` alone, which SentencePiece cannot read: a ValueError.
+    """
+    folder = Path(folder)
+    model = Path(tokenizer) if tokenizer else folder / "tokenizer.model"
+    if not tokenizer and not model.is_file():
+        if not (folder / "tokenizer.json").is_file():
+            return None
+        raise ValueError(
+            f"tokenizer: {folder} has a tokenizer.json but no tokenizer.model, which is what "
+            "is read here; name one with tokenizer=PATH (it is in the original checkpoint)"
+        )
+    processor = _json(folder / "processor_config.json")
+    length = processor.get("image_seq_length", config.mm_tokens_per_image)
+    if config.vision and length != config.mm_tokens_per_image:
+        raise ValueError(
+            f"processor_config: image_seq_length={length}, but the config's "
+            f"mm_tokens_per_image is {config.mm_tokens_per_image}"
+        )
+    settings = ImageSettings()
+    if config.vision:
+        images = processor.get("image_processor") or _json(folder / "preprocessor_config.json")
+        settings = ImageSettings.from_hf(images, config.vision.image_size)
+    return Processor(Tokenizer(model), config, settings, _stop_tokens(folder))
+
+
+def processor_to_files(processor: Processor) -> dict[str, bytes]:
+    """What `processor_from_folder` and transformers' AutoProcessor read, by file name.
+
+    A text-only model has no image settings; there AutoTokenizer reads them.
+    """
+    stop_tokens = {"eos_token_id": list(processor.stop_tokens)}
+    contents: dict[str, dict[str, Any]] = {"generation_config.json": stop_tokens}
+    config, name = processor.config, None
+    if config.vision:
+        name = "Gemma3Processor"
+        length = config.mm_tokens_per_image
+        contents["processor_config.json"] = {"processor_class": name, "image_seq_length": length}
+        settings = processor.image_settings.to_hf(config.vision.image_size)
+        contents["preprocessor_config.json"] = settings
+    return {
+        **tokenizer_files(processor.tokenizer, config.text.max_position_embeddings, name),
+        "chat_template.jinja": JINJA.encode(),
+        **{file: json.dumps(each, indent=2).encode() for file, each in contents.items()},
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return load_json(path) if path.is_file() else {}
+
+
+def _stop_tokens(folder: Path) -> tuple[int, ...]:
+    """The ids that end an answer, as far as the folder says; () if it does not."""
+    config = _json(folder / "config.json")
+    for source in (_json(folder / "generation_config.json"), config, config.get("text_config")):
+        ids = (source or {}).get("eos_token_id")
+        if ids is not None:
+            return tuple(ids) if isinstance(ids, list) else (ids,)
+    return ()

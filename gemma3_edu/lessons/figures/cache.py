@@ -1,0 +1,193 @@
+"""Figures of the cache: what a ring holds over time, and bytes against context.
+
+Blue and solid is a model whose layers are all global, vermilion and dashed one with windows; open
+circles are measured on a `KVCache`.
+
+>>> from gemma3_edu.model.presets import PRESETS
+>>> text = PRESETS["27b"].text
+>>> bytes_of(text, [1024, 131_072]), bytes_of(with_pattern(text, local=0), [1024, 131_072])
+([520093696, 11173625856], [520093696, 66571993088])
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...model.cache import KVCache
+from ...model.config import TextConfig, layer_pattern
+from ...study import cost
+
+CONTEXTS = [2**n for n in range(10, 18)]  # 1K to 128K
+_UNITS = {1e6: "1 MB", 1e7: "10 MB", 1e8: "100 MB", 1e9: "1 GB", 1e10: "10 GB", 1e11: "100 GB"}
+_UNITS |= {1e12: "1 TB", 1e13: "10 TB"}
+# Of five sizes in one panel; all of them differ in line style or marker as well as in colour.
+_SIZE_LOOKS = [
+    ("C3", ":", ""),
+    ("C0", "-", ""),
+    ("C1", "--", ""),
+    ("C2", "-.", ""),
+    ("C3", "-", "o"),
+]
+
+
+def with_pattern(text: TextConfig, local: int, window: int | None = None) -> TextConfig:
+    """The same model with `local` local layers before each global one; 0 makes all global.
+
+    >>> from gemma3_edu.model.presets import PRESETS
+    >>> [kind.name[0] for kind in with_pattern(PRESETS["tiny-text"].text, local=2).layer_types]
+    ['L', 'L', 'G', 'L', 'L', 'G', 'L']
+    """
+    kinds = layer_pattern(text.num_hidden_layers, local + 1)
+    return replace(text, layer_types=kinds, sliding_window=window or text.sliding_window)
+
+
+def bytes_of(text: TextConfig, contexts: Sequence[int], batch_size: int = 1) -> list[int]:
+    """By formula, in bfloat16."""
+    return [cost.cache_bytes(text, context, batch_size) for context in contexts]
+
+
+def measured(text: TextConfig, contexts: Sequence[int]) -> list[int]:
+    """By laying the cache out, in bfloat16, on torch's meta device: shapes without memory."""
+    return [
+        KVCache(text, max_length=context, dtype=torch.bfloat16, device="meta").nbytes
+        for context in contexts
+    ]
+
+
+def slots_over_time(held: Mapping[str, Sequence[Sequence[int]]], window: int) -> Figure:
+    """One panel a cache: which column (the number) each slot holds after each step; -1 is empty.
+
+    `held` maps a name to a list of steps, each a list of slots. Darker is newer, what is `window`
+    or more columns old is grey, and bold is what the step wrote.
+    """
+    heights = [max(len(step) for step in steps) for steps in held.values()]
+    fig, axes = plt.subplots(
+        len(held),
+        1,
+        figsize=(7, 0.26 * sum(heights) + 0.85 * len(held)),
+        layout="constrained",
+        height_ratios=heights,
+        squeeze=False,
+    )
+    for ax, (name, steps) in zip(axes[:, 0], held.items(), strict=True):
+        _slots(ax, name, steps, window)
+    return fig
+
+
+def _slots(ax: Axes, name: str, steps: Sequence[Sequence[int]], window: int) -> None:
+    count = max(len(step) for step in steps)
+    table = np.array([[*step, *[-1] * (count - len(step))] for step in steps]).T  # slots, steps
+    newest = table.max(0)
+    age = np.minimum(newest - table, window)
+    shown = np.ma.masked_where(table < 0, age)
+    hues = plt.get_cmap("cividis").with_extremes(over="0.88")
+    ax.pcolormesh(shown, cmap=hues, vmin=0, vmax=window - 1, edgecolors="white", linewidth=0.6)
+    before = np.concatenate([[-1], newest[:-1]])
+    for slot, step in zip(*np.nonzero(table >= 0), strict=True):
+        column, old = table[slot, step], age[slot, step] >= window / 2
+        ax.text(
+            step + 0.5,
+            slot + 0.5,
+            str(column),
+            color="black" if old else "white",
+            weight="bold" if column > before[step] else "normal",
+            ha="center",
+            va="center",
+            fontsize=10,
+        )
+    ax.set(title=name, xlabel="columns written", ylabel="slot", ylim=(count, 0))
+    ax.set_xticks([n + 0.5 for n in range(len(steps))], [str(n + 1) for n in newest])
+    ax.set_yticks([n + 0.5 for n in range(count)], [str(n) for n in range(count)])
+    ax.tick_params(length=0)
+
+
+def bytes_against_context(sizes: Mapping[str, TextConfig]) -> Figure:
+    """A panel for each size: all layers global, and the model's own pattern; then the saving.
+
+    Lines are the formula, circles what a `KVCache` laid out for that many tokens takes. Grey is
+    past the context that a size is made for.
+    """
+    fig, axes = plt.subplots(2, 3, figsize=(7, 4.7), layout="constrained", sharex=True)
+    panels = list(axes.flat)
+    for ax, (name, text) in zip(panels, sizes.items(), strict=False):
+        _two_curves(ax, text, with_pattern(text, local=0), CONTEXTS)
+        for model, colour in [(with_pattern(text, local=0), "C0"), (text, "C1")]:
+            found = measured(model, CONTEXTS)
+            ax.plot(CONTEXTS, found, "o", color=colour, mfc="white", ms=4, label="measured")
+        if text.max_position_embeddings < CONTEXTS[-1]:
+            ax.axvspan(text.max_position_embeddings, CONTEXTS[-1] * 1.5, color="0.9", zorder=0)
+        ax.set(title=name, ylim=(6e6, 2e11))
+        label_bytes(ax, [1e7, 1e8, 1e9, 1e10, 1e11])
+    for ax in panels[1:3] + panels[4:5]:
+        ax.set_yticklabels([])
+    _savings(panels[5], sizes)
+    label_contexts(panels[5])
+    handles = [panels[0].lines[0], panels[0].lines[1], panels[0].lines[2]]
+    names = ["all global", "5 local : 1 global", "measured"]
+    fig.legend(handles, names, loc="outside upper center", ncols=3)
+    fig.supxlabel("context, tokens", fontsize=10)
+    return fig
+
+
+def _two_curves(
+    ax: Axes, mixed: TextConfig, plain: TextConfig, contexts: Sequence[int], batch_size: int = 1
+) -> None:
+    ax.plot(contexts, bytes_of(plain, contexts, batch_size), "C0-", lw=1.6, label="all global")
+    ax.plot(contexts, bytes_of(mixed, contexts, batch_size), "C1--", lw=1.6, label="with windows")
+    ax.set(xscale="log", yscale="log")
+    ax.minorticks_off()
+
+
+def _savings(ax: Axes, sizes: Mapping[str, TextConfig]) -> None:
+    for (name, text), (colour, style, marker) in zip(sizes.items(), _SIZE_LOOKS, strict=False):
+        plain = bytes_of(with_pattern(text, local=0), CONTEXTS)
+        times = [a / b for a, b in zip(plain, bytes_of(text, CONTEXTS), strict=True)]
+        ax.plot(CONTEXTS, times, color=colour, ls=style, marker=marker, ms=3, lw=1.4, label=name)
+    ax.set(title="times smaller", xscale="log", ylim=(0.8, 7))
+    ax.yaxis.tick_right()
+    ax.set_yticks([1, 2, 3, 4, 5, 6])
+    ax.legend(handlelength=2.0, borderpad=0.2, labelspacing=0.1, loc="lower right", frameon=False)
+
+
+def label_contexts(ax: Axes) -> None:
+    """Ticks in K, 1,024 tokens, on an axis of contexts."""
+    ax.minorticks_off()
+    ax.set_xticks([1024, 8192, 32_768, 131_072], ["1K", "8K", "32K", "128K"])
+    ax.set_xlim(CONTEXTS[0] / 1.4, CONTEXTS[-1] * 1.4)
+
+
+def label_bytes(ax: Axes, ticks: Sequence[float]) -> None:
+    """Ticks in MB, GB and TB at these powers of ten."""
+    ax.set_yticks(ticks, [_UNITS[tick] for tick in ticks])
+
+
+def report_figures(
+    overhead: Mapping[str, int], weights: int, curves: Mapping[str, list[int]]
+) -> Figure:
+    """The report's Figures 5 and 6 from the formula: bars beside weights, and bytes by context.
+
+    Both are in bytes; a bar's label is the cache as a share of the weights.
+    """
+    fig, (left, right) = plt.subplots(
+        1, 2, figsize=(7, 3.3), layout="constrained", width_ratios=[1.25, 1]
+    )
+    mb = [size / 1e6 for size in overhead.values()]
+    places = range(len(mb))
+    left.barh(places, [weights / 1e6] * len(mb), color="0.8", label="weights")
+    left.barh(places, mb, left=weights / 1e6, color="C1", hatch="//", ec="white", label="cache")
+    for place, size in zip(places, overhead.values(), strict=True):
+        left.text((weights + size) / 1e6 + 60, place, f"{size / weights:.0%}", va="center")
+    left.set_yticks(places, list(overhead))
+    left.set(title="Figure 5: 32K tokens", xlabel="MB", xlim=(0, 5000), ylim=(len(mb) + 0.5, -0.6))
+    left.legend(loc="lower right", ncols=2)
+    for (name, sizes), look in zip(curves.items(), ["C0-", "C1--"], strict=True):
+        right.plot(CONTEXTS, [size / 1e6 for size in sizes], look, marker="o", ms=4, label=name)
+    right.set(title="Figure 6", xlabel="context, tokens", ylabel="MB", xscale="log")
+    label_contexts(right)
+    right.legend(loc="upper left")
+    return fig

@@ -1,0 +1,176 @@
+"""Figures of lesson 12: squares of patches on a photograph, and the mask of texts with images.
+
+A prompt is drawn as letters: "t" is a token of text, "q" one of a question, "a" one of an answer,
+and "[####]" an image: start of image, soft tokens, end of image.
+
+>>> print(spelled("qI"), layout_of(spelled("qI")).image_id[0].tolist())
+qqq[####] [0, 0, 0, 0, 1, 1, 1, 1, 0]
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...model.layout import TokenLayout
+from ...model.masks import attention_mask
+
+SOFT_TOKENS = 4  # of an image in these drawings: 2 x 2 squares
+ORDERS = ("qIIa", "IqIa", "IIqa")
+_PIECES = {"q": "qqq", "I": f"[{'#' * SOFT_TOKENS}]"}
+_WORDS = {"q": "question", "I": "image"}  # in titles; the answer always comes last
+_GREYS = ListedColormap(["#e4e4e4", "#3c3c3c"])
+_FILLS = [("#009E73", ""), ("#56B4E9", "///"), ("#F0E442", "...")]  # first, second, third image
+
+
+def spelled(order: str) -> str:
+    """The letters of a prompt: "I" becomes an image, "q" a question of three tokens.
+
+    >>> spelled("tIt")
+    't[####]t'
+    """
+    return "".join(_PIECES.get(letter, letter) for letter in order)
+
+
+def layout_of(letters: str) -> TokenLayout:
+    """Where the tokens sit: every run of "#" is the next image."""
+    soft = torch.tensor([[letter == "#" for letter in letters]])
+    starts = soft & ~F.pad(soft, (1, 0))[:, :-1]
+    image_id = torch.where(soft, starts.long().cumsum(1), 0)
+    return TokenLayout.of(torch.ones_like(soft), image_id)
+
+
+def mixed_masks(order: str = "ttItItt", window: int = 5) -> Figure:
+    """One prompt's mask on a global and on a local layer, images in colour."""
+    fig, axes = plt.subplots(1, 2, figsize=(7, 3.75), layout="constrained")
+    letters = spelled(order)
+    _mask(axes[0], letters, None, "global layer")
+    _mask(axes[1], letters, window, f"local layer, W = {window}")
+    axes[0].set(xlabel="key\nt: text   #: soft token")
+    axes[1].set(xlabel="key\n[ start of image   ] end of image", ylabel="")
+    return fig
+
+
+def orders(*prompts: str, window: int | None = None) -> Figure:
+    """The mask of each prompt, side by side, and below it which images see the question.
+
+    The widget's callback: with one prompt, one panel.
+    """
+    count = len(prompts)
+    fig, axes = plt.subplots(1, count, figsize=(2.35 * count if count > 1 else 3.4, 3.3))
+    panels = axes if count > 1 else [axes]
+    for ax, order in zip(panels, prompts, strict=True):
+        letters = spelled(order)
+        _mask(ax, letters, window, " ".join(_WORDS.get(letter, "") for letter in order).strip())
+        ax.title.set_fontsize(10)
+        told = see_question(letters, window).items()
+        ax.set_xlabel("\n".join(f"image {n} sees q: {'yes' if seen else 'no'}" for n, seen in told))
+        ax.set_ylabel("query" if ax is panels[0] else "")
+    # By hand: the automatic layout draws everything twice, too slow under a slider.
+    fig.subplots_adjust(left=0.08, right=0.99, bottom=0.2, top=0.92, wspace=0.16)
+    return fig
+
+
+def see_question(letters: str, window: int | None = None) -> dict[int, bool]:
+    """For each image, whether one of its tokens sees a token of the question "q".
+
+    >>> see_question(spelled("IqIa"))
+    {1: False, 2: True}
+    """
+    layout = layout_of(letters)
+    mask = attention_mask(layout, layout, window)[0]
+    asked = torch.tensor([letter == "q" for letter in letters])
+    seen = mask[:, asked].any(1)
+    image_id = layout.image_id[0]
+    return {n: bool(seen[image_id == n].any()) for n in range(1, int(image_id.max()) + 1)}
+
+
+def pooled_photo(pixels: Float[Tensor, "3 Y X"], patches: int = 64, squares: int = 16) -> Figure:
+    """A picture in [-1, 1], the mean colour of each patch, the mean of each square of patches.
+
+    ValueError unless `squares` divides `patches`, and `patches` the edge of the picture.
+    """
+    edge = pixels.shape[-1]
+    if pixels.shape[-2:] != (edge, edge) or edge % patches or patches % squares:
+        raise ValueError(
+            f"pixels: {tuple(pixels.shape[-2:])} cannot be cut into {patches} x {patches} patches"
+            f" and {squares} x {squares} squares; each has to divide the one before"
+        )
+    fig, axes = plt.subplots(1, 3, figsize=(7, 2.75), layout="constrained")
+    for ax, (count, name) in zip(
+        axes, [(edge, "pixels"), (patches, "patches"), (squares, "soft tokens")], strict=True
+    ):
+        colours = F.avg_pool2d(pixels[None], edge // count)[0]
+        ax.imshow(((colours + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy())
+        ax.set_title(f"{count} x {count} {name}", fontsize=10)
+        ax.set(xticks=[], yticks=[], xlabel=f"{count**2:,} in all")
+    return fig
+
+
+def turning(curves: dict[str, Sequence[float]], global_layers: Sequence[int]) -> Figure:
+    """How alike vectors stay to what entered the model: a cosine before and after each layer."""
+    fig, ax = plt.subplots(figsize=(6.4, 3.3), layout="constrained")
+    for (name, values), style in zip(curves.items(), _LINES, strict=False):
+        colour, line, marker = style
+        ax.plot(values, color=colour, ls=line, marker=marker, ms=5, label=name)
+    for layer in global_layers:
+        ax.axvline(layer + 1, color="0.75", lw=1, zorder=0, label="_global")
+    ax.set(xlabel="layers passed (grey line: a global one)", ylabel="cosine to the embedding")
+    ax.set_ylim(min(0.0, *(min(v) for v in curves.values())) - 0.03, 1.05)
+    ax.legend(loc="lower left")
+    return fig
+
+
+_LINES = [("C2", ":", "^"), ("black", "-.", "s"), ("C0", "-", "o")]  # image, reference, words
+
+
+def _mask(ax: Axes, letters: str, window: int | None, title: str) -> None:
+    layout = layout_of(letters)
+    mask = attention_mask(layout, layout, window)[0]
+    count = len(letters)
+    edges = [k - 0.5 for k in range(count + 1)]
+    ax.pcolormesh(
+        edges,
+        edges,
+        mask.int().numpy(),
+        cmap=_GREYS,
+        vmin=0,
+        vmax=1,
+        edgecolors="white",
+        linewidth=0.5,
+    )
+    image_id = layout.image_id[0]
+    for number in range(1, int(image_id.max()) + 1):
+        own = image_id == number
+        cells = (mask & own[:, None] & own[None, :]).nonzero().tolist()
+        fill, hatch = _FILLS[(number - 1) % len(_FILLS)]
+        # one path for all cells: many small patches are slow to draw
+        ax.add_patch(
+            PathPatch(
+                Path.make_compound_path(*[_cell(row, column) for row, column in cells]),
+                facecolor=fill,
+                edgecolor="black",
+                hatch=hatch,
+                linewidth=0.5,
+                label=f"image {number}",
+            )
+        )
+    ax.set(title=title, xlabel="key", ylabel="query", aspect="equal")
+    ax.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5))  # the first query on top
+    ax.set_xticks(range(count), letters)
+    ax.set_yticks(range(count), letters)
+    ax.tick_params(length=0, pad=1, labelsize=10)
+
+
+def _cell(row: int, column: int) -> Path:
+    left, right, top, bottom = column - 0.5, column + 0.5, row - 0.5, row + 0.5
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    return Path(corners, closed=True)

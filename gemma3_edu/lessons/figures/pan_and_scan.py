@@ -1,0 +1,235 @@
+"""Figures of pan and scan: where pictures are cut, what the encoder then sees, what it costs.
+
+>>> views(1600, 896)
+[(0, 0, 1600, 896), (0, 0, 800, 896), (800, 0, 1600, 896)]
+>>> round(stretch((0, 0, 800, 896)), 2)  # of its shapes, once it is a square
+1.12
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse, Rectangle
+
+from ...naive.images import Box, pan_and_scan
+from ...prompt.images import ImageSource, load_image
+
+_SHOWN = 480  # pixels of the longer side of a picture as drawn
+_RULES = [("cut from 1.2 on", 1.2, "C0", "-"), ("cut from 1.5 on", 1.5, "C1", "--")]
+
+
+def views(width: int, height: int) -> list[Box]:
+    """What the encoder is shown of a picture: all of it, then its crops."""
+    return [(0, 0, width, height), *pan_and_scan(width, height)]
+
+
+def stretch(box: Box) -> float:
+    """How many times longer than wide a circle becomes once the box is squeezed into a square."""
+    left, top, right, bottom = box
+    sides = right - left, bottom - top
+    return max(sides) / min(sides)
+
+
+def cut_picture(source: ImageSource, side: int = 224) -> Figure:
+    """A picture with its cuts, and below it, or beside it if tall, what the encoder sees of it."""
+    picture = load_image(source)
+    boxes, wide = views(*picture.size), picture.width >= picture.height
+    across, aspect = len(boxes), picture.height / picture.width
+    width = 6.8
+    each = width / max(across, 3)
+    if wide:
+        height = width * aspect + each + 0.4
+        fig = plt.figure(figsize=(width, height), layout="constrained")
+        grid = fig.add_gridspec(2, across, height_ratios=[width * aspect, each + 0.2])
+        whole = fig.add_subplot(grid[0, :])
+        squares = [fig.add_subplot(grid[1, place]) for place in range(across)]
+    else:
+        fig = plt.figure(figsize=(width, 3.2), layout="constrained")
+        grid = fig.add_gridspec(1, 1 + across, width_ratios=[max(0.4, 1 / aspect), *[1] * across])
+        whole, *squares = [fig.add_subplot(grid[0, place]) for place in range(1 + across)]
+    _with_cuts(whole, source)
+    _as_seen(squares, source, side)
+    return fig
+
+
+def cut_pictures(sources: Sequence[ImageSource], side: int = 112) -> Figure:
+    """One row a picture: its cuts, then what the encoder sees of it."""
+    sizes = [load_image(source).size for source in sources]
+    across = max(len(views(*size)) for size in sizes)
+    widest = max(1.0, *(width / height for width, height in sizes))
+    unit = 6.8 / (widest + across)
+    fig, axes = plt.subplots(
+        len(sources),
+        1 + across,
+        figsize=(6.8, (unit + 0.35) * len(sources)),
+        width_ratios=[widest, *[1] * across],
+        layout="constrained",
+        squeeze=False,
+    )
+    for row, source in zip(axes, sources, strict=True):
+        _with_cuts(row[0], source)
+        _as_seen(list(row[1:]), source, side)
+    return fig
+
+
+def tokens_and_stretch(tokens: int = 256, short: int = 1000, longest: int = 6) -> Figure:
+    """Against the ratio of the sides: soft tokens of a picture, and how far shapes are drawn out.
+
+    The shorter side has `short` pixels, so that the ratio alone decides.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.1), layout="constrained")
+    widths = np.arange(short, longest * short + 1, 5)
+    for name, from_ratio, colour, style in _RULES:
+        cuts = [pan_and_scan(int(width), short, min_ratio=from_ratio) for width in widths]
+        looks: Any = {"color": colour, "linestyle": style, "label": name}
+        counts = [tokens * (1 + len(boxes)) for boxes in cuts]
+        left.plot(widths / short, counts, **looks)
+        drawn_out = [stretch(boxes[0]) if boxes else np.nan for boxes in cuts]
+        right.plot(widths / short, drawn_out, **looks)
+    left.axhline(tokens, color="C3", linestyle="-.", label="never cut")
+    right.plot(widths / short, widths / short, color="C3", linestyle="-.", label="whole picture")
+    right.plot([2**0.5], [2**0.5], "o", color="C3", label="equal at 1.41")
+    left.set(title="soft tokens", xlabel="longer side : shorter side", ylim=(0, 5.6 * tokens))
+    left.set_yticks([tokens * images for images in range(6)])
+    right.set(
+        title="a circle's length : width", xlabel="longer side : shorter side", ylim=(0.8, 8.4)
+    )
+    left.legend(loc=(0.42, 0.24))
+    right.legend(loc="upper left", handlelength=1.8, borderpad=0.3)
+    return fig
+
+
+def what_if(*sizes: tuple[int, int], tokens: int = 256) -> Figure:
+    """One row a size: a picture full of circles with its cuts, and the squares that are encoded.
+
+    The widget's callback: with one size, one row.
+    """
+    fig, axes = plt.subplots(len(sizes), 1, figsize=(6.8, 2.0 * len(sizes)), squeeze=False)
+    # By hand: the automatic layout draws everything twice, too slow under a slider.
+    fig.subplots_adjust(left=0.01, right=0.99, top=1 - 0.28 / (2.0 * len(sizes)), bottom=0.02)
+    for ax, size in zip(axes[:, 0], sizes, strict=True):
+        _what_if(ax, size, tokens)
+    return fig
+
+
+def readings(
+    shares: Mapping[str, tuple[float, float, float]], nats: Mapping[str, tuple[float, float, float]]
+) -> Figure:
+    """Two panels of values with their intervals (value, low, high), a row for each way to ask."""
+    fig, axes = plt.subplots(
+        1, 2, figsize=(6.8, 0.45 * len(shares) + 1.1), layout="constrained", sharey=True
+    )
+    for ax, found, name in zip(axes, (shares, nats), ("share right", "nats"), strict=True):
+        rows = range(len(found))
+        values, lows, highs = zip(*found.values(), strict=True)
+        ax.hlines(rows, lows, highs, color="C0", linewidth=2, label="95 % interval")
+        ax.plot(values, rows, "o", color="black", markersize=5, label=name)
+        ax.set_yticks(rows, list(found))
+        ax.set(xlabel=name, ylim=(len(found) - 0.5, -0.5))
+    axes[0].set(xlim=(-0.02, 1.02), title="answers that are right")
+    axes[1].set(title="surprise at the right answer")
+    axes[1].set_xlim(0, 1.08 * max(high for _, _, high in nats.values()))
+    return fig
+
+
+def _with_cuts(ax: Axes, source: ImageSource) -> None:
+    """A picture in grey, its cuts in white on black, the crops named beside it."""
+    picture = load_image(source)
+    factor = _SHOWN / max(picture.size)
+    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+    _grey(ax, picture.resize(size))
+    boxes, wide = pan_and_scan(*picture.size), picture.width >= picture.height
+    middles = []
+    for number, box in enumerate(boxes, start=1):
+        left, top, right, bottom = (edge * factor for edge in box)
+        middles.append((left + right) / 2 if wide else (top + bottom) / 2)
+        if number > 1:
+            x, y = ((left, left), (top, bottom)) if wide else ((left, right), (top, top))
+            ax.plot(x, y, color="black", linestyle="-", linewidth=4, label="cut")
+            ax.plot(x, y, color="white", linestyle="--", linewidth=2, label="cut")
+    names = [f"crop {number}" for number in range(1, len(boxes) + 1)]
+    (ax.set_xticks if wide else ax.set_yticks)(middles, names)
+    ax.tick_params(length=0)
+    ax.set(xlim=(-0.5, size[0] - 0.5), ylim=(size[1] - 0.5, -0.5))  # the cuts had widened them
+    ax.set_title(f"{picture.width} x {picture.height} pixels", fontsize=10)
+
+
+def _as_seen(axes: Sequence[Axes], source: ImageSource, side: int) -> None:
+    """The picture and its crops, each squeezed into a square; axes left over stay empty."""
+    picture = load_image(source)
+    boxes = views(*picture.size)
+    for ax in axes:
+        ax.set_axis_off()
+    for number, (ax, box) in enumerate(zip(axes, boxes, strict=False)):
+        ax.set_axis_on()
+        _grey(ax, picture.crop(box).resize((side, side), _BILINEAR))
+        ax.set_title("the whole" if number == 0 else f"crop {number}", fontsize=10)
+
+
+_BILINEAR = 2  # Pillow's number for what the encoder's squares are made with
+
+
+def _grey(ax: Axes, picture: Any) -> None:
+    pixels = np.asarray(picture.convert("L")) / 255
+    ax.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="none")
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def _what_if(ax: Axes, size: tuple[int, int], tokens: int) -> None:
+    width, height = size
+    boxes = views(width, height)
+    unit = 2 / max(size)  # the picture is drawn two squares long
+    across, down = (max(1, round(6 * side / max(size))) for side in size)
+    radius = 0.4 * min(width / across, height / down)
+    places = [
+        ((x + 0.5) * width / across, (y + 0.5) * height / down)
+        for x in range(across)
+        for y in range(down)
+    ]
+    _panel(
+        ax, (0.0, 1 - unit * height / 2), (unit * width, unit * height), boxes[0], places, radius
+    )
+    for left, top, _, _ in boxes[2:]:
+        x, y = unit * left, 1 - unit * height / 2 + unit * top
+        ends = ((x, x), (y, y + unit * height)) if top == 0 else ((x, x + unit * width), (y, y))
+        ax.plot(*ends, color="C1", linestyle="--", linewidth=3, label="cut")
+    for number, box in enumerate(boxes):
+        corner = (2.25 + 1.12 * number, 0.5)
+        _panel(ax, corner, (1.0, 1.0), box, places, radius)
+        name = "whole" if number == 0 else f"crop {number}"
+        ax.text(corner[0] + 0.5, 1.56, name, ha="center", va="top", fontsize=10)
+    count = len(boxes)
+    crops = f"{count - 1} crops" if count > 1 else "no crops"
+    ax.set_title(
+        f"{width:,} x {height:,}: {crops}, {count} x {tokens} = {count * tokens:,} soft tokens",
+        fontsize=10,
+    )
+    ax.set(xlim=(-0.05, 7.85), ylim=(2.02, -0.02), aspect="equal")
+    ax.set_axis_off()
+
+
+def _panel(
+    ax: Axes,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    box: Box,
+    places: Sequence[tuple[float, float]],
+    radius: float,
+) -> None:
+    """The circles that lie in a box, drawn into a rectangle of another shape."""
+    left, top, right, bottom = box
+    across, down = size[0] / (right - left), size[1] / (bottom - top)
+    frame = Rectangle(corner, *size, facecolor="white", edgecolor="black", label="frame")
+    ax.add_patch(frame)
+    for x, y in places:
+        if left - radius < x < right + radius and top - radius < y < bottom + radius:
+            middle = corner[0] + (x - left) * across, corner[1] + (y - top) * down
+            circle = Ellipse(middle, 2 * radius * across, 2 * radius * down, label="circle")
+            circle.set(facecolor="#9ecae1", edgecolor="black")
+            ax.add_patch(circle)
+            circle.set_clip_path(frame)  # after add_patch, which would clip it by the axes

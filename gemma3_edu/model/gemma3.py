@@ -1,0 +1,126 @@
+"""Gemma 3: blocks, the decoder, and the whole with its vision tower.
+
+The model returns logits and nothing else; it knows no tokenizer and no sampler. It keeps no state:
+who wants a cache makes a `KVCache` and passes it.
+
+>>> import torch
+>>> from gemma3_edu.model.presets import PRESETS
+>>> config = PRESETS["tiny-text"]
+>>> model = Gemma3(config)
+>>> model(Batch.from_ids(torch.tensor([[2, 7, 8]]), config)).shape  # B T V
+torch.Size([1, 3, 512])
+"""
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from .attention import Attention
+from .cache import KVCache
+from .config import AttentionType, Gemma3Config, TextConfig
+from .layers import GatedMLP, RMSNorm, TokenEmbedding
+from .layout import Batch, TokenLayout
+from .masks import attention_mask
+from .rope import rope_table
+from .vision import VisionTower
+
+
+class Block(nn.Module):
+    """x + norm(attention(norm(x))), then x + norm(mlp(norm(x))): four norms.
+
+    The second norm of each pair acts on the branch, before the sum. Mind the name
+    `post_attention_layernorm`: in Llama it is the norm *before* the MLP.
+    """
+
+    def __init__(self, config: TextConfig, layer: int):
+        super().__init__()
+        d, eps = config.hidden_size, config.rms_norm_eps
+        self.input_layernorm = RMSNorm(d, eps)
+        self.self_attn = Attention(config, layer)
+        self.post_attention_layernorm = RMSNorm(d, eps)
+        self.pre_feedforward_layernorm = RMSNorm(d, eps)
+        self.mlp = GatedMLP(d, config.intermediate_size)
+        self.post_feedforward_layernorm = RMSNorm(d, eps)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        mask: Bool[Tensor, "B T S"],
+        rope: tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]],
+        cache: KVCache | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """One layer of the residual stream; arguments as in Attention."""
+        branch = self.self_attn(self.input_layernorm(x), mask, rope, cache)
+        x = x + self.post_attention_layernorm(branch)
+        branch = self.mlp(self.pre_feedforward_layernorm(x))
+        return x + self.post_feedforward_layernorm(branch)
+
+
+class Decoder(nn.Module):
+    """The language model: embedding, blocks, final norm, and the embedding again as the head."""
+
+    def __init__(self, config: TextConfig):
+        super().__init__()
+        self.config = config
+        self.embed_tokens = TokenEmbedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], layout: TokenLayout, cache: KVCache | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Embedded tokens to normalised hidden states; with a cache, T new columns after its own.
+
+        Masks and rope tables depend on the attention type alone, so they are made once for each.
+        """
+        masks, ropes = {}, {}
+        for kind in set(self.config.layer_types):
+            keys = layout if cache is None else cache.key_layout(kind, layout)
+            window = self.config.sliding_window if kind is AttentionType.LOCAL else None
+            masks[kind] = attention_mask(layout, keys, window)
+            ropes[kind] = rope_table(layout.position, self.config.head_dim, self.config.rope(kind))
+        for block, kind in zip(self.layers, self.config.layer_types, strict=True):
+            x = block(x, masks[kind], ropes[kind], cache)
+        if cache is not None:
+            cache.commit(layout)
+        return self.norm(x)
+
+
+class Gemma3(nn.Module):
+    """The whole model. `vision` is None in text-only sizes."""
+
+    def __init__(self, config: Gemma3Config):
+        super().__init__()
+        self.config = config
+        self.language_model = Decoder(config.text)
+        self.vision = None if config.vision is None else VisionTower(config)
+
+    def embed(self, batch: Batch) -> Float[Tensor, "B T D"]:
+        """Word embeddings, with the vision tower's soft tokens written where `image_id` > 0."""
+        soft = batch.layout.image_id > 0
+        x = self.language_model.embed_tokens(batch.tokens.masked_fill(soft, 0))
+        if batch.images is None:
+            return x
+        if self.vision is None:
+            raise ValueError(
+                f"images: {len(batch.images)} given, but this model is text-only; "
+                "load a size that has a vision tower"
+            )
+        embedded = self.vision(batch.images).to(x.dtype).flatten(0, 1)
+        if len(embedded) != int(soft.sum()):
+            raise ValueError(
+                f"images: {len(batch.images)} images make {len(embedded)} soft tokens; the layout "
+                f"has room for {int(soft.sum())}"
+            )
+        return x.masked_scatter(soft[:, :, None], embedded)
+
+    def hidden_states(self, batch: Batch, cache: KVCache | None = None) -> Float[Tensor, "B T D"]:
+        """What the head reads. With a cache, `batch` holds the columns after those stored."""
+        return self.language_model(self.embed(batch), batch.layout, cache)
+
+    def logits(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
+        """The head alone: who needs the last column only passes the last column only."""
+        return self.language_model.embed_tokens.logits(hidden)
+
+    def forward(self, batch: Batch, cache: KVCache | None = None) -> Float[Tensor, "B T V"]:
+        """Logits of every column; those of padding mean nothing."""
+        return self.logits(self.hidden_states(batch, cache))

@@ -1,0 +1,130 @@
+"""From pixels to soft tokens: SigLIP's encoder, pooling, norm and projection.
+
+An image is cut into patches; each becomes a vector that sees all others; neighbouring patches are
+averaged into squares; each square becomes one soft token of the language model's width. At the
+released size: 896 pixels, 64 x 64 patches, 16 x 16 squares, 256 soft tokens (technical report,
+section 2.1).
+
+>>> from gemma3_edu.model.presets import PRESETS
+>>> tower = VisionTower(PRESETS["tiny"])
+>>> tower(torch.zeros(2, 3, 36, 36)).shape  # I M D
+torch.Size([2, 9, 24])
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import Gemma3Config, VisionConfig
+from .layers import RMSNorm
+
+
+class VisionAttention(nn.Module):
+    """Every patch sees every patch: multi-head attention with biases, no mask and no rotation."""
+
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        e = config.hidden_size
+        self.num_heads = config.num_attention_heads
+        self.q_proj, self.k_proj, self.v_proj = nn.Linear(e, e), nn.Linear(e, e), nn.Linear(e, e)
+        self.out_proj = nn.Linear(e, e)
+
+    def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I P E"]:
+        """Scores are scaled by head size ** -0.5, the kernel's default."""
+        q, k, v = (
+            project(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # I heads P size
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class VisionMLP(nn.Module):
+    """Two layers with biases and tanh GELU between; unlike the language model's, nothing gates."""
+
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I P E"]:
+        """E -> F -> E."""
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class VisionBlock(nn.Module):
+    """A pre-norm block with plain LayerNorms, each of weight and bias."""
+
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        self.layer_norm1 = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
+        self.self_attn = VisionAttention(config)
+        self.layer_norm2 = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
+        self.mlp = VisionMLP(config)
+
+    def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I P E"]:
+        """x + attention(norm(x)), then x + mlp(norm(x))."""
+        x = x + self.self_attn(self.layer_norm1(x))
+        return x + self.mlp(self.layer_norm2(x))
+
+
+class VisionEncoder(nn.Module):
+    """SigLIP's vision transformer, without its pooling head: the projector reads the patches."""
+
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        e, size = config.hidden_size, config.patch_size
+        self.patch_embedding = nn.Conv2d(config.num_channels, e, size, stride=size)
+        self.position_embedding = nn.Embedding(config.patches_per_side**2, e)
+        nn.init.normal_(self.position_embedding.weight, std=e**-0.5)  # else they drown the patches
+        self.layers = nn.ModuleList(VisionBlock(config) for _ in range(config.num_hidden_layers))
+        self.post_layernorm = nn.LayerNorm(e, config.layer_norm_eps)
+
+    def forward(self, images: Float[Tensor, "I 3 Y X"]) -> Float[Tensor, "I P E"]:
+        """Pixels in [-1, 1] to one vector a patch, patches row by row."""
+        x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # a convolution whose stride is
+        x = x + self.position_embedding.weight  # its kernel is one matrix on every patch
+        for layer in self.layers:
+            x = layer(x)
+        return self.post_layernorm(x)
+
+
+class VisionProjector(nn.Module):
+    """Average squares of patches, normalise, change the width. No bias, nothing non-linear after.
+
+    The matrix is stored as (E, D), used as x @ W: the one weight here that is not a Linear's.
+    """
+
+    def __init__(self, config: Gemma3Config):
+        super().__init__()
+        assert config.vision is not None
+        e, d = config.vision.hidden_size, config.text.hidden_size
+        self.patches_per_side = config.vision.patches_per_side
+        self.pooled_side = round(config.mm_tokens_per_image**0.5)
+        self.mm_soft_emb_norm = RMSNorm(e, config.vision.layer_norm_eps)
+        self.mm_input_projection_weight = nn.Parameter(torch.empty(e, d))
+        nn.init.normal_(self.mm_input_projection_weight, std=e**-0.5)
+
+    def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I M D"]:
+        """P patches to M soft tokens, both row by row."""
+        grid = x.transpose(1, 2).unflatten(2, (self.patches_per_side, -1))  # I E rows columns
+        pooled = F.avg_pool2d(grid, self.patches_per_side // self.pooled_side)
+        return self.mm_soft_emb_norm(pooled.flatten(2).transpose(1, 2)) @ (
+            self.mm_input_projection_weight
+        )
+
+
+class VisionTower(nn.Module):
+    """Encoder and projector: what turns a picture into soft tokens."""
+
+    def __init__(self, config: Gemma3Config):
+        super().__init__()
+        if config.vision is None:
+            raise ValueError("config: this size is text-only (vision=None) and has no vision tower")
+        self.encoder = VisionEncoder(config.vision)
+        self.projector = VisionProjector(config)
+
+    def forward(self, images: Float[Tensor, "I 3 Y X"]) -> Float[Tensor, "I M D"]:
+        """Soft tokens in the dtype of the weights; they are *not* scaled by sqrt(D) like words."""
+        pixels = images.to(self.encoder.patch_embedding.weight.dtype)
+        return self.projector(self.encoder(pixels))

@@ -1,0 +1,7 @@
+"""Ways to look into a model, to change it, and to count what it costs."""
+
+from . import cost
+from .capture import capture
+from .replace import replace_linears
+
+__all__ = ["capture", "cost", "replace_linears"]

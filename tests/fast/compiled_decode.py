@@ -1,0 +1,75 @@
+"""Compiled decode steps beside the plain one: `python -m tests.fast.compiled_decode whole eager`.
+
+A script, not a test: pytest's jaxtyping hook checks shapes inside the model, and a graph that runs
+through those checks is not a full one. `whole BACKEND` compiles `decode` as it is, `blocks` and
+`groups` are `compile_decode`. All print the largest difference of any logit; these two, how many
+graphs were compiled and how often one broke.
+"""
+
+import sys
+
+import torch
+from torch import Tensor
+from torch._dynamo.utils import counters
+
+from gemma3_edu.fast.compiled import compile_decode
+from gemma3_edu.generation.generate import decode
+from gemma3_edu.model.cache import KVCache
+from tests.tiny import GLOBAL, LOCAL, prompts, tiny_config, tiny_model
+
+WINDOW, PROMPT, LENGTH = 5, 3, 30  # decoding fills the ring, then wraps it five times
+CONFIG = tiny_config(WINDOW, layer_types=(LOCAL, GLOBAL, LOCAL, LOCAL))
+
+
+def whole(backend: str) -> None:
+    """Decode the same columns with and without compilation.
+
+    `fullgraph` makes anything that breaks the graph an error, and so does recompiling at every
+    step: PyTorch gives up after eight graphs of one function.
+    """
+    model, batch = tiny_model(CONFIG), prompts(CONFIG, "t" * LENGTH, "t" * 9)
+    compiled = torch.compile(decode, fullgraph=True, backend=backend)
+    plain, quick = (steps(model, batch, step) for step in (decode, compiled))
+    assert plain.shape == (LENGTH - PROMPT, 2, CONFIG.text.vocab_size)
+    assert plain.std() > 0.1
+    print(float((plain - quick).abs().max()))
+
+
+def blocks() -> None:
+    """The same with `compile_decode`: two models, caches of many lengths and one that grows."""
+    beside_plain([0, 1], at_once=1, lengths=(LENGTH, *range(LENGTH + 7, LENGTH + 70, 9), None))
+
+
+def groups() -> None:
+    """The same with three blocks to a graph, and the fourth alone."""
+    beside_plain([0], at_once=3, lengths=(LENGTH,))
+
+
+def beside_plain(seeds: list[int], at_once: int, lengths: tuple[int | None, ...]) -> None:
+    """Decode with and without `compile_decode`, and print what it did."""
+    worst = 0.0
+    for seed in seeds:
+        model, batch = tiny_model(CONFIG, seed), prompts(CONFIG, "t" * LENGTH)
+        quick = compile_decode(model, at_once)
+        for max_length in lengths:
+            plain, compiled = (steps(m, batch, decode, max_length) for m in (model, quick))
+            assert plain.std() > 0.1
+            worst = max(worst, float((plain - compiled).abs().max()))
+    print(worst, counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
+
+
+def steps(model, batch, step, max_length: int | None = LENGTH) -> Tensor:
+    """Logits of every decoded column, from a cache that holds the first few."""
+    cache = KVCache(model.config.text, batch.layout.batch_size, max_length)
+    with torch.no_grad():
+        model(batch.columns(0, PROMPT), cache)
+    return torch.stack(
+        [
+            step(model, batch.tokens[:, column], batch.layout.columns(column, column + 1), cache)
+            for column in range(PROMPT, LENGTH)
+        ]
+    )
+
+
+if __name__ == "__main__":
+    {"whole": whole, "blocks": blocks, "groups": groups}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,226 @@
+"""The figures of lesson 10 draw what the sampler does, and the chat box does what it is told."""
+
+from runpy import run_path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.container import BarContainer
+
+from gemma3_edu import naive
+from gemma3_edu.generation.chat import stream
+from gemma3_edu.generation.sampling import Sampler
+from gemma3_edu.lessons.figures.chat_box import ChatBox
+from gemma3_edu.lessons.figures.digest import describe
+from gemma3_edu.lessons.figures.sampling import PS, kept_mass, mass_and_count, what_is_left, words
+from gemma3_edu.model.gemma3 import Gemma3
+from gemma3_edu.prompt.chat_template import Message
+from gemma3_edu.prompt.processor import Processor
+from tests.tokenizers import small_config, small_tokenizer
+
+SIXTEENTHS = torch.tensor([1.0, 8.0, 2.0, 1.0, 4.0]) / 16
+
+
+@pytest.fixture(autouse=True)
+def closed_afterwards():
+    yield
+    plt.close("all")
+
+
+# Kept mass
+
+
+def test_mass_and_count_are_those_of_the_loops():
+    shares = (torch.sin(torch.arange(40.0) ** 2) * 2).softmax(0)
+    masses, counts = mass_and_count(shares, PS)
+    for p, mass, count in zip(PS, masses, counts, strict=True):
+        kept = naive.sampling.keep_top_p(shares.log()[None], p)[0].isfinite()
+        assert count == int(kept.sum())
+        assert mass == pytest.approx(float(shares[kept].sum()))
+        assert p - 1e-6 <= mass
+        assert mass - float(shares[kept].min()) < p + 1e-6
+
+
+def test_kept_mass_draws_both_and_the_diagonal():
+    flat = torch.full((50,), 1 / 50)
+    fig = kept_mass({"toy": SIXTEENTHS, "flat": flat}, [0.3, 0.6, 0.8, 0.99])
+    mass, count = fig.axes
+    assert [line.get_label() for line in mass.lines] == ["toy", "flat", "p itself"]
+    assert list(mass.lines[0].get_ydata()) == [0.5, 0.75, 0.875, 1.0]
+    assert list(count.lines[0].get_ydata()) == [1, 2, 3, 5]
+    assert next(iter(count.lines[1].get_ydata())) in (15, 16)
+    text = describe(fig)
+    assert "line 'toy' over 0.3..0.99: n=4 first=1 last=5 min=1 max=5 mean=2.75" in text
+    assert fig.get_size_inches()[0] <= 7
+
+
+def test_a_staircase_holds_its_height_up_to_p():
+    """Between two values of p the height is that of the larger one, so never below the diagonal."""
+    for ax in kept_mass({"toy": SIXTEENTHS}, [0.3, 0.6, 0.8]).axes:
+        assert ax.lines[0].get_drawstyle() == "steps-pre"
+
+
+def test_k_is_a_line_beside_the_counts():
+    _, count = kept_mass({"toy": SIXTEENTHS}, [0.3, 0.6], k=3).axes
+    assert [line.get_label() for line in count.lines] == ["toy", "k = 3"]
+    assert list(count.lines[1].get_ydata()) == [3, 3]
+    assert [text.get_text() for text in count.texts] == ["k = 3"]
+    _, without = kept_mass({"toy": SIXTEENTHS}, [0.3, 0.6]).axes
+    assert (len(without.lines), len(without.texts)) == (1, 0)
+
+
+def test_the_static_figure_says_what_it_draws():
+    """Its alternative text names two counts and the staircase."""
+    script = run_path("figures/src/kept_mass.py")
+    mass, count = script["draw"]().axes
+    at = min(range(len(PS)), key=lambda n: abs(PS[n] - 0.9))
+    tokens = {line.get_label(): int(line.get_ydata()[at]) for line in count.lines}
+    assert f"keeps {tokens['sure']} tokens, a flat one {tokens['flat']}." in script["ALT"]
+    for line in mass.lines[:3]:
+        heights = np.asarray(line.get_ydata())
+        assert (heights >= np.asarray(line.get_xdata()) - 1e-6).all()
+        assert (np.diff(heights) >= 0).all()
+
+
+# Before and after the sampler
+
+
+def bars(ax) -> list[list[float]]:
+    return [list(c.datavalues) for c in ax.containers if isinstance(c, BarContainer)]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "left", "after"),
+    [
+        (Sampler(1.0, None, None), "5 tokens left", [0.5, 0.25, 0.125, 0.0625, 0.0625]),
+        (Sampler(1.0, None, 0.8), "3 tokens left", [4 / 7, 2 / 7, 1 / 7, 0, 0]),
+        (Sampler(1.0, 2, None), "2 tokens left", [2 / 3, 1 / 3, 0, 0, 0]),
+        (Sampler(temperature=0), "1 token left", [1, 0, 0, 0, 0]),
+        (Sampler(0.5, None, None), "5 tokens left", [64 / 86, 16 / 86, 4 / 86, 1 / 86, 1 / 86]),
+    ],
+)
+def test_a_panel_shows_what_the_sampler_leaves(sampler, left, after):
+    fig = what_is_left(SIXTEENTHS.log(), list("abcde"), [sampler])
+    (ax,) = fig.axes
+    drawn, before = bars(ax)
+    assert before == pytest.approx([0.5, 0.25, 0.125, 0.0625, 0.0625])
+    assert drawn == pytest.approx(after)
+    assert [text.get_text() for text in ax.texts] == [left]
+    assert ax.get_title() == words(sampler)
+    assert "y ticks b | e | c | a | d" in describe(fig)
+
+
+def test_small_multiples_are_single_panels():
+    samplers = [Sampler(), Sampler(0.5), Sampler(2.0, None, None), Sampler(1, 3, None)]
+    fig = what_is_left(SIXTEENTHS.log(), list("abcde"), samplers, shown=4)
+    panels = [bars(ax) for ax in fig.axes]
+    assert panels == [
+        bars(what_is_left(SIXTEENTHS.log(), list("abcde"), [one], shown=4).axes[0])
+        for one in samplers
+    ]
+    assert len({str(panel) for panel in panels}) == 4
+
+
+# The chat box
+
+
+class Scripted:
+    """Answers with what it was given, and keeps what it was asked."""
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces, self.asked, self.seen = pieces, [], []
+
+    def __call__(self, messages, sampler, generator):
+        self.asked.append((list(messages), sampler, float(torch.rand(1, generator=generator))))
+        for piece in self.pieces:
+            self.seen.append(self.box.transcript.value)
+            assert self.box.send.disabled
+            yield piece
+
+
+def scripted(*pieces: str) -> tuple[ChatBox, Scripted]:
+    answer = Scripted(*pieces)
+    answer.box = ChatBox(answer, "Hello")
+    return answer.box, answer
+
+
+def test_pieces_appear_as_they_come():
+    box, answer = scripted("I ", "am ", "here")
+    box.send.click()
+    start = "you: Hello\nmodel (temperature 0.7, k = 64, p = 0.95): "
+    assert answer.seen == [start, start + "I ", start + "I am "]
+    assert box.transcript.value == start + "I am here\n"
+    assert not box.send.disabled
+    assert box.messages == [Message.user("Hello"), Message.model("I am here")]
+
+
+@pytest.mark.parametrize(
+    ("temperature", "k", "p"), [(0.0, 1, 0.05), (0.7, 64, 0.95), (2.0, 64, 1.0), (1.0, 5, 0.5)]
+)
+def test_the_sliders_reach_the_sampler(temperature, k, p):
+    box, answer = scripted("yes")
+    box.temperature.value, box.top_k.value, box.top_p.value = temperature, k, p
+    box.send.click()
+    assert answer.asked[0][1] == Sampler(temperature, k, p)
+    assert words(Sampler(temperature, k, p)) in box.transcript.value
+
+
+def test_a_second_question_brings_the_first_and_a_new_chat_does_not():
+    box, answer = scripted("yes")
+    box.send.click()
+    box.question.value = "And now?"
+    box.send.click()
+    roles = [[message.role for message in asked] for asked, _, _ in answer.asked]
+    assert roles == [["user"], ["user", "model", "user"]]
+    box.again.click()
+    assert box.transcript.value == ""
+    box.send.click()
+    assert answer.asked[2][0] == [Message.user("And now?")]
+
+
+def test_the_seed_is_where_chance_begins():
+    box, answer = scripted("yes")
+    for seed in (0, 0, 7):
+        box.seed.value = seed
+        box.again.click()
+        box.send.click()
+    chance = [drawn for _, _, drawn in answer.asked]
+    assert chance[0] == chance[1] != chance[2]
+
+
+def test_the_answer_is_not_greyed_out():
+    assert not scripted("yes")[0].transcript.disabled
+
+
+def test_what_cannot_be_sent_is_told_and_forgotten():
+    box, answer = scripted("yes")
+    box.question.value = "<end_of_turn>"
+    box.send.click()
+    assert "text spells <end_of_turn>" in box.transcript.value
+    assert (box.messages, answer.asked, box.send.disabled) == ([], [], False)
+    box.question.value = "   "
+    before = box.transcript.value
+    box.send.click()
+    assert box.transcript.value == before
+
+
+def test_with_a_model_behind_it():
+    """Random weights say nothing, but the whole way is gone, three settings of the sliders."""
+    torch.manual_seed(0)
+    config = small_config("tiny-text")
+    model, processor = Gemma3(config).eval(), Processor(small_tokenizer(), config)
+    box = ChatBox(
+        lambda messages, sampler, generator: stream(
+            model, processor, messages, sampler, 5, generator=generator
+        ),
+        "Who is Ahab?",
+    )
+    answers = []
+    for temperature in (0.0, 1.0, 2.0, 1.0):
+        box.temperature.value = temperature
+        box.send.click()
+        answers.append(box.messages[-1])
+        box.again.click()
+    assert answers[1] == answers[3] != answers[0]
+    assert all(message.role == "model" for message in answers)
