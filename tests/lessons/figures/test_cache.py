@@ -8,14 +8,15 @@ import pytest
 from gemma3_edu import cost
 from gemma3_edu.lessons.figures.cache import (
     CONTEXTS,
+    Setting,
     bytes_against_context,
     bytes_of,
     measured,
     report_figures,
     slots_over_time,
+    what_if,
     with_pattern,
 )
-from gemma3_edu.lessons.figures.cache_knob import Setting, what_if
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.model.cache import KVCache
 from gemma3_edu.model.config import AttentionType

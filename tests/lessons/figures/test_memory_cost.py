@@ -5,13 +5,15 @@ import pytest
 
 from gemma3_edu import cost
 from gemma3_edu.lessons.figures.cache import CONTEXTS
-from gemma3_edu.lessons.figures.cost_plan import CARDS, Plan, smallest_card
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.memory_cost import (
+    CARDS,
     ROWS,
     SIZES,
+    Plan,
     compare_plans,
     many_rows,
+    smallest_card,
     time_floor,
     what_fits,
 )

@@ -11,9 +11,15 @@ from matplotlib.container import BarContainer
 from gemma3_edu import naive
 from gemma3_edu.generation.chat import stream
 from gemma3_edu.generation.sampling import Sampler
-from gemma3_edu.lessons.figures.chat_box import ChatBox
 from gemma3_edu.lessons.figures.digest import describe
-from gemma3_edu.lessons.figures.sampling import PS, kept_mass, mass_and_count, what_is_left, words
+from gemma3_edu.lessons.figures.sampling import (
+    PS,
+    ChatBox,
+    kept_mass,
+    mass_and_count,
+    what_is_left,
+    words,
+)
 from gemma3_edu.model.gemma3 import Gemma3
 from gemma3_edu.prompt.chat_template import Message
 from gemma3_edu.prompt.processor import Processor
