@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gemma3_edu.fast.compiled import compile_decode
+from gemma3_edu.fast.compiled import FastDecoder
 from gemma3_edu.fast.quantize import quantize_weights
 from gemma3_edu.generation.generate import decode, generate, prefill
 from gemma3_edu.generation.sampling import Sampler
@@ -51,7 +51,7 @@ class Ours:
         if variant.bits is not None:
             quantize_weights(self.model, variant.bits)
         if variant.compiled is not None:
-            self.model = compile_decode(self.model, variant.compiled)
+            self.model = FastDecoder(self.model, variant.compiled)
         assert self.model.language_model.norm.weight.dtype is getattr(torch, dtype)
         self.config = self.model.config
 

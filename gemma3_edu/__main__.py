@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from .fast.compiled import compile_decode
+from .fast.compiled import FastDecoder
 from .generation.chat import chat
 from .generation.sampling import Sampler
 from .hub.checkpoint import bundled, load
@@ -92,7 +92,7 @@ def run_chat(options: argparse.Namespace) -> int:
         tokenizer=options.tokenizer,
     )
     if options.compile:
-        model = compile_decode(model)
+        model = FastDecoder(model)
         print(
             "compiling with the first tokens: some ten seconds, less the next time", file=sys.stderr
         )

@@ -8,8 +8,8 @@ query and the keys and values of a cache.
 
 >>> from gemma3_edu.model.presets import PRESETS
 >>> model = Gemma3(PRESETS["tiny-text"]).eval()
->>> quick = compile_decode(model)  # its first steps take some ten seconds: they are compiled then
->>> quick.language_model.norm.weight is model.language_model.norm.weight  # no copy
+>>> fast = FastDecoder(model)  # its first steps take some ten seconds: they are compiled then
+>>> fast.language_model.norm.weight is model.language_model.norm.weight  # no copy
 True
 """
 
@@ -28,12 +28,13 @@ from torch.nn import functional as F
 
 from ..model.attention import Attention, attend_fused
 from ..model.cache import KVCache
+from ..model.config import AttentionType
 from ..model.gemma3 import Block, Gemma3
 from ..model.layers import TokenEmbedding
+from ..model.layout import Batch
+from ..model.masks import attention_mask
+from ..model.rope import rope_table
 from ..study.replace import replace_linears
-
-Rope = tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]]
-View = tuple[Bool[Tensor, "B T S"], Rope]  # what a block is given beside x and the cache
 
 
 def product(x: Float[Tensor, "... in"], weight: Float[Tensor, "out in"]) -> Tensor:
@@ -83,129 +84,123 @@ def attend_one(
     return out.flatten(1, 2).unsqueeze(2).to(q.dtype)
 
 
-def compile_decode(model: Gemma3, at_once: int = 1) -> Gemma3:
-    """A second model on the same weights whose decode step, of one sequence, is compiled.
+class FastDecoder(Gemma3):
+    """The same model on the same weights, whose decode step is compiled.
 
-    Prompts (but for the head, whose product has one row), batches and training run as they do in
-    `model`; logits differ by rounding alone. `at_once` blocks make one graph, which all groups of
-    that length share, so that compiling takes seconds, when the first tokens are decoded (PyTorch
-    keeps the result on disk). Larger groups take longer to compile and less time a token, most of
-    all in small models; 6 is one period of local and global layers. Change layers first and compile
-    then: layers put into `model` later are not seen. Views (`capture`, `visible_attention`) want
-    `model` itself. Raises ValueError for `at_once` below 1, and where there is no C++ compiler,
-    which `torch.compile` needs on a CPU.
+    A call with a cache and one token of one sequence is a decode step; its logits then differ from
+    the model's by rounding alone. Everything else (prompts, batches, training) runs uncompiled,
+    but for the head on a single row.
+
+    `blocks_per_graph` blocks are compiled as one graph, which all groups of that length share, so
+    that compiling takes seconds, while the first tokens are decoded (PyTorch keeps the result on
+    disk). Longer groups take longer to compile and less time a token, above all in small models; 6
+    is one period of local and global layers.
+
+    Replace layers first and make the FastDecoder then: it has modules of its own, so that layers
+    put into `model` later are not seen. `capture` and `visible_attention` want `model` itself.
+    Raises ValueError for `blocks_per_graph` below 1, and where there is no C++ compiler, which
+    `torch.compile` needs on a CPU.
     """
-    if at_once < 1:
-        raise ValueError(f"at_once={at_once} blocks: a graph holds at least 1")
-    if model.language_model.norm.weight.device.type == "cpu":
-        _check_compiler()
-    shared = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
-    quick = copy.deepcopy(model, shared)
-    if any(isinstance(module, nn.Linear) for module in quick.language_model.modules()):
-        replace_linears(quick, _one_row, "language_model.*")
-    decoder: Any = quick.language_model
-    for layer in decoder.modules():
-        if isinstance(layer, Attention) and layer.core is attend_fused:
-            layer.core = attend_one
-    blocks = list(decoder.layers)
-    groups = [blocks[start : start + at_once] for start in range(0, len(blocks), at_once)]
-    steps = {len(group): _compiled(_blocks_step) for group in groups}  # the last may be shorter
-    for number, group in enumerate(groups):
-        _join(group, number * at_once, steps[len(group)])
-    embedding = decoder.embed_tokens
-    embedding.logits = _logits(embedding, _compiled(_head_step))
-    return quick
+
+    def __init__(self, model: Gemma3, blocks_per_graph: int = 1):
+        if blocks_per_graph < 1:
+            raise ValueError(f"blocks_per_graph={blocks_per_graph} must be at least 1")
+        if model.language_model.norm.weight.device.type == "cpu":
+            _check_compiler()
+        nn.Module.__init__(self)  # Gemma3's own would make new weights
+        shared = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
+        self.config, self.training = model.config, model.training
+        self.language_model = copy.deepcopy(model.language_model, shared)
+        self.vision = copy.deepcopy(model.vision, shared)
+        if any(isinstance(module, nn.Linear) for module in self.language_model.modules()):
+            replace_linears(self.language_model, _one_row)
+        for module in self.language_model.modules():
+            if isinstance(module, Attention) and module.core is attend_fused:
+                module.core = attend_one
+        self.blocks_per_graph = blocks_per_graph
+        self._run_blocks = _compiled(_run_blocks)
+        self._one_row_logits = _compiled(_one_row_logits)
+
+    def forward(self, batch: Batch, cache: KVCache | None = None) -> Float[Tensor, "B T V"]:
+        """Logits of every column; with a cache and one token, by the compiled graphs."""
+        if cache is None or batch.tokens.numel() != 1 or torch.is_grad_enabled():
+            return super().forward(batch, cache)
+        text, layout = self.config.text, batch.layout
+        masks, ropes = {}, {}
+        for kind in set(text.layer_types):
+            window = text.sliding_window if kind is AttentionType.LOCAL else None
+            masks[kind] = attention_mask(layout, cache.key_layout(kind, layout), window)
+            ropes[kind] = rope_table(layout.position, text.head_dim, text.rope(kind))
+        inputs = [
+            (block, masks[kind], ropes[kind], _OneColumn(cache, layer))
+            for layer, (block, kind) in enumerate(
+                zip(self.language_model.layers, text.layer_types, strict=True)
+            )
+        ]
+        x = self.embed(batch)
+        for start in range(0, len(inputs), self.blocks_per_graph):
+            x = self._run_blocks(x, inputs[start : start + self.blocks_per_graph])
+        cache.commit(layout)
+        return self.logits(self.language_model.norm(x))
+
+    def logits(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
+        """The head alone; compiled for a single row, as at the end of a prompt."""
+        if hidden.shape[:-1].numel() != 1 or torch.is_grad_enabled():
+            return super().logits(hidden)
+        return self._one_row_logits(self.language_model.embed_tokens, hidden)
+
+
+class _OneColumn(KVCache):
+    """One layer of a cache while one column is stored, for a compiled graph.
+
+    The slot is a tensor and the length a shape: a graph would keep numbers as constants, and be
+    compiled anew when they change. For the same reason `update` does not look at `layer`.
+    """
+
+    def __init__(self, cache: KVCache, layer: int):
+        k, v = cache.keys[layer], cache.values[layer]
+        slots = k.shape[-2]
+        stored = min(cache.length + 1, slots)  # with the new column, as its mask counts it
+        self.k, self.v = k.narrow(-2, 0, stored), v.narrow(-2, 0, stored)
+        self.slot = torch.tensor([cache.length % slots], device=k.device)
+
+    def update(
+        self, layer: int, k: Float[Tensor, "B K T H"], v: Float[Tensor, "B K T H"]
+    ) -> tuple[Float[Tensor, "B K S H"], Float[Tensor, "B K S H"]]:
+        return self.k.index_copy_(-2, self.slot, k), self.v.index_copy_(-2, self.slot, v)
+
+
+def _run_blocks(
+    x: Float[Tensor, "1 1 D"],
+    inputs: Sequence[tuple[Block, Tensor, tuple[Tensor, Tensor], KVCache]],
+) -> Float[Tensor, "1 1 D"]:
+    for block, mask, rope, cache in inputs:
+        x = block(x, mask, rope, cache)
+    return x
+
+
+def _one_row_logits(embedding: Any, x: Float[Tensor, "... D"]) -> Float[Tensor, "... V"]:
+    if type(embedding) is TokenEmbedding:
+        return product(x, embedding.weight)
+    return embedding.logits(x)  # of quantized weights, say
 
 
 def _one_row(name: str, linear: nn.Linear) -> nn.Module:
     return linear if linear.bias is not None else OneRowLinear(linear.weight)
 
 
-class _Step:
-    """Some layers of a cache during one step: `update` as in KVCache, for one column.
-
-    Lengths and slots are shapes and tensors here; as numbers they would be constants of a graph.
-    """
-
-    def __init__(self, cache: KVCache, layers: slice):
-        def stored(store: Tensor) -> Tensor:  # the new column too, as its mask counts it
-            return store.narrow(-2, 0, min(cache.length + 1, store.shape[-2]))
-
-        self.keys = [stored(keys) for keys in cache.keys[layers]]
-        self.values = [stored(values) for values in cache.values[layers]]
-        self.slots = [
-            torch.tensor([cache.length % k.shape[-2]], device=k.device) for k in cache.keys[layers]
-        ]
-
-    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        keys, values, slot = self.keys[layer], self.values[layer], self.slots[layer]
-        return keys.index_copy_(-2, slot, k), values.index_copy_(-2, slot, v)
-
-
-def _blocks_step(
-    blocks: Sequence[Block],
-    x: Float[Tensor, "1 1 D"],
-    views: Sequence[View],
-    cache: Any,
-) -> Float[Tensor, "1 1 D"]:
-    for block, (mask, rope) in zip(blocks, views, strict=True):
-        x = Block.forward(block, x, mask, rope, cache)
-    return x
-
-
-def _join(blocks: Sequence[Any], start: int, step: Callable[..., Tensor]) -> None:
-    """Let the last of these blocks run them all; the others leave their mask and rope with it."""
-    layers = slice(start, start + len(blocks))
-    views: list[Any] = [None] * len(blocks)
-
-    def forward_of(index: int, block: Block) -> Callable[..., Tensor]:
-        def forward(x: Tensor, mask: Tensor, rope: Rope, cache: KVCache | None = None) -> Tensor:
-            if cache is None:
-                return Block.forward(block, x, mask, rope)
-            if _decodes(x):
-                views[index] = mask, rope
-                last = index == len(blocks) - 1
-                return step(blocks, x, views, _Step(cache, layers)) if last else x
-            own = copy.copy(cache)
-            own.keys, own.values = cache.keys[layers], cache.values[layers]
-            return Block.forward(block, x, mask, rope, own)
-
-        return forward
-
-    for index, block in enumerate(blocks):
-        # Counted in its group, or else each group would be a graph of its own.
-        block.self_attn.layer = index
-        block.forward = forward_of(index, block)
-
-
-def _head_step(embedding: TokenEmbedding, x: Float[Tensor, "1 1 D"]) -> Float[Tensor, "1 1 V"]:
-    if type(embedding) is TokenEmbedding:
-        return product(x, embedding.weight)
-    return type(embedding).logits(embedding, x)  # packed weights, say
-
-
-def _logits(embedding: TokenEmbedding, step: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
-    plain = embedding.logits
-    return lambda x: step(embedding, x) if _decodes(x) else plain(x)
-
-
 def _sums(x: Tensor) -> bool:
     return x.device.type == "cpu" and torch.compiler.is_compiling()
 
 
-def _decodes(x: Tensor) -> bool:
-    return x.shape[:-1].numel() == 1 and not torch.is_grad_enabled()
-
-
 def _compiled(function: Any) -> Callable[..., Tensor]:
-    """A compiled function with code of its own.
+    """`torch.compile` of a copy of the function.
 
-    PyTorch counts by code how many variants of a function it has compiled, and gives up at eight;
-    two models would share them.
+    PyTorch counts how many variants of a function it has compiled, by the function's code, and
+    gives up at eight. Two models would share that count if they shared the code.
     """
     code, closure = function.__code__.replace(), function.__closure__
-    own = FunctionType(code, function.__globals__, function.__name__, None, closure)
-    return torch.compile(own)
+    return torch.compile(FunctionType(code, function.__globals__, None, None, closure))
 
 
 def _check_compiler() -> None:

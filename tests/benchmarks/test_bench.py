@@ -85,7 +85,7 @@ def test_both_choose_the_same_tokens_however_they_are_asked(run):
 )
 def test_what_is_compiled(name, blocks, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(ours, "compile_decode", lambda model, n: asked.append(n) or model)
+    monkeypatch.setattr(ours, "FastDecoder", lambda model, n: asked.append(n) or model)
     monkeypatch.setattr(ours, "quantize_weights", lambda model, bits: None)
     shapes.save_random(shapes.config_of("tiny-text"), "float32", tmp_path)
     ours.Ours(tmp_path, "float32", VARIANTS[name])

@@ -1,8 +1,8 @@
-"""Compiled decode steps beside the plain one: `python -m tests.fast.compiled_decode whole eager`.
+"""Compiled decode steps compared with the plain one: `python -m tests.fast.compiled_decode whole eager`.
 
 A script, not a test: pytest's jaxtyping hook checks shapes inside the model, and a graph that runs
 through those checks is not a full one. `whole BACKEND` compiles `decode` as it is, `blocks` and
-`groups` are `compile_decode`. All print the largest difference of any logit; these two, how many
+`groups` are `FastDecoder`. All print the largest difference of any logit; these two, how many
 graphs were compiled and how often one broke.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
-from gemma3_edu.fast.compiled import compile_decode
+from gemma3_edu.fast.compiled import FastDecoder
 from gemma3_edu.generation.generate import decode
 from gemma3_edu.model.cache import KVCache
 from tests.tiny import GLOBAL, LOCAL, prompts, tiny_config, tiny_model
@@ -29,30 +29,31 @@ def whole(backend: str) -> None:
     """
     model, batch = tiny_model(CONFIG), prompts(CONFIG, "t" * LENGTH, "t" * 9)
     compiled = torch.compile(decode, fullgraph=True, backend=backend)
-    plain, quick = (steps(model, batch, step) for step in (decode, compiled))
+    plain, fast = (steps(model, batch, step) for step in (decode, compiled))
     assert plain.shape == (LENGTH - PROMPT, 2, CONFIG.text.vocab_size)
     assert plain.std() > 0.1
-    print(float((plain - quick).abs().max()))
+    print(float((plain - fast).abs().max()))
 
 
 def blocks() -> None:
-    """The same with `compile_decode`: two models, caches of many lengths and one that grows."""
-    beside_plain([0, 1], at_once=1, lengths=(LENGTH, *range(LENGTH + 7, LENGTH + 70, 9), None))
+    """The same with `FastDecoder`: two models, caches of many lengths and one that grows."""
+    lengths = (LENGTH, *range(LENGTH + 7, LENGTH + 70, 9), None)
+    compared([0, 1], blocks_per_graph=1, lengths=lengths)
 
 
 def groups() -> None:
     """The same with three blocks to a graph, and the fourth alone."""
-    beside_plain([0], at_once=3, lengths=(LENGTH,))
+    compared([0], blocks_per_graph=3, lengths=(LENGTH,))
 
 
-def beside_plain(seeds: list[int], at_once: int, lengths: tuple[int | None, ...]) -> None:
-    """Decode with and without `compile_decode`, and print what it did."""
+def compared(seeds: list[int], blocks_per_graph: int, lengths: tuple[int | None, ...]) -> None:
+    """Decode with and without `FastDecoder`, and print what it did."""
     worst = 0.0
     for seed in seeds:
         model, batch = tiny_model(CONFIG, seed), prompts(CONFIG, "t" * LENGTH)
-        quick = compile_decode(model, at_once)
+        fast = FastDecoder(model, blocks_per_graph)
         for max_length in lengths:
-            plain, compiled = (steps(m, batch, decode, max_length) for m in (model, quick))
+            plain, compiled = (steps(m, batch, decode, max_length) for m in (model, fast))
             assert plain.std() > 0.1
             worst = max(worst, float((plain - compiled).abs().max()))
     print(worst, counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from torch import nn
 
 from gemma3_edu import __main__ as terminal
 from gemma3_edu.fast import compiled
-from gemma3_edu.fast.compiled import OneRowLinear, attend_one, compile_decode, product
+from gemma3_edu.fast.compiled import FastDecoder, OneRowLinear, attend_one, product
+from gemma3_edu.fast.quantize import quantize_weights
 from gemma3_edu.model.attention import attend, attend_fused
 from gemma3_edu.model.cache import KVCache
 from gemma3_edu.study.replace import replace_linears
@@ -64,67 +66,123 @@ def any_compiler(monkeypatch):
     monkeypatch.setattr(compiled, "_check_compiler", lambda: None)
 
 
+@pytest.fixture
+def uncompiled(monkeypatch, any_compiler):
+    """A step as Python runs it, so that only what is compiled is tested, not the compiler."""
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+
+
 def test_weights_are_shared_and_keep_their_names(any_compiler):
     model = tiny_model(tiny_config(vision=True))
-    quick = compile_decode(model)
-    ours, theirs = dict(model.named_parameters()), dict(quick.named_parameters())
+    fast = FastDecoder(model)
+    ours, theirs = dict(model.named_parameters()), dict(fast.named_parameters())
     assert ours.keys() == theirs.keys()
     assert all(ours[name] is theirs[name] for name in ours)
     assert not any(isinstance(module, OneRowLinear) for module in model.modules())
     model.get_parameter("language_model.norm.weight").data.add_(1)
     batch = prompts(model.config, "tt#tt", "tttt")
     before = model(batch)
-    assert torch.equal(quick(batch), before)  # not one row: the same operations
+    assert torch.equal(fast(batch), before)  # not one row: the same operations
     replace_linears(model, lambda name, linear: Doubled(linear), "*.0.mlp.up_proj")
     assert not torch.equal(model(batch), before)
-    assert torch.equal(quick(batch), before)  # and goes on as it was
+    assert torch.equal(fast(batch), before)  # and goes on as it was
 
 
 def test_layers_put_in_before_are_kept(any_compiler):
     model = tiny_model(tiny_config())
     batch = prompts(model.config, "tttttttt")
     replace_linears(model, lambda name, linear: Doubled(linear), "*.mlp.up_proj")
-    quick = compile_decode(model)
-    assert torch.equal(quick(batch), model(batch))
-    assert not torch.equal(quick(batch), tiny_model(tiny_config())(batch))
+    fast = FastDecoder(model)
+    assert torch.equal(fast(batch), model(batch))
+    assert not torch.equal(fast(batch), tiny_model(tiny_config())(batch))
 
 
 def test_an_attention_put_in_before_is_kept(any_compiler):
     model = tiny_model(tiny_config())
     model.get_submodule("language_model.layers.1.self_attn").core = first_key_alone
     batch = prompts(model.config, "tttttttt")
-    quick = compile_decode(model)
-    cores = [block.self_attn.core for block in quick.language_model.layers]
+    fast = FastDecoder(model)
+    cores = [block.self_attn.core for block in fast.language_model.layers]
     assert cores == [attend_one, first_key_alone, attend_one]
-    assert torch.equal(quick(batch), model(batch))
+    assert torch.equal(fast(batch), model(batch))
 
 
 def first_key_alone(q, k, v, mask, scale):
     return attend_fused(q, k[:, :, :1], v[:, :, :1], mask[..., :1], scale)
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 5])
-def test_prompts_run_as_in_the_model(at_once, any_compiler):
-    """In groups too, each layer keeps its keys and values where the model's keeps them."""
+@pytest.mark.parametrize("max_length", [30, None])
+@pytest.mark.parametrize("blocks_per_graph", [1, 2, 5])
+@torch.no_grad()
+def test_a_step_is_the_models(blocks_per_graph, max_length, uncompiled):
+    """The same logits, and the same keys and values in the same places, layer by layer.
+
+    In groups of blocks too, while the rings fill, come back to their first slot and go on.
+    """
     model = tiny_model(tiny_config())
-    quick, batch = compile_decode(model, at_once), prompts(model.config, "t" * 18)
-    hidden, caches = [], [KVCache(model.config.text, max_length=18) for _ in range(2)]
-    for each, cache in zip((model, quick), caches, strict=True):
-        for start in (0, 6, 12):  # no chunk of one column, which would be compiled
-            hidden.append(each.hidden_states(batch.columns(start, start + 6), cache))
-    assert all(torch.equal(*pair) for pair in zip(hidden[:3], hidden[3:], strict=True))
-    for kind in ("keys", "values"):
-        stores = zip(*(getattr(cache, kind) for cache in caches), strict=True)
-        assert all(torch.equal(ours, theirs) for ours, theirs in stores)
+    fast, batch = FastDecoder(model, blocks_per_graph), prompts(model.config, "t" * 30)
+    want, cache = stepwise(model, batch, max_length)
+    got, fast_cache = stepwise(fast, batch, max_length)
+    assert torch.equal(got, want)
+    assert fast_cache.length == cache.length == 30
+    for ours, theirs in zip(fast_cache.keys, cache.keys, strict=True):
+        assert torch.equal(ours[:, :, :30], theirs[:, :, :30])
+    for ours, theirs in zip(fast_cache.values, cache.values, strict=True):
+        assert torch.equal(ours[:, :, :30], theirs[:, :, :30])
+
+
+def stepwise(model, batch, max_length):
+    """Logits of chunks of three columns, one and one again, then of single ones; and the cache."""
+    cache = KVCache(model.config.text, max_length=max_length)
+    borders = [0, 3, 4, 5, 8, *range(9, 31)]
+    parts = [model(batch.columns(start, stop), cache) for start, stop in pairwise(borders)]
+    return torch.cat(parts, dim=1), cache
+
+
+@torch.no_grad()
+def test_what_is_no_step_is_never_compiled(monkeypatch, any_compiler):
+    """Several tokens, several rows and no cache run as in the model; a step and a head do not."""
+    monkeypatch.setattr(torch, "compile", lambda function: compiled_call)
+    fast = FastDecoder(tiny_model(tiny_config()))
+    text = fast.config.text
+    fast.hidden_states(prompts(fast.config, "tttttt"), KVCache(text))
+    fast(prompts(fast.config, "tttt", "tttt"), KVCache(text, batch_size=2))
+    fast(prompts(fast.config, "t", "t"), KVCache(text, batch_size=2))
+    one = prompts(fast.config, "t")
+    with torch.enable_grad():
+        fast(one, KVCache(text))
+    for compiled_work in (lambda: fast(one, KVCache(text)), lambda: fast(one)):
+        with pytest.raises(RuntimeError, match="compiled"):
+            compiled_work()
+
+
+def compiled_call(*inputs):
+    raise RuntimeError("this is compiled")
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@torch.no_grad()
+def test_quantized_weights_are_kept(bits, uncompiled):
+    model = tiny_model(tiny_config(hidden_size=64, intermediate_size=96, head_dim=32)).to(
+        torch.bfloat16
+    )
+    quantize_weights(model, bits)
+    fast, batch = FastDecoder(model), prompts(model.config, "t" * 9)
+    kinds = [type(module) for module in fast.language_model.modules()]
+    assert kinds == [type(module) for module in model.language_model.modules()]
+    caches = [KVCache(model.config.text, dtype=torch.bfloat16) for _ in range(2)]
+    for column in range(9):
+        step = batch.columns(column, column + 1)
+        assert torch.equal(fast(step, caches[0]), model(step, caches[1]))
 
 
 def test_a_graph_holds_a_block(any_compiler):
-    with pytest.raises(ValueError, match=r"at_once=0 blocks: .* at least 1"):
-        compile_decode(tiny_model(tiny_config()), at_once=0)
+    with pytest.raises(ValueError, match=r"blocks_per_graph=0 must be at least 1"):
+        FastDecoder(tiny_model(tiny_config()), blocks_per_graph=0)
 
 
 class Doubled(nn.Module):
-    """What surgery may put around a layer, a Linear with a bias inside."""
+    """What may be put around a layer, with a Linear with a bias inside."""
 
     def __init__(self, linear: nn.Linear):
         super().__init__()
@@ -174,7 +232,7 @@ def test_one_query_as_sums(heads, shared, dtype, monkeypatch):
 def test_without_a_compiler_it_says_what_to_do(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match=r"no 'no-such-compiler'.*install one.*CXX"):
-        compile_decode(tiny_model(tiny_config()))
+        FastDecoder(tiny_model(tiny_config()))
 
 
 def test_chat_compiles_when_asked_to(monkeypatch, capsys):
@@ -185,12 +243,12 @@ def test_chat_compiles_when_asked_to(monkeypatch, capsys):
         compiled_models.append(model)
         return model
 
-    monkeypatch.setattr(terminal, "compile_decode", compile_nothing)
+    monkeypatch.setattr(terminal, "FastDecoder", compile_nothing)
     question = ["chat", "--max-new-tokens", "1", "Hi"]
     assert terminal.main(question) == 0
     plain = capsys.readouterr()
     assert terminal.main([*question, "--compile"]) == 0
-    told = capsys.readouterr()
-    assert (plain.out, plain.err) == (told.out, "")
+    compiling = capsys.readouterr()
+    assert (plain.out, plain.err) == (compiling.out, "")
     assert len(compiled_models) == 1
-    assert "compiling" in told.err
+    assert "compiling" in compiling.err
