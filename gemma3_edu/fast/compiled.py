@@ -125,7 +125,7 @@ class FastDecoder(Gemma3):
         """Logits of every column; with a cache and one token, by the compiled graphs."""
         if cache is None or batch.tokens.numel() != 1 or torch.is_grad_enabled():
             return super().forward(batch, cache)
-        text, layout = self.config.text, batch.layout
+        x, text, layout = self.embed(batch), self.config.text, batch.layout
         masks, ropes = {}, {}
         for kind in set(text.layer_types):
             window = text.sliding_window if kind is AttentionType.LOCAL else None
@@ -137,7 +137,6 @@ class FastDecoder(Gemma3):
                 zip(self.language_model.layers, text.layer_types, strict=True)
             )
         ]
-        x = self.embed(batch)
         for start in range(0, len(inputs), self.blocks_per_graph):
             x = self._run_blocks(x, inputs[start : start + self.blocks_per_graph])
         cache.commit(layout)

@@ -1,4 +1,4 @@
-"""Compiled decode steps compared with the plain one: `python -m tests.fast.compiled_decode whole eager`.
+"""Compiled decode steps compared with plain ones: `python -m tests.fast.compiled_decode WHAT`.
 
 A script, not a test: pytest's jaxtyping hook checks shapes inside the model, and a graph that runs
 through those checks is not a full one. `whole BACKEND` compiles `decode` as it is, `blocks` and

@@ -1,4 +1,4 @@
-"""Packed weights: the kernel's product is that of the matrix which rounding has left."""
+"""Quantized weights: the kernel's product is that of the rounded matrix."""
 
 from dataclasses import replace
 
@@ -7,7 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gemma3_edu.fast.quantize import FEW, Int4Linear, Int8Embedding, Int8Linear, quantize_weights
+from gemma3_edu.fast.quantize import (
+    MAX_INT8_ROWS,
+    Int4Linear,
+    Int8Embedding,
+    Int8Linear,
+    quantize_weights,
+)
 from gemma3_edu.generation.generate import generate
 from gemma3_edu.generation.sampling import Sampler
 from gemma3_edu.hub.checkpoint import save
@@ -37,8 +43,8 @@ def model() -> Gemma3:
 @pytest.fixture(scope="module")
 def weight() -> torch.Tensor:
     drawn = torch.randn(OUT, IN, generator=torch.Generator().manual_seed(0)) * IN**-0.5
-    drawn[3] = 0  # a row and so blocks without any number to scale by
-    drawn[5, 7] = -3  # the largest of its row and block, below zero
+    drawn[3] = 0  # a row and so groups without any number to scale by
+    drawn[5, 7] = -3  # the largest of its row and group, below zero
     return drawn.to(BFLOAT16)
 
 
@@ -59,7 +65,7 @@ def test_int8_in_a_compiled_graph_is_the_kernels_product(weight, monkeypatch):
     assert summed.dtype == BFLOAT16
     assert summed.shape == (1, *kernel.shape)
     torch.testing.assert_close(summed[0], kernel, **ROUNDED)
-    few = inputs(FEW)
+    few = inputs(MAX_INT8_ROWS)
     torch.testing.assert_close(layer(few), torch.cat([layer(row[None]) for row in few]), **ROUNDED)
 
 
@@ -75,30 +81,30 @@ def test_int8_is_off_by_half_a_step_at_most(weight):
 
 def test_int4_is_off_by_half_a_step_except_at_the_far_end(weight):
     got = int4_matrix(Int4Linear(weight)).float().unflatten(1, (-1, 32))
-    blocks = weight.float().unflatten(1, (-1, 32))
-    step = blocks.abs().amax(2, keepdim=True) / 8
-    far = blocks.abs() > 7.5 * step  # at +8 where only -8 exists: a whole step
-    error = (got - blocks).abs()
-    assert (error[~far] <= (0.5 * step + blocks.abs() * 2**-7).expand_as(error)[~far]).all()
-    assert (error <= step + blocks.abs() * 2**-7).all()
-    largest = blocks.abs().argmax(2, keepdim=True)  # stands at -8, whatever its sign
-    torch.testing.assert_close(got.gather(2, largest), blocks.gather(2, largest), rtol=0.01, atol=0)
+    groups = weight.float().unflatten(1, (-1, 32))
+    step = groups.abs().amax(2, keepdim=True) / 8
+    far = groups.abs() > 7.5 * step  # at +8 where only -8 exists: a whole step
+    error = (got - groups).abs()
+    assert (error[~far] <= (0.5 * step + groups.abs() * 2**-7).expand_as(error)[~far]).all()
+    assert (error <= step + groups.abs() * 2**-7).all()
+    largest = groups.abs().argmax(2, keepdim=True)  # stands at -8, whatever its sign
+    torch.testing.assert_close(got.gather(2, largest), groups.gather(2, largest), rtol=0.01, atol=0)
     assert got[3].eq(0).all()
     assert len(got[0, 0].unique()) <= 16
 
 
-@pytest.mark.parametrize("block", [32, 64])
-def test_int4_stores_half_a_byte_a_weight_and_a_pair_a_block(block):
-    layer = Int4Linear(torch.ones(32, 128, dtype=BFLOAT16), block)
+@pytest.mark.parametrize("group_size", [32, 64])
+def test_int4_stores_half_a_byte_a_weight_and_two_numbers_a_group(group_size):
+    layer = Int4Linear(torch.ones(32, 128, dtype=BFLOAT16), group_size)
     assert layer.packed.nbytes == 32 * 128 // 2
-    assert layer.scale.nbytes == 32 * (128 // block) * 2 * 2
+    assert layer.scale.nbytes == 32 * (128 // group_size) * 2 * 2
 
 
-@pytest.mark.parametrize("rows", [1, FEW, FEW + 1, 33])
+@pytest.mark.parametrize("rows", [1, MAX_INT8_ROWS, MAX_INT8_ROWS + 1, 33])
 @pytest.mark.parametrize("make", [Int8Linear, Int4Linear])
 def test_few_rows_and_many_are_products_with_one_matrix(weight, make, rows):
     layer = make(weight)
-    matrix = layer.unpacked() if make is Int8Linear else int4_matrix(layer)
+    matrix = layer.dequantized() if make is Int8Linear else int4_matrix(layer)
     want = inputs(rows).float() @ matrix.float().T
     got = layer(inputs(rows))
     assert got.dtype is BFLOAT16
@@ -110,7 +116,7 @@ def test_few_rows_and_many_are_products_with_one_matrix(weight, make, rows):
 def test_the_embedding_reads_its_rows_both_ways():
     table = torch.randn(20, 64, generator=torch.Generator().manual_seed(2)).to(BFLOAT16)
     packed = Int8Embedding(table)
-    rows = packed.head.unpacked()
+    rows = packed.head.dequantized()
     ids = torch.tensor([[3, 0, 19]])
     torch.testing.assert_close(packed(ids), rows[ids] * 8)
     x = torch.randn(1, 2, 64).to(BFLOAT16)
@@ -137,7 +143,7 @@ def test_a_quantized_model_is_the_one_with_the_rounded_matrices(model, bits):
     replace_linears(plain, rounded, "language_model.*")
     table = plain.language_model.embed_tokens.weight
     with torch.no_grad():
-        table.copy_(model.language_model.embed_tokens.head.unpacked())
+        table.copy_(model.language_model.embed_tokens.head.dequantized())
     batch = prompts(config(), "ttttttt")
     with torch.no_grad():
         got, want = model(batch).float(), plain(batch).float()
@@ -188,8 +194,8 @@ class TestRefusals:
             save(model, None, tmp_path / "folder")
         assert list(tmp_path.iterdir()) == []
 
-    def test_blocks_and_rows_of_int4(self):
-        with pytest.raises(ValueError, match="block=16 must be 32, 64, 128 or 256"):
-            Int4Linear(torch.ones(32, 64), block=16)
+    def test_groups_and_rows_of_int4(self):
+        with pytest.raises(ValueError, match="group_size=16 must be 32, 64, 128 or 256"):
+            Int4Linear(torch.ones(32, 64), group_size=16)
         with pytest.raises(ValueError, match="out size 40 must be a multiple of 16"):
             Int4Linear(torch.ones(40, 64))

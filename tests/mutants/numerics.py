@@ -175,14 +175,14 @@ MUTANTS = [
         "fast/test_quantize.py",
     ),
     Mutant(
-        "int8: the packed embedding's rows not scaled by sqrt(D)",
+        "int8: the quantized embedding's rows not scaled by sqrt(D)",
         "fast/quantize.py",
         "* scale[tokens][..., None] * root",
         "* scale[tokens][..., None]",
         "fast/test_quantize.py",
     ),
     Mutant(
-        "int4: a block's scale without the sign of its largest number",
+        "int4: a group's scale without the sign of its largest number",
         "fast/quantize.py",
         "(largest / -8)",
         "(largest.abs() / 8)",
