@@ -1,6 +1,6 @@
 """The same model, faster or smaller: a compiled decode step, and weights of 8 and 4 bits."""
 
-from .compiled import compile_decode
+from .compiled import FastDecoder
 from .quantize import quantize_weights
 
-__all__ = ["compile_decode", "quantize_weights"]
+__all__ = ["FastDecoder", "quantize_weights"]

@@ -195,4 +195,18 @@ MUTANTS = [
         "logits = logits * self.temperature",
         "generation/test_sampling.py",
     ),
+    Mutant(
+        "compiled step: the new column in the slot after its own",
+        "fast/compiled.py",
+        "[cache.length % slots]",
+        "[(cache.length + 1) % slots]",
+        "fast/test_compiled.py::test_a_step_is_the_models",
+    ),
+    Mutant(
+        "compiled step: several rows taken for one token",
+        "fast/compiled.py",
+        "batch.tokens.numel() != 1",
+        "batch.tokens.shape[1] != 1",
+        "fast/test_compiled.py::test_what_is_no_step_is_never_compiled",
+    ),
 ]
