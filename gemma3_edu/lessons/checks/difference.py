@@ -154,7 +154,9 @@ def _first_of(pairs: Mapping[str, tuple[Any, Any]], tolerance: Tolerance) -> str
 
 def _sets(got: Set[Any], want: Set[Any]) -> str:
     extra, missing = sorted(map(show, got - want)), sorted(map(show, want - got))
-    parts = [f"{extra[0]} is too much"] * bool(extra) + [f"{missing[0]} is missing"] * bool(missing)
+    parts = [f"{one} is too much" for one in extra[:1]] + [
+        f"{one} is missing" for one in missing[:1]
+    ]
     return " and ".join(parts)
 
 

@@ -23,7 +23,7 @@ MODULES = [
     for module in pkgutil.iter_modules(checks.__path__)
 ]
 ALL: dict[str, Callable[[Any], None]] = {
-    name: value
+    f"{module.__name__.rpartition('.')[2]}.{name}": value
     for module in MODULES
     for name, value in vars(module).items()
     if name.startswith("check_")
