@@ -26,7 +26,7 @@ FEW = 12  # a tensor of so many numbers is spelled out in a message
 class Tolerance:
     """How closely floats must agree: |got - want| <= atol + rtol |want|.
 
-    At most the share `share` of a tensor's values may be off by more.
+    At most the share `share` of a tensor's values may be off by more, for answers in bfloat16.
     """
 
     atol: float = 1e-5
@@ -106,7 +106,7 @@ def _tensors(got: Any, want: Tensor, tolerance: Tolerance) -> str | None:
     if count <= tolerance.share * total:
         return None
     if tolerance.share:
-        return f"{count / total:.0%} of the values differ"
+        return f"{count / total:.0%} of the values differ; compute in float32, and cast last"
     if total <= FEW:
         return _both(got, want)
     place = tuple(off.nonzero()[0].tolist())
@@ -168,10 +168,10 @@ def _texts(got: str, want: str) -> str:
 
 
 def _both(got: Any, want: Any) -> str:
-    return f"got {show(got) or repr(got)}, expected {show(want) or repr(want)}"
+    return f"got {show(got, 6) or repr(got)}, expected {show(want, 6) or repr(want)}"
 
 
-def show(value: Any) -> str:
+def show(value: Any, digits: int = 4) -> str:
     """A value in a few words, nothing for what no few words can show.
 
     >>> show(torch.ones(2)), show(torch.zeros(9, 9)), show(0.1 + 0.2), show(torch.relu)
@@ -180,21 +180,26 @@ def show(value: Any) -> str:
     if isinstance(value, Tensor):
         if value.numel() > FEW:
             return f"{show_dtype(value)} of shape {tuple(value.shape)}"
-        return _spelled(value.tolist())
+        return _spelled(value.tolist(), digits)
     if isinstance(value, list | tuple) and len(value) > 60:
         return f"a {type(value).__name__} of {len(value)}"
     plain = (str, numbers.Number, np.generic, list, tuple, Set, dict, Enum, type(None))
-    return _spelled(value) if isinstance(value, plain) else ""
+    return _spelled(value, digits) if isinstance(value, plain) else ""
 
 
-def _spelled(value: Any) -> str:
+def _spelled(value: Any, digits: int) -> str:
     if isinstance(value, list | tuple):
-        inside = ", ".join(map(_spelled, value))
+        inside = ", ".join(_spelled(each, digits) for each in value)
         words = f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    elif isinstance(value, dict):
+        pairs = [f"{key!r}: {_spelled(each, digits)}" for key, each in value.items()]
+        words = f"{{{', '.join(pairs)}}}"
+    elif isinstance(value, Tensor):
+        words = show(value, digits)
     elif isinstance(value, Enum):
         words = value.name
     elif isinstance(value, float | np.floating):
-        words = f"{value:.6g}"
+        words = f"{value:.{digits}g}"
     else:
         words = str(value) if isinstance(value, np.generic) else repr(value)
     return words if len(words) <= 160 else f"{words[:156]} ..."

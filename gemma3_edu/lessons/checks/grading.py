@@ -87,6 +87,9 @@ def ask(fn: Function, *arguments: Any) -> Any:
             raise CheckError("the answer ended the program (SystemExit); return a value") from stop
 
 
+_LEAVE = "leave it as it is and return a new one"
+
+
 class Check:
     """A check of one exercise: called with the learner's function, silent when it is right.
 
@@ -171,7 +174,7 @@ class Round:
         got = self.check.call(fn, *lent)
         for name, kept, old, new in zip(self.check.names, self.check.kept, case, lent, strict=True):
             if kept and not _unchanged(old, new):
-                raise CheckError(f"changed {name} in place; leave it as it is and return a new one")
+                raise CheckError(f"changed {name} in place, as += does; {_LEAVE}")
         return got
 
     def differ(self, got: Any, want: Any) -> str | None:

@@ -91,7 +91,8 @@ def test_tolerances_hold_for_floats_alone():
     few = torch.arange(100.0).where(torch.arange(100) > 0, -1.0)
     assert difference(few, torch.arange(100.0), Tolerance(share=0.02)) is None
     few[5:8] = -1.0
-    assert difference(few, torch.arange(100.0), Tolerance(share=0.02)) == "4% of the values differ"
+    said = difference(few, torch.arange(100.0), Tolerance(share=0.02))
+    assert said == "4% of the values differ; compute in float32, and cast last"
 
 
 class Pair(nn.Linear):
@@ -174,7 +175,9 @@ def test_changing_an_argument_in_place_is_refused_unless_allowed():
     check(in_place("none"))
     for name in ("x", "table", "model"):
         words = told(check, in_place(name))
-        assert words.startswith(f"changed {name} in place; leave it as it is and return a new one")
+        assert words.startswith(
+            f"changed {name} in place, as += does; leave it as it is and return a new one"
+        )
     assert X.tolist() == [[1, 2], [3, 4]]
 
 
