@@ -7,16 +7,9 @@ import torch
 from torch import Tensor
 
 from gemma3_edu.hub.weights import IGNORED, TEXT_ONLY, WEIGHT_MAP, our_name
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.full_model import Table, check_join, check_our_name, check_pixel_map
 from gemma3_edu.lessons.figures.full_model import to_pixels
-
-
-def told(check, answer) -> str:
-    with pytest.raises(CheckError) as caught:
-        check(answer)
-    return str(caught.value)
-
+from tests.lessons.checks.messages import message
 
 # check_join
 
@@ -46,14 +39,14 @@ def test_a_join_in_place_is_refused():
         words[soft] = vectors.flatten(0, 1)
         return words
 
-    assert told(check_join, in_place).startswith("changed words in place")
+    assert message(check_join, in_place).startswith("changed words in place")
 
 
 def test_a_join_without_a_name_comes_with_its_case():
     def first_row_off(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
         return by_package(words, soft, vectors) + (torch.arange(len(words)) == 1)[:, None, None]
 
-    assert told(check_join, first_row_off) == (
+    assert message(check_join, first_row_off) == (
         "at (1, 0, 0): got 22, expected 21; 40 of 80 values differ"
         " (rows ..##.##. ######.., pictures of 2 tokens)"
     )

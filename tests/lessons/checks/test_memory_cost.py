@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from gemma3_edu import cost
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.memory_cost import (
     check_answer_flops,
     check_best_fit,
@@ -14,14 +13,9 @@ from gemma3_edu.model.config import AttentionType, TextConfig
 from gemma3_edu.naive import cost as naive
 from gemma3_edu.naive.cost import cache_bytes as count_bytes
 from gemma3_edu.study.cost import cache_bytes, parameters, weight_bytes
+from tests.lessons.checks.messages import message
 
 GLOBAL = AttentionType.GLOBAL
-
-
-def told(check, answer) -> str:
-    with pytest.raises(CheckError) as caught:
-        check(answer)
-    return str(caught.value)
 
 
 # check_step_seconds
@@ -59,7 +53,7 @@ def test_right_steps(answer):
 
 
 def test_a_step_without_a_name_comes_with_its_case():
-    assert told(check_step_seconds, lambda *case: 1.1 * by_hand(*case)) == (
+    assert message(check_step_seconds, lambda *case: 1.1 * by_hand(*case)) == (
         "got 0.0179083, expected 0.0162802"
         " (27b, context = 1,024, batch_size = 1, 3,350 GB/s, 989 TFLOP/s)"
     )
@@ -72,7 +66,7 @@ def test_the_arithmetic_of_one_row_is_taken_for_none():
         read = weight_bytes(text) + cache_bytes(text, n, rows)
         return max(read / bandwidth, cost.flops(text, 1, n - 1) / speed)
 
-    assert told(check_step_seconds, one_row).startswith("all rows' arithmetic was left out")
+    assert message(check_step_seconds, one_row).startswith("all rows' arithmetic was left out")
 
 
 # check_answer_flops
@@ -103,7 +97,7 @@ def test_right_answers(answer):
 
 
 def test_an_answer_without_a_name_comes_with_its_case():
-    assert told(check_answer_flops, lambda *case: 2 * step_by_step(*case)) == (
+    assert message(check_answer_flops, lambda *case: 2 * step_by_step(*case)) == (
         "got 3455424, expected 1727712 (tiny-text, prompt = 12, answer = 7)"
     )
 
@@ -156,4 +150,4 @@ def test_right_fits(answer):
     ],
 )
 def test_fits_without_a_name(words: str, answer):
-    assert told(check_best_fit, answer) == words
+    assert message(check_best_fit, answer) == words

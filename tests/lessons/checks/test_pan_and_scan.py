@@ -4,18 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.pan_and_scan import check_crop_boxes, check_crop_numbers
 from gemma3_edu.naive.images import Box, pan_and_scan
 from gemma3_edu.prompt.images import Image
 from gemma3_edu.prompt.images import pan_and_scan as cut_image
-
-
-def told(check, answer) -> str:
-    with pytest.raises(CheckError) as caught:
-        check(answer)
-    return str(caught.value)
-
+from tests.messages import message
 
 # check_crop_numbers
 
@@ -58,7 +51,7 @@ def test_right_numbers(answer):
     ],
 )
 def test_wrong_numbers_without_a_name(answer, words: str):
-    assert told(check_crop_numbers, answer).startswith(words)
+    assert message(check_crop_numbers, answer).startswith(words)
 
 
 # check_crop_boxes
@@ -104,4 +97,4 @@ def test_right_boxes(answer):
     ],
 )
 def test_wrong_boxes_without_a_name(answer, words: str):
-    assert told(check_crop_boxes, answer).startswith(words)
+    assert message(check_crop_boxes, answer).startswith(words)

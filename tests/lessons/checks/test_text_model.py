@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from gemma3_edu import naive
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.text_model import (
     check_problems,
     check_suspect,
@@ -13,13 +12,7 @@ from gemma3_edu.lessons.checks.text_model import (
 from gemma3_edu.model.config import Gemma3Config
 from gemma3_edu.model.gemma3 import Decoder
 from gemma3_edu.study.capture import capture
-
-
-def told(check, answer) -> str:
-    with pytest.raises(CheckError) as caught:
-        check(answer)
-    return str(caught.value)
-
+from tests.lessons.checks.messages import message
 
 # check_text_parameters
 
@@ -82,7 +75,7 @@ def test_right_readers(answer):
 
 @pytest.mark.parametrize("place", range(5))
 def test_a_reader_that_stops_at_one_problem(place: int):
-    words = told(check_problems, lambda *case: set(sorted(by_walking(*case))[place : place + 1]))
+    words = message(check_problems, lambda *case: set(sorted(by_walking(*case))[place : place + 1]))
     assert words.startswith("stopped at one problem; report all at once (a file with five problems")
 
 
@@ -100,7 +93,7 @@ def test_a_reader_that_stops_at_one_problem(place: int):
     ],
 )
 def test_readers_without_a_name(change, words: str):
-    assert told(check_problems, lambda *case: change(by_walking(*case))) == words
+    assert message(check_problems, lambda *case: change(by_walking(*case))) == words
 
 
 # check_suspect
@@ -190,4 +183,4 @@ NO_NAME = "expected a name in a block, like layers.3.mlp.gate_proj.weight (model
     ],
 )
 def test_wrong_suspects(answer, words: str):
-    assert told(check_suspect, answer) == words
+    assert message(check_suspect, answer) == words

@@ -8,19 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.tokens import check_embedding, check_join, check_lost_text
 from gemma3_edu.model.layers import TokenEmbedding
 from gemma3_edu.prompt.tokenizer import SPACE
+from tests.lessons.checks.messages import message
 from tests.tokenizers import small_tokenizer
 
 Scores = dict[str, float]
-
-
-def told(check, answer) -> str:
-    with pytest.raises(CheckError) as caught:
-        check(answer)
-    return str(caught.value)
 
 
 # check_join
@@ -92,7 +86,7 @@ def test_right_joins(answer):
     ],
 )
 def test_wrong_joins_without_a_name(answer, words: str):
-    assert told(check_join, answer).startswith(words)
+    assert message(check_join, answer).startswith(words)
 
 
 # check_embedding
@@ -122,7 +116,7 @@ def test_right_embeddings(answer):
 
 
 def test_an_embedding_in_another_dtype_is_refused_with_the_case():
-    words = told(check_embedding, lambda tokens, table: by_package(tokens, table).float())
+    words = message(check_embedding, lambda tokens, table: by_package(tokens, table).float())
     assert words.startswith("got dtype float32, expected bfloat16 (tokens = [[2, 6, 2, 0], ")
     assert words.endswith("table = bfloat16 of shape (7, 11))")
 
@@ -157,4 +151,4 @@ BACK = "the suspect brings {} back; what does it do to a text before it cuts it?
     ],
 )
 def test_wrong_lost_texts(words, text):
-    assert words in told(check_lost_text, lambda: text)
+    assert words in message(check_lost_text, lambda: text)

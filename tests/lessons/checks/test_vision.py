@@ -7,16 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.vision import check_block_gradient, check_mistake, check_patches
 from gemma3_edu.train.losses import sigmoid_pair_loss
-
-
-def told(check, answer) -> str:
-    with pytest.raises(CheckError) as caught:
-        check(answer)
-    return str(caught.value)
-
+from tests.lessons.checks.messages import message
 
 # check_patches
 
@@ -86,7 +79,7 @@ def test_a_gradient_that_overflows():
         power = (-y * logits).exp()
         return -y * power / (1 + power) / batch
 
-    assert told(check_block_gradient, by_exp) == (
+    assert message(check_block_gradient, by_exp) == (
         "a number is not finite: exp overflows for large logits; torch.sigmoid does not"
         " (logits = [[-120, 120], [120, -120]], first_picture = 0, first_caption = 0, batch = 2:"
         " got [[nan, nan], [nan, nan]], expected [[-0.5, 0.5], [0.5, -0.5]])"
@@ -173,4 +166,4 @@ CHOICE = "expected one of 'none', 'column by column', 'no positions', 'causal'"
     ],
 )
 def test_wrong_diagnoses(answer, words: str):
-    assert words in told(check_mistake, answer)
+    assert words in message(check_mistake, answer)
