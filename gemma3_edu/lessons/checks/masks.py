@@ -1,4 +1,4 @@
-"""Checks of the exercises on who sees what: window, layer pattern, ring, a soft token's region.
+"""Checks of the exercises on who sees what: window, layer pattern, ring.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 2", check_layer_types, lambda n, period: layer_pattern(n, period)[1:])
@@ -6,16 +6,14 @@ Exercise 2: got 6 entries, expected 7 (num_layers = 7, period = 3)
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from ...model.config import AttentionType, layer_pattern
 from ...naive.cache import ring
-from ...naive.images import Box, pan_and_scan
 from ...naive.masks import may_see
-from .grading import Case, Check, Function, ask
+from .grading import Case, Check
 
 # A window
 
@@ -185,91 +183,4 @@ check_ring_mask = Check(
             lambda *case: ~_right_ring_mask(*case)
         ),
     },
-)
-
-# Where a soft token looks
-
-Region: TypeAlias = tuple[float, float, float, float]
-
-
-def seen_region(
-    width: int, height: int, image: int, row: int, column: int, per_side: int
-) -> Region:
-    """Left, top, right, bottom of what one of `per_side` x `per_side` soft tokens looks at.
-
-    >>> seen_region(1600, 896, image=2, row=0, column=1, per_side=16)
-    (850.0, 0.0, 900.0, 56.0)
-    """
-    return _part(_views(width, height)[image], row, column, per_side)
-
-
-def _views(width: int, height: int) -> list[Box]:
-    return [(0, 0, width, height), *pan_and_scan(width, height)]
-
-
-def _part(box: Box, row: int, column: int, per_side: int) -> Region:
-    left, top, right, bottom = box
-    across, down = (right - left) / per_side, (bottom - top) / per_side
-    x, y = left + column * across, top + row * down
-    return x, y, x + across, y + down
-
-
-def _of_box(change: Callable[[list[Box], int], Box]) -> Callable[..., Region]:
-    """The region in another box: a function of the whole picture and its crops, and of `image`."""
-    return lambda w, h, image, row, column, n: _part(change(_views(w, h), image), row, column, n)
-
-
-def _moved_to_0(views: list[Box], image: int) -> Box:
-    left, top, right, bottom = views[image]
-    return 0, 0, right - left, bottom - top
-
-
-def _as_long_as_the_first(views: list[Box], image: int) -> Box:
-    left, top, *_ = views[image]
-    if not image:
-        return views[0]
-    return left, top, left + views[1][2] - views[1][0], top + views[1][3] - views[1][1]
-
-
-def _sides(*case: int) -> Region:
-    left, top, right, bottom = seen_region(*case)
-    return left, top, right - left, bottom - top
-
-
-def _numbers(fn: Function, *case: int) -> Any:
-    answer = ask(fn, *case)
-    return answer.tolist() if isinstance(answer, Tensor) else answer
-
-
-check_seen_region = Check(
-    """`fn(width, height, image, row, column, per_side)`: the pixels that a soft token looks at.
-
-    Left, top, right, bottom in the picture; image 0 is the whole picture, image k its k-th crop.
-    """,
-    "width height image row column per_side",
-    seen_region,
-    lambda: [
-        (width, height, image, row, column, 4)
-        for width, height in [(1001, 400), (400, 1001), (3000, 1000), (500, 480)]
-        for image in range(len(_views(width, height)))
-        for row, column in [(0, 0), (1, 3), (3, 2)]
-    ],
-    {
-        "row and column are swapped: a row counts down, a column to the right": (
-            lambda w, h, image, row, column, n: seen_region(w, h, image, column, row, n)
-        ),
-        "the crop's own place is missing: add where it begins in the picture": _of_box(_moved_to_0),
-        "the last crop may be shorter than the first; take its own sides": (
-            _of_box(_as_long_as_the_first)
-        ),
-        "took the whole picture for every image; image k is the k-th crop": _of_box(
-            lambda views, image: views[0]
-        ),
-        "image 0 is the whole picture; took the last crop for it": _of_box(
-            lambda views, image: views[image or -1]
-        ),
-        "gave width and height; give the right and the bottom edge": _sides,
-    },
-    call=_numbers,
-    atol=1e-2,
 )

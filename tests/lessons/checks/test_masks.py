@@ -8,16 +8,10 @@ from torch import Tensor
 
 from gemma3_edu import naive
 from gemma3_edu.lessons.checks import CheckError
-from gemma3_edu.lessons.checks.masks import (
-    check_layer_types,
-    check_ring_mask,
-    check_seen_region,
-    check_window_mask,
-)
+from gemma3_edu.lessons.checks.masks import check_layer_types, check_ring_mask, check_window_mask
 from gemma3_edu.model.config import AttentionType, layer_pattern
 from gemma3_edu.model.layout import TokenLayout
 from gemma3_edu.model.masks import attention_mask
-from gemma3_edu.naive.images import pan_and_scan
 from gemma3_edu.naive.masks import may_see
 
 LOCAL, GLOBAL = AttentionType.LOCAL, AttentionType.GLOBAL
@@ -106,27 +100,6 @@ def test_right_ring_masks(answer):
     check_ring_mask(answer)
 
 
-# check_seen_region
-
-
-def by_solution(width: int, height: int, image: int, row: int, column: int, n: int) -> list[float]:
-    left, top, right, bottom = [(0, 0, width, height), *pan_and_scan(width, height)][image]
-    x, y = (right - left) / n, (bottom - top) / n
-    return [left + column * x, top + row * y, left + (column + 1) * x, top + (row + 1) * y]
-
-
-def by_grid(width: int, height: int, image: int, row: int, column: int, n: int) -> Tensor:
-    """The borders of all cells at once, then the two on each side."""
-    left, top, right, bottom = [(0, 0, width, height), *pan_and_scan(width, height)][image]
-    xs, ys = torch.linspace(left, right, n + 1), torch.linspace(top, bottom, n + 1)
-    return torch.stack([xs[column], ys[row], xs[column + 1], ys[row + 1]])
-
-
-@pytest.mark.parametrize("answer", [by_solution, by_grid])
-def test_right_regions(answer):
-    check_seen_region(answer)
-
-
 # answers that no mistake explains
 
 
@@ -162,16 +135,6 @@ def blind_from_round_three(length: int, slots: int, window: int) -> Tensor:
             check_ring_mask,
             blind_from_round_three,
             "got [False, False, False, False, True, True, True], expected [True, False, False, ",
-        ),
-        (
-            check_seen_region,
-            lambda *case: by_solution(*case)[:2],
-            "got 2 entries, expected 4: go",
-        ),
-        (
-            check_seen_region,
-            lambda w, h, image, row, column, n: by_solution(w, h, image, row + 1, column + 1, n),
-            "got [250.25, 100, 500.5, 200], expected (0, 0, 250.25, 100) (width = 1001, height = ",
         ),
     ],
 )

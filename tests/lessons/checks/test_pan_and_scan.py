@@ -4,11 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from gemma3_edu.lessons.checks.pan_and_scan import check_crop_boxes, check_crop_numbers
+from gemma3_edu.lessons.checks.pan_and_scan import (
+    check_crop_boxes,
+    check_crop_numbers,
+    check_seen_region,
+)
 from gemma3_edu.naive.images import Box, pan_and_scan
 from gemma3_edu.prompt.images import Image
 from gemma3_edu.prompt.images import pan_and_scan as cut_image
-from tests.messages import message
+from tests.lessons.checks.messages import message
 
 # check_crop_numbers
 
@@ -98,3 +102,38 @@ def test_right_boxes(answer):
 )
 def test_wrong_boxes_without_a_name(answer, words: str):
     assert message(check_crop_boxes, answer).startswith(words)
+
+
+# check_seen_region
+
+
+def by_solution(width: int, height: int, image: int, row: int, column: int, n: int) -> list[float]:
+    left, top, right, bottom = [(0, 0, width, height), *pan_and_scan(width, height)][image]
+    x, y = (right - left) / n, (bottom - top) / n
+    return [left + column * x, top + row * y, left + (column + 1) * x, top + (row + 1) * y]
+
+
+def by_grid(width: int, height: int, image: int, row: int, column: int, n: int) -> Tensor:
+    """The borders of all cells at once, then the two on each side."""
+    left, top, right, bottom = [(0, 0, width, height), *pan_and_scan(width, height)][image]
+    xs, ys = torch.linspace(left, right, n + 1), torch.linspace(top, bottom, n + 1)
+    return torch.stack([xs[column], ys[row], xs[column + 1], ys[row + 1]])
+
+
+@pytest.mark.parametrize("answer", [by_solution, by_grid])
+def test_right_regions(answer):
+    check_seen_region(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda *case: by_solution(*case)[:2], "got 2 entries, expected 4: go"),
+        (
+            lambda w, h, image, row, column, n: by_solution(w, h, image, row + 1, column + 1, n),
+            "got [250.25, 100, 500.5, 200], expected (0, 0, 250.25, 100) (width = 1001, height = ",
+        ),
+    ],
+)
+def test_wrong_regions_without_a_name(answer, words: str):
+    assert message(check_seen_region, answer).startswith(words)
