@@ -45,17 +45,24 @@ def _step_cases() -> dict[str, Case]:
     }
 
 
-def _step(text: TextConfig, context: int, rows: int, bandwidth: float, operations: float) -> float:
-    return max(_read(text, context, rows) / bandwidth, _work(text, context, rows) / operations)
+Step = Callable[[TextConfig, int, int, float, float], float]
+Amount = Callable[[TextConfig, int, int], float]
 
 
-def _read(text: TextConfig, context: int, rows: int) -> int:
+def _read(text: TextConfig, context: int, rows: int) -> float:
     return weight_bytes(text) + cache_bytes(text, context, rows)
 
 
-def _work(text: TextConfig, context: int, rows: int) -> int:
+def _work(text: TextConfig, context: int, rows: int) -> float:
     return flops(text, 1, context - 1, rows)
 
+
+def _longer(read: Amount = _read, work: Amount = _work) -> Step:
+    """The longer of two times: of reading so many bytes, and of so many operations."""
+    return lambda c, n, b, bandwidth, speed: max(read(c, n, b) / bandwidth, work(c, n, b) / speed)
+
+
+_step = _longer()
 
 check_step_seconds = Check(
     """`fn(config, context, batch_size, bandwidth, operations)`: least seconds of a decoding step.
@@ -74,34 +81,30 @@ check_step_seconds = Check(
             lambda c, n, b, w, o: min(_read(c, n, b) / w, _work(c, n, b) / o)
         ),
         "all rows' arithmetic was left out; with many short rows it takes longer than reading": (
-            lambda c, n, b, w, o: _read(c, n, b) / w
+            _longer(work=lambda *case: 0)
         ),
-        "reading was left out; with few rows it takes longer": lambda c, n, b, w, o: (
-            _work(c, n, b) / o
+        "reading was left out; with few rows it takes longer": _longer(read=lambda *case: 0),
+        "the weights were read once a row; one reading serves all rows": _longer(
+            read=lambda c, n, b: b * _read(c, n, 1)
         ),
-        "the weights were read once a row; one reading serves all rows": lambda c, n, b, w, o: max(
-            b * _read(c, n, 1) / w, _work(c, n, b) / o
+        "one cache was read for all rows; every row has its own": _longer(
+            read=lambda c, n, b: _read(c, n, 1)
         ),
-        "one cache was read for all rows; every row has its own": lambda c, n, b, w, o: max(
-            _read(c, n, 1) / w, _work(c, n, b) / o
-        ),
-        "the cache was left out": lambda c, n, b, w, o: max(
-            weight_bytes(c) / w, _work(c, n, b) / o
-        ),
+        "the cache was left out": _longer(read=lambda c, n, b: weight_bytes(c)),
         "local layers were read as far back as global ones; they hold W columns": lambda c, *rest: (
             _step(_all_global(c), *rest)
         ),
-        "a number was taken for a byte; bfloat16 has two": lambda c, n, b, w, o: max(
-            _read(c, n, b) / 2 / w, _work(c, n, b) / o
+        "a number was taken for a byte; bfloat16 has two": _longer(
+            read=lambda *case: _read(*case) / 2
         ),
-        "a multiplication with its addition was counted as one operation": lambda c, n, b, w, o: (
-            max(_read(c, n, b) / w, _work(c, n, b) / 2 / o)
+        "a multiplication with its addition was counted as one operation": _longer(
+            work=lambda *case: _work(*case) / 2
         ),
         "H was computed as D / N; it is `head_dim`": lambda c, *rest: _step(
             _square_heads(c), *rest
         ),
-        "the new token saw one key too many; `context` counts its own": lambda c, n, b, w, o: max(
-            _read(c, n, b) / w, _work(c, n + 1, b) / o
+        "the new token saw one key too many; `context` counts its own": _longer(
+            work=lambda c, n, b: _work(c, n + 1, b)
         ),
         "milliseconds; seconds were asked for": lambda *case: 1000 * _step(*case),
     },
