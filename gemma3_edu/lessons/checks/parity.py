@@ -304,10 +304,9 @@ def check_finding(fn: Callable[[], Any], window: int = 64) -> None:
 
     The window's two mistakes may be called "W + 1" or "window W + 1", and so with minus.
 
-    >>> check_finding(lambda: ("logits", 0, "a guess"))
-    Traceback (most recent call last):
-    gemma3_edu.lessons.checks.grading.CheckError: stage 'logits': it differs, but only since an earlier one
-    does; find the first
+    >>> from gemma3_edu.lessons.nb import attempt
+    >>> attempt("Exercise 3", check_finding, lambda: ("logits", 0, "a guess"))
+    Exercise 3: stage 'logits': it differs, but only since an earlier one does; find the first
     """
     finding = ask(fn)
     triple = isinstance(finding, tuple) and len(finding) == 3
