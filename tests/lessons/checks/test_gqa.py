@@ -1,6 +1,5 @@
 """The checks on shared heads accept what is right, however written; mistakes: test_checks."""
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -9,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gemma3_edu import naive
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.gqa import check_grouped, check_pooled, check_telling_mask
 from gemma3_edu.lessons.figures.gqa import layer, pooled
 from gemma3_edu.model.attention import attend, attend_fused
+from tests.lessons.checks.messages import message
 
 # check_grouped
 
@@ -80,21 +79,9 @@ def test_right_when_folded():
     check_grouped(folded(lambda mask, group: mask.repeat(group, 1)))
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda q, k, *rest: by_copies(q[:: len(q) // len(k)], k, *rest), "one head a group came"),
-        (lambda *given: by_copies(*given) + 1, "got [[["),
-        (
-            lambda *given: by_copies(*(x.float() for x in given[:3]), *given[3:]),
-            "got dtype float32",
-        ),
-    ],
-)
-def test_groups_that_no_mistake_explains(answer, words: str):
-    with pytest.raises(CheckError) as caught:
-        check_grouped(answer)
-    assert str(caught.value).startswith(words)
+def test_one_head_a_group():
+    answer = message(check_grouped, lambda q, k, *rest: by_copies(q[:: len(q) // len(k)], k, *rest))
+    assert answer.startswith("one head a group came out; each query head has an output of its own")
 
 
 # check_pooled
@@ -130,20 +117,6 @@ def test_right_means(answer):
     check_pooled(answer)
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda w, n, k: pooled_by_view(w.float(), n, k), "got dtype float32, expected bfloat16"),
-        (lambda w, n, k: pooled_by_view(w, n, k) + 1, "at (0, 0): got "),
-        (lambda w, n, k: pooled_by_view(w, n, k)[:-1], "got shape (7, 5), expected (8, 5) (w = fl"),
-    ],
-)
-def test_means_that_no_mistake_explains(answer, words: str):
-    with pytest.raises(CheckError) as caught:
-        check_pooled(answer)
-    assert str(caught.value).startswith(words)
-
-
 # check_telling_mask
 
 suspect = folded(lambda mask, group: mask.repeat_interleave(group, dim=0))
@@ -177,14 +150,11 @@ ALIKE = "all {} rows are alike, so it does not matter whose row a query gets"
             "it tells, with 3 queries and 3 keys; two queries and two keys are enough",
         ),
         (mask_of("#.", ".."), "query 1 sees no key at all, and its output means nothing"),
-        (torch.ones(2, 2).tril(), "got dtype float32, expected bool"),
-        (mask_of("#.", "##")[None], "got shape (1, 2, 2), expected (any, any)"),
         (torch.ones(0, 2, dtype=torch.bool), "shape (0, 2): nothing is asked of anything"),
     ],
 )
 def test_wrong_masks(mask, sentence):
-    with pytest.raises(CheckError, match=f"^{re.escape(sentence)}$"):
-        check_telling_mask(lambda: mask)
+    assert message(check_telling_mask, lambda: mask).startswith(sentence)
 
 
 @pytest.mark.parametrize("rows", [("#.#",), ("##", "##")])

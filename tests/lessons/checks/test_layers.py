@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.layers import (
     check_gated_mlp,
     check_rmsnorm,
@@ -15,6 +14,7 @@ from gemma3_edu.lessons.checks.layers import (
     check_weight_from_gguf,
 )
 from gemma3_edu.model.layers import GatedMLP, RMSNorm
+from tests.lessons.checks.messages import message
 
 # check_rmsnorm
 
@@ -46,26 +46,16 @@ def test_right_norms(answer: Callable[..., Tensor]):
     check_rmsnorm(answer)
 
 
-def absolute(x: Tensor, w: Tensor, eps: float) -> Tensor:
-    return (x / (x.float().abs().mean(-1, keepdim=True) + eps) * (1 + w.float())).to(x.dtype)
-
-
 def narrow_factor(x: Tensor, w: Tensor, eps: float) -> Tensor:
     factor = (x.float().square().mean(-1, keepdim=True) + eps).rsqrt().to(x.dtype)
     return (x.float() * factor * (1 + w.float())).to(x.dtype)
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (absolute, r"^got \[\[.*\]\], expected \[\[.*\]\] \(x = \[\[.*, eps = 0.01\)$"),
-        (narrow_factor, r"^\d\d?% of the values differ \(x = bfloat16 of shape \(41, 30\)"),
-        (lambda x, w, eps: by_builtin(x.float(), w.float(), eps), "got dtype float32, expected bf"),
-    ],
-)
-def test_a_norm_that_is_wrong_in_a_way_of_its_own(answer: Callable[..., Tensor], words: str):
-    with pytest.raises(CheckError, match=words.replace("expected bf", "expected bfloat16")):
-        check_rmsnorm(answer)
+def test_a_norm_that_rounds_its_factor_differs_in_a_share_of_the_values():
+    words = (
+        "% of the values differ; compute in float32, and cast last (x = bfloat16 of shape (41, 30)"
+    )
+    assert words in message(check_rmsnorm, narrow_factor)
 
 
 # check_weight_from_gguf
@@ -131,16 +121,12 @@ UNMASKING_MUTANTS: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: large_second() * torch.inf, "x holds, or leads to, inf or nan"),
     (lambda: large_second() * 1e30, "x holds, or leads to, inf or nan"),
-    (lambda: large_second()[0], "got shape (2, 5), expected (1, 2, 5)"),
-    (lambda: large_second().double(), "got dtype float64, expected float32"),
 ]
 
 
 @pytest.mark.parametrize(("answer", "sentence"), UNMASKING_MUTANTS)
 def test_tokens_that_do_not_unmask(answer, sentence: str):
-    with pytest.raises(CheckError) as caught:
-        check_unmasking(answer)
-    assert str(caught.value).startswith(sentence)
+    assert message(check_unmasking, answer).startswith(sentence)
 
 
 # check_gated_mlp
@@ -169,8 +155,3 @@ def by_fused_matrix(x, w_gate, w_up, w_down):
 @pytest.mark.parametrize("answer", [by_gated_mlp, by_einsum, by_fused_matrix])
 def test_right_mlps(answer: Callable[..., Tensor]):
     check_gated_mlp(answer)
-
-
-def test_an_mlp_in_float32_throughout():
-    with pytest.raises(CheckError, match="got dtype float32, expected bfloat16"):
-        check_gated_mlp(lambda *given: by_einsum(*(tensor.float() for tensor in given)))

@@ -1,18 +1,17 @@
 """The checks on rotary embedding accept what is right, however written; mistakes: test_checks."""
 
 import math
-import re
 
 import pytest
 import torch
 from torch import Tensor
 
 from gemma3_edu import naive
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.rope import check_merged_positions, check_slow_pairs, check_turn
 from gemma3_edu.lessons.figures.rope import wavelengths
 from gemma3_edu.model.config import RopeConfig
 from gemma3_edu.model.rope import apply_rope, rope_table
+from tests.lessons.checks.messages import message
 
 # check_turn
 
@@ -62,18 +61,6 @@ def by_matrices(x: Tensor, position: Tensor, theta: float, factor: float) -> Ten
 @pytest.mark.parametrize("answer", [by_package, by_loops, by_complex, by_rotate_half, by_matrices])
 def test_right_turns(answer):
     check_turn(answer)
-
-
-def test_a_turn_of_the_first_head_alone():
-    def first(x: Tensor, position: Tensor, theta: float, factor: float) -> Tensor:
-        y = x.clone()
-        y[:, :, :1] = by_package(x[:, :, :1], position, theta, factor)
-        return y
-
-    with pytest.raises(
-        CheckError, match=r"^at \(0, 0, 1, 0\): got .*, expected .*; 159 of 240 values"
-    ):
-        check_turn(first)
 
 
 # check_slow_pairs
@@ -128,5 +115,4 @@ def test_right_merged_positions(pair):
     ],
 )
 def test_wrong_merged_positions(sentence, pair):
-    with pytest.raises(CheckError, match=f"^{re.escape(sentence)}"):
-        check_merged_positions(lambda: pair)
+    assert message(check_merged_positions, lambda: pair).startswith(sentence)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from gemma3_edu.generation.sampling import keep_top_k, keep_top_p
-from gemma3_edu.lessons.checks import CheckError
 from gemma3_edu.lessons.checks.sampling import check_draw, check_render, check_top_p
 from gemma3_edu.prompt.chat_template import Message, render
+from tests.lessons.checks.messages import message
 
 # check_top_p
 
@@ -109,39 +109,20 @@ def test_right_texts(answer):
 # answers that no mistake explains
 
 
-def last_row_free(logits: Tensor, p: float) -> Tensor:
-    return torch.cat([keep_top_p(logits, p)[:-1], logits[-1:]])
-
-
 @pytest.mark.parametrize(
     ("check", "answer", "words"),
     [
-        (check_top_p, last_row_free, "got [[0, 30, 1, 0.5]], expected [[-inf, 30, -inf, -inf]] ("),
-        (
-            check_top_p,
-            lambda logits, p: logits.copy_(keep_top_p(logits, p)),
-            "changed logits in pl",
-        ),
         (check_draw, lambda row, u: 7, "drew an id that does not exist; rounding left the sum bel"),
         (check_draw, lambda row, u: 2, "drew an id whose probability is 0 (probabilities = [0, 0."),
-        (check_draw, lambda row, u: True, "expected an int, got bool"),
-        (check_draw, lambda row, u: torch.tensor(by_search(row, u)), "expected an int, got a tens"),
         (
             check_render,
             lambda messages: "<bos>" + by_joining(messages),
             "the text spells <bos>; that is an id, which the tokenizer puts in front (messages = [",
         ),
-        (
-            check_render,
-            lambda messages: by_joining(messages).replace("?", "!"),
-            "at character 32: got '!<end_of_tur', expected '?<end_of_tur', after 'Who wrote it'",
-        ),
     ],
 )
 def test_an_answer_that_no_mistake_explains(check, answer, words: str):
-    with pytest.raises(CheckError) as caught:
-        check(answer)
-    assert str(caught.value).startswith(words)
+    assert message(check, answer).startswith(words)
 
 
 def test_an_id_of_numpy_is_an_id():
