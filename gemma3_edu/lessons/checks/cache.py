@@ -207,7 +207,6 @@ def _budget_cases() -> dict[str, Case]:
         ("27B", PRESETS["27b"].text, 8_000_000_000, 1, 2),
         ("1B", PRESETS["1b"].text, 10_000_000, 1, 2),
         ("4B", PRESETS["4b"].text, 16_000_000_000, 3, 1),
-        ("270M", PRESETS["270m"].text, 2_000_000_000, 1, 2),  # more than its context length
         ("11 layers, W = 8", odd, cache_bytes(odd, 40, 2, 4), 2, 4),  # fits to the byte
         ("11 layers, W = 8", odd, cache_bytes(odd, 40, 2, 4) - 1, 2, 4),
         ("11 layers, W = 8", odd, cache_bytes(odd, 8, 1, 2), 1, 2),  # all rings full, just so

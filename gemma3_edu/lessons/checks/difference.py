@@ -171,14 +171,16 @@ def _both(got: Any, want: Any) -> str:
     return f"got {show(got, 6) or repr(got)}, expected {show(want, 6) or repr(want)}"
 
 
-def show(value: Any, digits: int = 4) -> str:
+def show(value: Any, digits: int = 4, spelled: bool = True) -> str:
     """A value in a few words, nothing for what no few words can show.
+
+    Of a tensor of floats the shape alone, if it is long or not to be `spelled` out.
 
     >>> show(torch.ones(2)), show(torch.zeros(9, 9)), show(0.1 + 0.2), show(torch.relu)
     ('[1, 1]', 'float32 of shape (9, 9)', '0.3', '')
     """
     if isinstance(value, Tensor):
-        if value.numel() > FEW:
+        if value.numel() > FEW or (value.is_floating_point() and not spelled):
             return f"{show_dtype(value)} of shape {tuple(value.shape)}"
         return _spelled(value.tolist(), digits)
     if isinstance(value, list | tuple) and len(value) > 60:

@@ -164,9 +164,14 @@ class Round:
             return list(made.items())
         return [(self._told(case), case) for case in made]
 
-    def _told(self, case: Sequence[Any]) -> str:
-        told = [(name, show(x)) for name, x in zip(self.check.names, case, strict=True)]
-        return ", ".join(f"{name} = {words}" for name, words in told if words)
+    def _told(self, case: Case) -> str:
+        for spelled in (True, False):
+            pairs = zip(self.check.names, case, strict=True)
+            told = [(name, show(value, spelled=spelled)) for name, value in pairs]
+            words = ", ".join(f"{name} = {value}" for name, value in told if value)
+            if len(words) <= 160:
+                break
+        return words
 
     def answer(self, fn: Function, case: Case) -> Any:
         """What `fn` gives for a copy of the arguments; CheckError if it changed one of them."""

@@ -138,6 +138,18 @@ def test_an_explanation_comes_after_the_mistakes():
     assert told(check_add, lambda a, b: [9, 9]).startswith("more than both (a = [1, 2]")
 
 
+def test_long_arguments_are_told_by_their_shape():
+    check = Check("about", "x y", lambda x, y: 1, lambda: [(X, X / 7)])
+    assert told(check, lambda x, y: 2) == (
+        "got 2, expected 1 (x = [[1, 2], [3, 4]], y = [[0.1429, 0.2857], [0.4286, 0.5714]])"
+    )
+    wide = [torch.arange(12.0) / 7, torch.arange(12.0) / 9, torch.arange(3)]
+    check = Check("about", "x y z", lambda *_: 1, lambda: [tuple(wide)])
+    assert told(check, lambda *_: 2) == (
+        "got 2, expected 1 (x = float32 of shape (12,), y = float32 of shape (12,), z = [0, 1, 2])"
+    )
+
+
 def test_an_error_in_a_later_case_does_not_hide_an_earlier_answer_and_else_comes_through():
     def fails_late(a, b):
         return b if len(a) > 1 else b[7]
