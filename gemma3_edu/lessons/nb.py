@@ -5,12 +5,18 @@ differ in the last digit from machine to machine would make that comparison wort
 comparison of tensors is printed as a verdict, a line that is the same everywhere:
 
 >>> verdict("fast equals slow", torch.tensor([0.5, 0.25]), torch.tensor([0.5, 0.25]))
-fast equals slow: shape (2,), largest difference at most 1e-05: True
+fast equals slow, the same to 1e-05: True
+>>> verdict("bytes by hand and by the package", 2 * 3360, 6720)
+bytes by hand and by the package: 6720, equal: True
 """
 
 import base64
 import io
+import sys
+import sysconfig
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -19,6 +25,7 @@ from cycler import cycler
 from IPython.display import display
 from matplotlib.figure import Figure
 
+from .checks.grading import CheckError, require, standard_torch
 from .figures.digest import describe
 
 # Global, local, image, reference. Colour and line style always change together, so that a curve is
@@ -55,35 +62,84 @@ def show(fig: Figure, *, alt: str) -> None:
 
 
 def verdict(name: str, got: Any, want: Any, *, atol: float = 1e-5) -> None:
-    """Print one line that is the same on every machine, or fail: AssertionError with the numbers.
+    """Print one line that is the same on every machine, or fail: CheckError with the numbers.
 
     Tensors, numbers or lists. Whole numbers and booleans must be equal; floats may differ by `atol`
     anywhere. Equal infinities agree; a NaN agrees with nothing, and neither does an empty tensor.
+    A number is printed, to four digits if it is a float.
     """
     got, want = torch.as_tensor(got).detach(), torch.as_tensor(want).detach()
     shape = tuple(got.shape)
-    assert got.shape == want.shape, f"{name}: shape {shape}, expected {tuple(want.shape)}"
-    assert got.numel(), f"{name}: nothing to compare, shape {shape}"
-    if not (got.is_floating_point() or want.is_floating_point()):
-        assert torch.equal(got, want), f"{name}: {int((got != want).sum())} of {got.numel()} differ"
-        print(f"{name}: shape {shape}, all equal: True")
-        return
-    worst = (got.double() - want.double()).abs().masked_fill(got == want, 0.0).max().item()
-    assert worst <= atol, f"{name}: largest difference {worst:.1e}, allowed {atol:g}"
-    print(f"{name}: shape {shape}, largest difference at most {atol:g}: True")
+    require(got.shape == want.shape, f"{name}: shape {shape}, expected {tuple(want.shape)}")
+    require(got.numel(), f"{name}: nothing to compare, shape {shape}")
+    exact = not (got.is_floating_point() or want.is_floating_point())
+    if exact:
+        count = int((got != want).sum())
+        require(not count, f"{name}: {count} of {got.numel()} differ")
+    else:
+        worst = (got.double() - want.double()).abs().masked_fill(got == want, 0.0).max().item()
+        require(worst <= atol, f"{name}: largest difference {worst:.1e}, allowed {atol:g}")
+    same = "equal" if exact else f"the same to {atol:g}"
+    if got.dim():
+        print(f"{name}, all {same}: True" if exact else f"{name}, {same}: True")
+    elif want.dtype == torch.bool:
+        print(f"{name}: {want.item()}")
+    else:
+        value = want.item() if exact else _four_digits(want.item(), atol)
+        print(f"{name}: {value}, {same}: True")
 
 
-def attempt(label: str, check: Callable[[Any], None], answer: Any) -> None:
-    """Run a check on a learner's answer: correct, not attempted yet, or the check's own diagnosis.
+def _four_digits(value: float, atol: float) -> str:
+    return "0" if abs(value) <= atol else f"{value:.4g}"
 
-    Only our stub counts as not attempted. torch raises NotImplementedError too, for a missing
-    `forward` say, and that has to reach the learner.
+
+def attempt(label: str, check: Callable[[Any], None], answer: Any, debug: bool = False) -> None:
+    """Run a check on a learner's answer and print one line: correct, not attempted yet, or why not.
+
+    The line holds the check's sentence, or the learner's own error with the line that raised it.
+    With `debug` the error itself is raised, with its traceback. Only our stub counts as not
+    attempted: torch raises NotImplementedError too, for a missing `forward` say, and the learner
+    has to see that.
     """
     try:
-        check(answer)
-    except NotImplementedError as error:
-        if error.args != ("your turn",):
+        with standard_torch():
+            check(answer)
+    except Exception as error:
+        said = _in_one_line(error)
+        if debug and said != NOT_ATTEMPTED:
             raise
-        print(f"{label}: not attempted yet")
+        print(f"{label}: {said}")
     else:
         print(f"{label}: correct")
+
+
+NOT_ATTEMPTED = "not attempted yet"
+
+
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, NotImplementedError) and error.args == ("your turn",):
+        return NOT_ATTEMPTED
+    message = " ".join(str(error).split())
+    if isinstance(error, CheckError):
+        return message
+    if len(message) > 300:
+        message = f"{message[:296]} ..."
+    raised = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    case = "".join(f" ({note})" for note in getattr(error, "__notes__", []) if note)
+    return f"{raised}{_learners_line(error)}{case}"
+
+
+def _learners_line(error: Exception) -> str:
+    """Where the error left code that is neither ours nor a library's, if it ever was there."""
+    paths = sysconfig.get_paths()
+    installed = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    package = Path(str(sys.modules[__name__.partition(".")[0]].__file__)).parent
+    ours = (str(package), *installed, "<frozen", "<@beartype")
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(ours)]
+    if not theirs:
+        return ""
+    frame = theirs[-1]
+    in_a_cell = "ipykernel_" in frame.filename or frame.filename.startswith("<")
+    file = "the cell" if in_a_cell else Path(frame.filename).name
+    return f", in line {frame.lineno} of {file}: {frame.line}"

@@ -177,16 +177,16 @@ def flops_by_part(
 
 def _pairs(text: TextConfig, kind: AttentionType, tokens: int, context: int) -> int:
     """Sum over the new queries of the keys each sees: i + 1 of them, or W if that is less."""
-
-    def triangle(n: int) -> int:
-        return n * (n + 1) // 2
-
     last = context + tokens
     if kind is AttentionType.GLOBAL:
-        return triangle(last) - triangle(context)
+        return _triangle(last) - _triangle(context)
     w = text.sliding_window
     full = max(0, last - max(context, w))  # queries that see a whole window
-    return full * w + triangle(min(last, w)) - triangle(min(context, w))
+    return full * w + _triangle(min(last, w)) - _triangle(min(context, w))
+
+
+def _triangle(n: int) -> int:
+    return n * (n + 1) // 2
 
 
 def _vision_flops(config: Gemma3Config) -> int:

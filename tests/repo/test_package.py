@@ -49,7 +49,7 @@ VIOLATIONS = [
     ("import_order", "hub.weights", with_import("from gemma3_edu import Gemma3")),
     ("import_order", "study.capture", with_import("def _g():\n    from ..naive import attention")),
     ("import_order", "verify.verify", with_import("from ..naive.attention import attend")),
-    ("import_order", "naive.masks", with_import("from ..lessons.checks import compare")),
+    ("import_order", "naive.masks", with_import("from ..lessons.checks import Check")),
     ("import_order", "train.lora", with_import("from ..lessons.figures.digest import describe")),
     ("import_order", "train.data.text", with_import("from ...lessons.nb import show")),
     ("import_order", "lessons.nb", with_import("from ..__main__ import main")),
@@ -117,7 +117,7 @@ ALLOWED = [
     ("generation.chat", "from ..prompt.processor import Processor\nfrom .generate import generate"),
     (
         "lessons.checks.rope",
-        "from ...naive import rope\nfrom . import compare\nimport torch.nn.functional as F",
+        "from ...naive import rope\nfrom . import grading\nimport torch.nn.functional as F",
     ),
     ("lessons.nb", "from .figures.digest import describe\nimport matplotlib.pyplot as plt"),
     ("__main__", "from . import cost, load\nimport argparse"),

@@ -1,14 +1,14 @@
-"""Checks that grade an exercise: silent when right, AssertionError with a diagnosis when wrong.
+"""Checks that grade an exercise: silent when it is right, `CheckError` with a sentence when not.
 
 A check takes the learner's function and lets the stub's `NotImplementedError` through, so a
-notebook, a test and a grading script can all call the same line.
+notebook, a test and a grading script can all call the same line. It runs in the learner's own
+process: it finds mistakes, and cannot stop cheating.
 
->>> import torch
->>> compare(torch.tensor([1.0]), torch.tensor([2.0]))
-Traceback (most recent call last):
-AssertionError: 1 of 1 values differ by more than 1e-05, first at (0,): got 1, expected 2
+>>> from gemma3_edu.lessons.checks.layers import check_rmsnorm
+>>> from gemma3_edu.naive.layers import rms_norm
+>>> check_rmsnorm(rms_norm)
 """
 
-from .compare import compare
+from .grading import Check, CheckError
 
-__all__ = ["compare"]
+__all__ = ["Check", "CheckError"]

@@ -1,13 +1,12 @@
 """Checks of the exercises on attention: one head, scores with QK-norm, a soft cap that leaks.
 
->>> def head(q, k, v, mask, scale):
-...     return (q @ k.T).masked_fill(~mask, -torch.inf).softmax(-1) @ v
->>> check_head(head)
-Traceback (most recent call last):
-AssertionError: left out the scale; multiply the scores by it before the softmax
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 3", check_leak, lambda: torch.zeros(5))
+Exercise 3: the hidden keys get 1e-22 of the weight, which no test sees: their -50 is far below the
+    highest visible score, 0
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,157 +14,169 @@ from torch import Tensor
 
 from ...naive.attention import attend
 from ...naive.layers import rms_norm
-from .compare import compare
+from .difference import show
+from .grading import Case, Check, ask, require, require_tensor, standard_torch
 
-Slips = Sequence[tuple[str, Tensor]]
 EPS = 1e-6
 
+# One head
 
-def _attend_one(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+
+def _head(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
     out, _ = attend(q[None, None], k[None, None], v[None, None], mask[None], scale)
     return out[0, 0]
 
 
-def check_head(fn: Callable[[Tensor, Tensor, Tensor, Tensor, float], Any]) -> None:
+def _head_cases() -> list[Case]:
+    g, cases = torch.Generator().manual_seed(6), []
+    for t, s, h, scale in [(2, 3, 2, 0.5), (3, 5, 4, 0.5), (6, 4, 10, 0.25), (5, 5, 2, 1.5)]:
+        q, k, v = (torch.randn(h, n, generator=g).T for n in (t, s, s))  # not contiguous
+        mask = torch.rand(t, s, generator=g) < 0.5
+        mask[:, 0], mask[:, -1] = True, False
+        cases.append((q, k, v, mask, scale))
+    return cases
+
+
+def _narrow_head_cases() -> list[Case]:
+    *_, (q, k, v, mask, scale) = _head_cases()
+    return [(q.bfloat16(), k.bfloat16(), v.bfloat16(), mask, scale)]
+
+
+def _weighted(weights: Callable[[Tensor, Tensor, float], Tensor]) -> Callable[..., Tensor]:
+    """A head whose weights are this function of q k^T, the mask and the scale."""
+    return lambda q, k, v, mask, scale: weights(q @ k.T, mask, scale) @ v
+
+
+def _hidden(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, -torch.inf)
+
+
+check_head = Check(
     """`fn(q, k, v, mask, scale)` is one head: q (T H), k and v (S H), mask (T S), True for seen.
 
     Every query sees some keys and misses some. In bfloat16 the result is in bfloat16, and right to
     the two digits that it can hold.
-    """
-    g = torch.Generator().manual_seed(6)
-    for t, s, h, scale in [(3, 5, 4, 0.5), (6, 4, 10, 0.25), (5, 5, 2, 1.5)]:
-        q, k, v = (torch.randn(h, n, generator=g).T for n in (t, s, s))  # not contiguous
-        mask = torch.rand(t, s, generator=g) < 0.5
-        mask[:, 0], mask[:, -1] = True, False
-        before = [tensor.clone() for tensor in (q, k, v, mask)]
-        got = fn(q, k, v, mask, scale)
-        for old, now in zip(before, (q, k, v, mask), strict=True):
-            assert torch.equal(old, now), "changed q, k, v or mask in place; return a new tensor"
-        compare(got, _attend_one(q, k, v, mask, scale), _head_slips(q, k, v, mask, scale))
-    q, k, v = (tensor.bfloat16() for tensor in (q, k, v))
-    compare(fn(q, k, v, mask, scale), _attend_one(q, k, v, mask, scale), atol=2**-4)
+    """,
+    "q k v mask scale",
+    _head,
+    _head_cases,
+    {
+        "the mask was ignored: a key that may not be seen gets weight 0": _weighted(
+            lambda raw, mask, scale: (raw * scale).softmax(-1)
+        ),
+        "True and False are swapped: True means that the query may see the key": _weighted(
+            lambda raw, mask, scale: _hidden(raw * scale, ~mask).softmax(-1)
+        ),
+        "left out the scale; multiply the scores by it before the softmax": _weighted(
+            lambda raw, mask, scale: _hidden(raw, mask).softmax(-1)
+        ),
+        "divided by the scale; multiply by it": _weighted(
+            lambda raw, mask, scale: _hidden(raw / scale, mask).softmax(-1)
+        ),
+        "scaled by 1 / sqrt(H); use the scale that is given, which in 27B is another number": (
+            lambda q, k, v, mask, scale: _head(q, k, v, mask, q.shape[1] ** -0.5)
+        ),
+        "scaled the weights after the softmax; scale the scores before it": _weighted(
+            lambda raw, mask, scale: _hidden(raw, mask).softmax(-1) * scale
+        ),
+        "masked after the softmax, so the weights of a query no longer sum to 1; mask the scores"
+        " before it": _weighted(lambda raw, mask, scale: (raw * scale).softmax(-1) * mask),
+        "multiplied the scores by the mask: a score of 0 still gets weight; use -inf": _weighted(
+            lambda raw, mask, scale: (raw * scale * mask).softmax(-1)
+        ),
+        "softmax over the queries; each query's weights sum to 1 over the keys, the last axis": (
+            _weighted(lambda raw, mask, scale: _hidden(raw * scale, mask).softmax(0).nan_to_num())
+        ),
+        "left out the softmax": _weighted(lambda raw, mask, scale: raw * scale * mask),
+        "averaged the keys; the weights are for the values": (
+            lambda q, k, v, mask, scale: _head(q, k, k, mask, scale)
+        ),
+        "these are the weights; average the values by them": (
+            lambda q, k, v, mask, scale: _hidden(q @ k.T * scale, mask).softmax(-1)
+        ),
+    },
+).then(_narrow_head_cases, atol=2**-4)
+
+# Scores with QK-norm
 
 
-def _head_slips(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Slips:
-    raw = q @ k.T
-    scores = raw * scale
-    hidden = scores.masked_fill(~mask, -torch.inf)
-    weights = hidden.softmax(-1)
-    late = scores.softmax(-1) * mask
-    own_scale = q.shape[1] ** -0.5
-    return [
-        ("the mask was ignored: a key that may not be seen gets weight 0", scores.softmax(-1) @ v),
-        (
-            "True and False are swapped: True means that the query may see the key",
-            scores.masked_fill(mask, -torch.inf).softmax(-1) @ v,
-        ),
-        (
-            "left out the scale; multiply the scores by it before the softmax",
-            raw.masked_fill(~mask, -torch.inf).softmax(-1) @ v,
-        ),
-        (
-            "divided by the scale; multiply by it",
-            (raw / scale).masked_fill(~mask, -torch.inf).softmax(-1) @ v,
-        ),
-        (
-            "scaled by 1 / sqrt(H); use the scale that is given, which in 27B is another number",
-            (raw * own_scale).masked_fill(~mask, -torch.inf).softmax(-1) @ v,
-        ),
-        (
-            "scaled the weights after the softmax; scale the scores before it",
-            raw.masked_fill(~mask, -torch.inf).softmax(-1) * scale @ v,
-        ),
-        (
-            "masked after the softmax, so the weights of a query no longer sum to 1; mask the"
-            " scores before it",
-            late @ v,
-        ),
-        (
-            "multiplied the scores by the mask: a score of 0 still gets weight; use -inf",
-            (scores * mask).softmax(-1) @ v,
-        ),
-        (
-            "softmax over the queries; each query's weights sum to 1 over the keys, the last axis",
-            hidden.softmax(0).nan_to_num() @ v,
-        ),
-        ("left out the softmax", scores.masked_fill(~mask, 0.0) @ v),
-        ("averaged the keys; the weights are for the values", weights @ k),
-    ]
+def _score_cases() -> list[Case]:
+    g, cases = torch.Generator().manual_seed(7), []
+    for t, d, n, h, scale in [(5, 7, 3, 4, 0.5), (4, 6, 2, 8, 168**-0.5)]:
+        x = torch.randn(d, t, generator=g).T  # not contiguous
+        w_q, w_k = (torch.randn(n * h, d, generator=g) for _ in "qk")
+        q_weight, k_weight = (torch.randn(h, generator=g) for _ in "qk")  # the 1 matters
+        cases.append((x, w_q, w_k, q_weight, k_weight, scale))
+    return cases
 
 
-def check_scores(fn: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, float], Any]) -> None:
+Norm = Callable[[Tensor, Tensor], Tensor]
+
+
+def _scores(norm_q: Norm, norm_k: Norm | None = None) -> Callable[..., Tensor]:
+    """Scores with these functions of queries or keys (T N H) and a weight in place of the norms."""
+
+    def fn(x: Tensor, w_q: Tensor, w_k: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+        q, k = ((x @ w.T).unflatten(-1, (-1, len(a))) for w in (w_q, w_k))
+        return scale * torch.einsum("tnh,snh->nts", norm_q(q, a), (norm_k or norm_q)(k, b))
+
+    return fn
+
+
+def _normed(x: Tensor, w: Tensor) -> Tensor:
+    return rms_norm(x, w, EPS)
+
+
+def _plain(x: Tensor, w: Tensor) -> Tensor:
+    return x
+
+
+def _whole_width(x: Tensor, w: Tensor) -> Tensor:
+    return _normed(x.flatten(1), w.repeat(x.shape[1])).unflatten(1, x.shape[1:])
+
+
+def _interleaved(x: Tensor, w: Tensor) -> Tensor:
+    t, n, h = x.shape
+    return _normed(x.reshape(t, h, n).transpose(1, 2), w)
+
+
+check_scores = Check(
     """`fn(x, w_q, w_k, q_weight, k_weight, scale)`: scores (N T T) of N heads with QK-norm.
 
     x is (T D); the matrices are (N H, D), head n in rows n H to (n + 1) H; the norms' weights are
     (H,), the same for all heads, and a gain is 1 + w. No mask, no rotation; so swapped weights pass
     rightly, since only the products of the gains enter.
-    """
-    g = torch.Generator().manual_seed(7)
-    for t, d, n, h, scale in [(5, 7, 3, 4, 0.5), (4, 6, 2, 8, 168**-0.5)]:
-        x = torch.randn(d, t, generator=g).T  # not contiguous
-        w_q, w_k = (torch.randn(n * h, d, generator=g) for _ in "qk")
-        q_weight, k_weight = (torch.randn(h, generator=g) for _ in "qk")  # the 1 matters
-        given = (x, w_q, w_k, q_weight, k_weight)
-        before = [tensor.clone() for tensor in given]
-        got = fn(x, w_q, w_k, q_weight, k_weight, scale)
-        for old, now in zip(before, given, strict=True):
-            assert torch.equal(old, now), "changed an argument in place; return a new tensor"
-        q, k = ((x @ w.T).unflatten(-1, (n, h)) for w in (w_q, w_k))  # T N H
-        want = scale * _all_pairs(rms_norm(q, q_weight, EPS), rms_norm(k, k_weight, EPS))
-        compare(got, want, _score_slips(q, k, q_weight, k_weight, scale))
-
-
-def _all_pairs(q: Tensor, k: Tensor) -> Tensor:
-    return torch.einsum("tnh,snh->nts", q, k)
-
-
-def _score_slips(q: Tensor, k: Tensor, q_weight: Tensor, k_weight: Tensor, scale: float) -> Slips:
-    none = torch.zeros_like(q_weight)
-
-    def plain(a: Tensor, w: Tensor) -> Tensor:
-        return rms_norm(a, none, EPS) * w
-
-    def wide(a: Tensor, w: Tensor) -> Tensor:
-        return rms_norm(a.flatten(1), w.repeat(a.shape[1]), EPS).unflatten(1, a.shape[1:])
-
-    def short(a: Tensor, w: Tensor) -> Tensor:
-        return a / a.norm(dim=-1, keepdim=True) * (1 + w)
-
-    def mixed(a: Tensor, w: Tensor) -> Tensor:
-        t, n, h = a.shape
-        return rms_norm(a.reshape(t, h, n).transpose(1, 2), w, EPS)
-
-    normed_q, normed_k = rms_norm(q, q_weight, EPS), rms_norm(k, k_weight, EPS)
-    pairs = [
-        ("left out both norms", q, k),
-        ("left out the norm of the queries", q, normed_k),
-        ("left out the norm of the keys", normed_q, k),
-        ("left out the gains; multiply by 1 + w", rms_norm(q, none, EPS), rms_norm(k, none, EPS)),
-        ("scaled by w; Gemma scales by 1 + w", plain(q, q_weight), plain(k, k_weight)),
-        (
-            "normed the whole width at once; each head has an rms of its own, over H entries",
-            wide(q, q_weight),
-            wide(k, k_weight),
+    """,
+    "x w_q w_k q_weight k_weight scale",
+    _scores(_normed),
+    _score_cases,
+    {
+        "left out both norms": _scores(_plain),
+        "left out the norm of the queries": _scores(_plain, _normed),
+        "left out the norm of the keys": _scores(_normed, _plain),
+        "left out the gains; multiply by 1 + w": _scores(lambda x, w: _normed(x, 0 * w)),
+        "scaled by w; Gemma scales by 1 + w": _scores(lambda x, w: _normed(x, w - 1)),
+        "normed the whole width at once; each head has an rms of its own, over H entries": (
+            _scores(_whole_width)
         ),
-        (
-            "divided by the length; RMSNorm divides by the length over sqrt(H)",
-            short(q, q_weight),
-            short(k, k_weight),
+        "divided by the length; RMSNorm divides by the length over sqrt(H)": _scores(
+            lambda x, w: x / x.norm(dim=-1, keepdim=True) * (1 + w)
         ),
-        (
-            "took entries of all heads for one head; head n is in H neighbouring rows",
-            mixed(q, q_weight),
-            mixed(k, k_weight),
+        "took entries of all heads for one head; head n is in H neighbouring rows": (
+            _scores(_interleaved)
         ),
-    ]
-    unscaled = _all_pairs(normed_q, normed_k)
-    return [
-        *[(sentence, scale * _all_pairs(a, b)) for sentence, a, b in pairs],
-        ("left out the scale", unscaled),
-        ("rows and columns are swapped: a row is a query", scale * unscaled.transpose(1, 2)),
-    ]
+        "subtracted the mean first, as LayerNorm does; RMSNorm leaves it in": _scores(
+            lambda x, w: _normed(x - x.mean(-1, keepdim=True), w)
+        ),
+        "left out the scale": lambda *given: _scores(_normed)(*given[:5], 1.0),
+        "rows and columns are swapped: a row is a query": (
+            lambda *given: _scores(_normed)(*given).transpose(1, 2)
+        ),
+    },
+)
 
 
+@standard_torch()
 def check_leak(fn: Callable[[], Any]) -> None:
     """`fn()` gives five scores of which an attention with a bug hands two hidden keys a quarter.
 
@@ -174,19 +185,18 @@ def check_leak(fn: Callable[[], Any]) -> None:
 
     >>> check_leak(lambda: torch.full((5,), -1000.0))
     """
-    scores = fn()
-    assert isinstance(scores, Tensor), f"expected a tensor, got {type(scores).__name__}"
-    assert tuple(scores.shape) == (5,), f"shape {tuple(scores.shape)}, expected (5,)"
-    assert scores.dtype == torch.float32, f"dtype {scores.dtype}, expected torch.float32"
-    assert scores.isfinite().all(), "a score is inf or nan; real scores are finite"
+    scores = require_tensor(ask(fn), (5,), torch.float32)
+    require(scores.isfinite().all(), f"a score is inf or nan: {show(scores)}; real ones are finite")
     masked = scores.double().masked_fill(torch.arange(5) > 2, -torch.inf)
     leaked = (50 * torch.tanh(masked / 50)).softmax(0)[3:].sum().item()
     highest = scores[:3].max().item()
-    assert leaked > 1e-3, (
+    require(
+        leaked > 1e-3,
         f"the hidden keys get {leaked:.1g} of the weight, which no test sees: their -50 is far"
-        f" below the highest visible score, {highest:.3g}"
+        f" below the highest visible score, {highest:.3g}",
     )
-    assert leaked >= 0.25, (
+    require(
+        leaked >= 0.25,
         f"the hidden keys get {leaked:.0%} of the weight, and a quarter is asked; the highest"
-        f" visible score is {highest:.3g}"
+        f" visible score is {highest:.3g}",
     )

@@ -1,11 +1,11 @@
 """Checks of the exercises on the block: its four norms, and where a block unseen has its second.
 
+>>> from gemma3_edu.lessons.nb import attempt
 >>> def llama(x, w, attention, mlp):
 ...     x = x + attention(rms_norm(x, w["input_layernorm.weight"]))
 ...     return x + mlp(rms_norm(x, w["post_attention_layernorm.weight"]))
->>> check_block(llama)
-Traceback (most recent call last):
-AssertionError: a block of Llama: two norms, and what they are named there; Gemma 3 has four
+>>> attempt("Exercise 2", check_block, llama)  # doctest: +ELLIPSIS
+Exercise 2: a block of Llama: two norms, and what they are named there; Gemma 3 has four (x of ...
 """
 
 from collections.abc import Callable, Sequence
@@ -15,33 +15,11 @@ import torch
 from torch import Tensor
 
 from ...naive.layers import rms_norm
-from .compare import compare
+from .difference import show
+from .grading import Case, Check, ask, require, standard_torch
 
-Slips = Sequence[tuple[str, Tensor]]
 Part = Callable[[Tensor], Tensor]
 BEFORE, AFTER, NONE = "before the add", "after the add", "none"
-
-
-def check_block(fn: Callable[[Tensor, dict[str, Tensor], Part, Part], Any]) -> None:
-    """`fn(x, w, attention, mlp)` is one block: x (B T D), both parts from (B T D) to (B T D).
-
-    `w` holds the weights of the four norms, each (D,), under a checkpoint's names; a gain is 1 + w.
-    """
-    g = torch.Generator().manual_seed(9)
-    for b, t, d in [(2, 5, 7), (3, 4, 6)]:
-        x = torch.randn(d, b, t, generator=g).movedim(0, -1)  # not contiguous
-        w = {f"{name}.weight": torch.randn(d, generator=g) for name in _NORMS}
-        attention, mlp = _parts(d, g)
-        before = [tensor.clone() for tensor in (x, *w.values())]
-        got = fn(x, w, attention, mlp)
-        for old, now in zip(before, (x, *w.values()), strict=True):
-            assert torch.equal(old, now), (
-                "changed x or w in place (+= does that); who holds the stream before this block"
-                " sees it change"
-            )
-        norms = [_norm(w[f"{name}.weight"]) for name in _NORMS]
-        compare(got, _block(x, norms, attention, mlp), _block_slips(x, norms, attention, mlp))
-
 
 _NORMS = (
     "input_layernorm",
@@ -49,6 +27,15 @@ _NORMS = (
     "pre_feedforward_layernorm",
     "post_feedforward_layernorm",
 )
+
+
+def _block_cases() -> dict[str, Case]:
+    g, cases = torch.Generator().manual_seed(9), {}
+    for b, t, d in [(1, 2, 3), (2, 5, 7), (3, 4, 6)]:
+        x = torch.randn(d, b, t, generator=g).movedim(0, -1)  # not contiguous
+        w = {f"{name}.weight": torch.randn(d, generator=g) for name in _NORMS}
+        cases[f"x of shape {(b, t, d)}"] = (x, w, *_parts(d, g))
+    return cases
 
 
 def _parts(d: int, g: torch.Generator) -> tuple[Part, Part]:
@@ -69,56 +56,96 @@ def _norm(weight: Tensor) -> Part:
     return lambda x: rms_norm(x, weight)
 
 
-def _block(x: Tensor, norms: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
-    x = x + norms[1](attention(norms[0](x)))
-    return x + norms[3](mlp(norms[2](x)))
+Build = Callable[[Tensor, Sequence[Part], Part, Part], Tensor]
 
 
-def _block_slips(x: Tensor, norms: Sequence[Part], attention: Part, mlp: Part) -> Slips:
-    n0, n1, n2, n3 = norms
-    middle = x + n1(attention(n0(x)))
-    late = n1(x + attention(n0(x)))
-    normed = n0(x)
-    stream = normed + n1(attention(normed))
-    first = x + n3(mlp(n2(x)))
-    llama = x + attention(n0(x))
-    return [
-        (
-            "the second norm of each pair stands after the sum; it norms the branch, before it",
-            n3(late + mlp(n2(late))),
-        ),
-        ("left out both norms after the branches", llama + mlp(n2(llama))),
-        (
-            "a block of Llama: two norms, and what they are named there; Gemma 3 has four",
-            llama + mlp(n1(llama)),
-        ),
-        (
-            "post_attention_layernorm and pre_feedforward_layernorm are swapped: the first norms"
-            " what attention gives, the second what the MLP reads",
-            _block(x, (n0, n2, n1, n3), attention, mlp),
-        ),
-        ("left out the norm before attention", _block(x, (_same, n1, n2, n3), attention, mlp)),
-        ("left out the norm after attention", _block(x, (n0, _same, n2, n3), attention, mlp)),
-        ("left out the norm before the MLP", _block(x, (n0, n1, _same, n3), attention, mlp)),
-        ("left out the norm after the MLP", _block(x, (n0, n1, n2, _same), attention, mlp)),
-        (
-            "added the branches to the normed stream; add them to the stream itself",
-            n2(stream) + n3(mlp(n2(stream))),
-        ),
-        (
-            "the MLP does not hear attention: it reads the stream after the first sum",
-            middle + first - x,
-        ),
-        ("the MLP comes first; attention does", first + n1(attention(n0(first)))),
-        ("left out the first sum", n1(attention(n0(x))) + n3(mlp(n2(n1(attention(n0(x))))))),
-        ("left out the second sum", n3(mlp(n2(middle)))),
-    ]
+def _with_norms(build: Build) -> Callable[..., Tensor]:
+    """A block from a function of x, the four norms, attention and MLP."""
+    return lambda x, w, attention, mlp: build(
+        x, [_norm(w[f"{name}.weight"]) for name in _NORMS], attention, mlp
+    )
+
+
+def _block(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+    x = x + n[1](attention(n[0](x)))
+    return x + n[3](mlp(n[2](x)))
+
+
+def _without(*places: int) -> Callable[..., Tensor]:
+    def build(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+        left = [_same if place in places else norm for place, norm in enumerate(n)]
+        return _block(x, left, attention, mlp)
+
+    return _with_norms(build)
 
 
 def _same(x: Tensor) -> Tensor:
     return x
 
 
+def _after_the_add(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+    x = n[1](x + attention(n[0](x)))
+    return n[3](x + mlp(n[2](x)))
+
+
+def _normed_stream(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+    x = n[0](x)
+    x = n[2](x + n[1](attention(x)))
+    return x + n[3](mlp(x))
+
+
+def _mlp_first(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+    x = x + n[3](mlp(n[2](x)))
+    return x + n[1](attention(n[0](x)))
+
+
+def _no_first_sum(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+    x = n[1](attention(n[0](x)))
+    return x + n[3](mlp(n[2](x)))
+
+
+check_block = Check(
+    """`fn(x, w, attention, mlp)` is one block: x (B T D), both parts from (B T D) to (B T D).
+
+    `w` holds the weights of the four norms, each (D,), under a checkpoint's names; a gain is 1 + w.
+    """,
+    "x w attention mlp",
+    _with_norms(_block),
+    _block_cases,
+    {
+        "the second norm of each pair stands after the sum; it norms the branch, before it": (
+            _with_norms(_after_the_add)
+        ),
+        "left out both norms after the branches": _without(1, 3),
+        "a block of Llama: two norms, and what they are named there; Gemma 3 has four": _with_norms(
+            lambda x, n, *parts: _block(x, (n[0], _same, n[1], _same), *parts)
+        ),
+        "post_attention_layernorm and pre_feedforward_layernorm are swapped: the first norms what"
+        " attention gives, the second what the MLP reads": _with_norms(
+            lambda x, n, *parts: _block(x, (n[0], n[2], n[1], n[3]), *parts)
+        ),
+        "left out the norm before attention": _without(0),
+        "left out the norm after attention": _without(1),
+        "left out the norm before the MLP": _without(2),
+        "left out the norm after the MLP": _without(3),
+        "added the branches to the normed stream; add them to the stream itself": (
+            _with_norms(_normed_stream)
+        ),
+        "the MLP does not see attention's result: it reads the stream after the first sum": (
+            _with_norms(
+                lambda x, n, attention, mlp: x + n[1](attention(n[0](x))) + n[3](mlp(n[2](x)))
+            )
+        ),
+        "the MLP comes first; attention does": _with_norms(_mlp_first),
+        "left out the first sum": _with_norms(_no_first_sum),
+        "left out the second sum": _with_norms(
+            lambda x, n, attention, mlp: n[3](mlp(n[2](x + n[1](attention(n[0](x))))))
+        ),
+    },
+)
+
+
+@standard_torch()
 def check_diagnosis(fn: Callable[[Callable[[float], Part]], Any]) -> None:
     """`fn(make_block)` says where a block's second norms stand: one of BEFORE, AFTER and NONE.
 
@@ -127,11 +154,13 @@ def check_diagnosis(fn: Callable[[Callable[[float], Part]], Any]) -> None:
     """
     for seed in range(2):
         for kind in (NONE, BEFORE, AFTER):
-            answer = fn(_unseen(kind, seed))
-            assert answer in (BEFORE, AFTER, NONE), (
-                f"gave {answer!r}; answer with {BEFORE!r}, {AFTER!r} or {NONE!r}"
+            answer = ask(fn, _unseen(kind, seed))
+            require(
+                isinstance(answer, str) and answer in (BEFORE, AFTER, NONE),
+                f"gave {show(answer) or type(answer).__name__}; answer with {BEFORE!r}, {AFTER!r}"
+                f" or {NONE!r}",
             )
-            assert answer == kind, f"said {answer!r} of a block with {_KINDS[kind]}"
+            require(answer == kind, f"said {answer!r} of a block with {_KINDS[kind]}")
 
 
 _KINDS = {

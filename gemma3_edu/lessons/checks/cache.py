@@ -1,179 +1,284 @@
-"""Checks of the exercises on the ring: storing a chunk, going back.
+"""Checks of the exercises on the cache: storing a chunk, going back, how long a text fits.
 
->>> check_can_rewind(lambda length, slots, window, back: True)
-Traceback (most recent call last):
-AssertionError: always yes; once the ring has gone round, old columns are overwritten for good
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 3", check_can_rewind, lambda length, slots, window, back: True)
+Exercise 3: always yes; once the ring has gone round, old columns are overwritten for good
+    (length = 6, slots = 5, window = 5, back = 2: got True, expected False)
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ...model.config import AttentionType, TextConfig, layer_pattern
+from ...model.presets import PRESETS
 from ...naive.cache import ring
-from .compare import compare
+from ...study.cost import cache_bytes
+from .grading import Case, Check, Function, ask, require_tensor
 
-Slips = Sequence[tuple[str, Tensor]]
+# Storing a chunk in a ring
 
 _H = 3
 
 
-def check_store_columns(fn: Callable[[Tensor, Tensor, int], Any]) -> None:
+def _rows(columns: Sequence[int | None]) -> Tensor:
+    """Column c as numbers that tell it: c, c + 1/4, c + 1/2; NaN where none is stored."""
+    first = torch.tensor([float("nan") if c is None else float(c) for c in columns])
+    return first[:, None] + torch.arange(_H) / 4
+
+
+def _columns(rows: Tensor, known: int) -> list[str]:
+    """The numbers of the columns that these rows are, of those below `known`."""
+    numbers = rows[:, 0].nan_to_num(0.0).round().long().clamp(0, known - 1).tolist()
+    told = [
+        str(c) if row.equal(_rows([c])[0]) else "?" for row, c in zip(rows, numbers, strict=True)
+    ]
+    return ["unwritten" if row.isnan().all() else c for row, c in zip(rows, told, strict=True)]
+
+
+def _stored(fn: Function, store: Tensor, new: Tensor, length: int) -> dict[str, str]:
+    """The columns that came back, in order, and those in each slot afterwards.
+
+    The oldest column of a full ring is needed by no query, and may come back or not.
+    """
+    back = require_tensor(ask(fn, store, new, length), (None, _H), torch.float32)
+    known = length + len(new)
+    unneeded = str(length - len(store))
+    seen = [c for c in _columns(back, known) if c != unneeded]
+    seen.sort(key=lambda c: (len(c), c))
+    return {"columns back": " ".join(seen), "columns stored": " ".join(_columns(store, known))}
+
+
+def _store_cases() -> dict[str, Case]:
+    sizes = [(5, 0, 3), (5, 3, 1), (5, 4, 3), (5, 8, 1), (5, 8, 3), (7, 12, 5), (5, 7, 5)]
+    sizes += [(5, 9, 12), (4, 0, 9)]
+    return {
+        f"ring of {slots}, {length} columns stored, {added} new": (
+            _rows(ring(length, slots)),
+            _rows(range(length, length + added)),
+            length,
+        )
+        for slots, length, added in sizes
+    }
+
+
+def _one_by_one(store: Tensor, new: Tensor, length: int) -> Tensor:
+    seen = torch.cat([store[: min(length, len(store))], new])
+    for column, row in enumerate(new, start=length):
+        store[column % len(store)] = row
+    return seen
+
+
+def _written_first(store: Tensor, new: Tensor, length: int) -> Tensor:
+    _one_by_one(store, new, length)
+    return store[: min(length + len(new), len(store))].clone()
+
+
+def _storing(write: Callable[[Tensor, Tensor, Tensor, int], None]) -> Callable[..., Tensor]:
+    """Right in what comes back; `write(store, seen, new, length)` puts the chunk into the store."""
+
+    def fn(store: Tensor, new: Tensor, length: int) -> Tensor:
+        seen = _one_by_one(store.clone(), new, length)
+        write(store, seen, new, length)
+        return seen
+
+    return fn
+
+
+def _from_slot_0(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
+    kept = new[-len(store) :]
+    store[: len(kept)] = kept
+
+
+def _first_ones(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
+    for column, row in enumerate(new[: len(store)], start=length):
+        store[column % len(store)] = row
+
+
+def _oldest_first(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
+    kept = seen[seen[:, 0].argsort()][-len(store) :]
+    store[: len(kept)] = kept
+
+
+def _back(returned: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Tensor]:
+    """Right in what is stored; what comes back is made of the old store, `new` and `length`."""
+
+    def fn(store: Tensor, new: Tensor, length: int) -> Tensor:
+        seen = returned(store.clone(), new, length)
+        _one_by_one(store, new, length)
+        return seen
+
+    return fn
+
+
+check_store_columns = Check(
     """`fn(store, new, length)` writes T new columns into a ring; gives all its queries may need.
 
     `store` is Float[slots H], `new` Float[T H]. Columns 0 to `length` - 1 were stored before,
     column c in slot c mod slots; slots not yet written hold NaN. Afterwards the store, changed in
     place, holds the last ones of `length` + T columns by the same rule. What comes back,
     Float[S H], has each column once, in any order: the new ones, and the slots - 1 before each.
-    """
-    for slots, length, added in [
-        (5, 0, 3),
-        (5, 3, 1),
-        (5, 4, 3),
-        (5, 8, 1),
-        (5, 8, 3),
-        (7, 12, 5),
-        (5, 7, 5),
-        (5, 9, 12),
-        (4, 0, 9),
-    ]:
-        store = _rows(ring(length, slots))
-        new = _rows(range(length, length + added))
-        given = new.clone()
-        back = fn(store, new, length)
-        case = f"(ring of {slots}, {length} columns stored, {added} new)"
-        assert new.equal(given), f"changed `new` in place; write into `store` alone {case}"
-        assert isinstance(back, Tensor), f"expected a tensor, got {type(back).__name__}"
-        assert back.dim() == 2 and back.shape[1] == _H, (
-            f"shape {tuple(back.shape)}, expected (S, {_H}) {case}"
-        )
-        _judge_seen(back, slots, length, added, case)
-        _judge_store(store, slots, length, added)
-
-
-def _rows(columns: Sequence[int | None]) -> Tensor:
-    """Column c as numbers that tell it: c, c + 1/4, c + 1/2."""
-    told = torch.tensor([float("nan") if c is None else float(c) for c in columns])
-    return told[:, None] + torch.arange(_H) / 4
-
-
-def _judge_seen(back: Tensor, slots: int, length: int, added: int, case: str) -> None:
-    assert not back.isnan().any(), (
-        f"slots that were never written came back; only {length} columns are stored {case}"
-    )
-    seen = back[:, 0].round().long().tolist()
-    known = back.equal(_rows(seen)) and all(0 <= c < length + added for c in seen)
-    assert known, f"what came back holds rows that are no column of the ring or the chunk {case}"
-    twice = sorted({c for c in seen if seen.count(c) > 1})
-    assert not twice, f"column {twice[0]} came back twice; it would count double {case}"
-    chunk = range(length, length + added)
-    missing = sorted(set(chunk) - set(seen))
-    assert not missing, (
-        f"column {missing[0]} of the chunk did not come back; its queries see each other {case}"
-    )
-    old = set(range(max(0, length - slots + 1), length))
-    assert not old or old & set(seen), (
-        f"only the chunk came back; its first query needs {slots - 1} older columns {case}"
-    )
-    missing = sorted(old - set(seen))
-    assert not missing, (
-        f"column {missing[0]} is gone before the chunk's first query has read it; read the ring"
-        f" first, then write {case}"
-    )
-
-
-def _judge_store(store: Tensor, slots: int, length: int, added: int) -> None:
-    got = store[:, 0].nan_to_num(-1.0).round().long()
-    chunk = list(range(length, length + added))
-    before, after = ring(length, slots), ring(length + added, slots)
-
-    def written(columns: Sequence[int], start: int) -> list[int | None]:
-        held = list(before)
-        for place, column in enumerate(columns):
-            held[(start + place) % slots] = column
-        return held
-
-    in_order = sorted(c for c in after if c is not None)
-    wrong: list[tuple[str, list[int | None]]] = [
-        ("nothing was stored; write into `store` itself, in place", before),
-        (
-            "the chunk begins in slot 0; column c belongs in slot c mod slots",
-            written(chunk[-slots:], 0),
+    """,
+    "store new length",
+    _one_by_one,
+    _store_cases,
+    {
+        "a column is gone before the chunk's first query has read it; read the ring first, then"
+        " write": _written_first,
+        "nothing was stored; write into `store` itself, in place": _storing(lambda *_: None),
+        "the chunk begins in slot 0; column c belongs in slot c mod slots": _storing(_from_slot_0),
+        "the chunk's first columns were kept; the last ones are those that later tokens need": (
+            _storing(_first_ones)
         ),
-        (
-            "the chunk's first columns were kept; the last ones are those that later tokens need",
-            written(chunk[:slots], length),
+        "the last columns lie in order, oldest first; column c belongs in slot c mod slots": (
+            _storing(_oldest_first)
         ),
-        (
-            "the last columns lie in order, oldest first; column c belongs in slot c mod slots",
-            [*in_order, *[None] * (slots - len(in_order))],
+        "slots that were never written came back; take those that are stored": _back(
+            lambda store, new, length: torch.cat([store, new])
         ),
-    ]
-    slips = [(sentence, _numbers(held)) for sentence, held in wrong if held != after]
-    compare(got, _numbers(after), slips)
+        "only the chunk came back; its first query needs slots - 1 older columns": _back(
+            lambda store, new, length: new.clone()
+        ),
+        "the chunk did not come back; its queries see each other": _back(
+            lambda store, new, length: store[: min(length, len(store))]
+        ),
+        "a column came back twice; it would count double": _back(
+            lambda store, new, length: torch.cat([_one_by_one(store, new, length), new[-1:]])
+        ),
+    },
+    call=_stored,
+    explain=lambda got, *_: (
+        "what came back holds rows that are no column of the ring or the chunk"
+        if "?" in got["columns back"]
+        else None
+    ),
+    may_change="store",
+)
 
+# Going back
 
-def _numbers(held: Sequence[int | None]) -> Tensor:
-    return torch.tensor([-1 if column is None else column for column in held])
-
-
-def check_can_rewind(fn: Callable[[int, int, int, int], Any]) -> None:
+check_can_rewind = Check(
     """`fn(length, slots, window, back)`: may a ring forget its last `back` columns and go on?
 
     `length` columns were written one by one, column c into slot c mod `slots`; `slots` is `window`
     or more, `window` is 2 or more, `back` less than `length`. True where the next query, at column
     `length` - `back`, finds the `window` - 1 columns before it, or all that there ever were.
-    """
-    cases = [
+    """,
+    "length slots window back",
+    lambda n, s, w, back: set(range(max(0, n - back - w + 1), n - back)) <= set(ring(n, s)),
+    lambda: [
         (length, slots, window, back)
         for slots, window in [(5, 5), (7, 4), (8, 7), (6, 2)]
         for length in range(1, 2 * slots + 4)
         for back in range(length)
+    ],
+    {
+        "always yes; once the ring has gone round, old columns are overwritten for good": (
+            lambda n, s, w, back: True
+        ),
+        "the column gone back to lies in the ring, but its own window may not: ask for the window"
+        " - 1 columns before it": lambda n, s, w, back: n <= s or back < s,
+        "refused whenever the ring has gone round; with spare slots, and always for one column, it"
+        " can still go back": lambda n, s, w, back: n <= s,
+        "refused in the first round; nothing was overwritten yet": (
+            lambda n, s, w, back: back <= s - w + 1
+        ),
+        "one column too strict: the next query brings its own column and needs window - 1 others": (
+            lambda n, s, w, back: n <= s or back <= s - w
+        ),
+        "one column too generous: the oldest key of the next query's window is gone": (
+            lambda n, s, w, back: n <= s or back <= s - w + 2
+        ),
+        "asked whether the ring has gone round after going back; what it overwrote is lost": (
+            lambda n, s, w, back: n - back <= s
+        ),
+        "True and False are swapped": lambda n, s, w, back: n > s and back > s - w + 1,
+    },
+)
+
+# A budget
+
+
+def _budget_cases() -> dict[str, Case]:
+    odd = replace(PRESETS["tiny-text"].text, layer_types=layer_pattern(11, 4), sliding_window=8)
+    cases = [
+        ("27B", PRESETS["27b"].text, 8_000_000_000, 1, 2),
+        ("1B", PRESETS["1b"].text, 10_000_000, 1, 2),
+        ("4B", PRESETS["4b"].text, 16_000_000_000, 3, 1),
+        ("11 layers, W = 8", odd, cache_bytes(odd, 40, 2, 4), 2, 4),  # fits to the byte
+        ("11 layers, W = 8", odd, cache_bytes(odd, 40, 2, 4) - 1, 2, 4),
+        ("11 layers, W = 8", odd, cache_bytes(odd, 8, 1, 2), 1, 2),  # all rings full, just so
+        ("11 layers, W = 8", odd, cache_bytes(odd, 5, 1, 2) + 7, 1, 2),
+        ("11 layers, W = 8", odd, cache_bytes(odd, 1, 1, 2) - 1, 1, 2),
     ]
-    answers = [fn(*case) for case in cases]
-    for answer in answers:
-        assert isinstance(answer, bool), f"expected True or False, got {answer!r}"
-    slips = [(told, torch.tensor([rule(*case) for case in cases])) for told, rule in _REWIND_SLIPS]
-    compare(torch.tensor(answers), torch.tensor([_can_rewind(*c) for c in cases]), slips)
+    return {
+        f"{name}, budget = {budget}, batch_size = {rows}, bytes_per_value = {each}": tuple(case)
+        for name, *case in cases
+        for _, budget, rows, each in [case]
+    }
 
 
-def _can_rewind(length: int, slots: int, window: int, back: int) -> bool:
-    following = length - back
-    needed = range(max(0, following - window + 1), following)
-    return set(needed) <= set(ring(length, slots))
+def _longest(text: TextConfig, budget: int, batch_size: int, bytes_per_value: int) -> int:
+    low, high = 0, 1
+    while cache_bytes(text, high, batch_size, bytes_per_value) <= budget:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = cache_bytes(text, middle, batch_size, bytes_per_value) <= budget
+        low, high = (middle, high) if fits else (low, middle)
+    return low
 
 
-_REWIND_SLIPS: list[tuple[str, Callable[[int, int, int, int], bool]]] = [
-    (
-        "always yes; once the ring has gone round, old columns are overwritten for good",
-        lambda n, s, w, back: True,
-    ),
-    (
-        "the column gone back to lies in the ring, but its own window may not: ask for the"
-        " window - 1 columns before it",
-        lambda n, s, w, back: n <= s or back < s,
-    ),
-    (
-        "refused whenever the ring has gone round; with spare slots, and always for one column,"
-        " it can still go back",
-        lambda n, s, w, back: n <= s,
-    ),
-    (
-        "refused in the first round; nothing was overwritten yet",
-        lambda n, s, w, back: back <= s - w + 1,
-    ),
-    (
-        "one column too strict: the next query brings its own column and needs window - 1 others",
-        lambda n, s, w, back: n <= s or back <= s - w,
-    ),
-    (
-        "one column too generous: the oldest key of the next query's window is gone",
-        lambda n, s, w, back: n <= s or back <= s - w + 2,
-    ),
-    (
-        "asked whether the ring has gone round after going back; what it overwrote before is lost",
-        lambda n, s, w, back: n - back <= s,
-    ),
-    ("True and False are swapped", lambda n, s, w, back: n > s and back > s - w + 1),
-]
+def _per_layer(text: TextConfig, batch_size: int, bytes_per_value: int) -> int:
+    """Bytes of one column in one layer."""
+    return 2 * text.num_key_value_heads * text.head_dim * batch_size * bytes_per_value
+
+
+def _globals(text: TextConfig) -> int:
+    return text.layer_types.count(AttentionType.GLOBAL)
+
+
+def _rings_always_full(text: TextConfig, budget: int, rows: int, each: int) -> int:
+    column, local = _per_layer(text, rows, each), text.num_hidden_layers - _globals(text)
+    return max(0, budget - local * text.sliding_window * column) // (_globals(text) * column)
+
+
+def _with_query_heads(text: TextConfig, *rest: int) -> int:
+    return _longest(replace(text, num_key_value_heads=text.num_attention_heads), *rest)
+
+
+check_longest_context = Check(
+    """`fn(config, budget, batch_size, bytes_per_value)`: how many tokens a row fit in the budget.
+
+    The largest T with `cost.cache_bytes` of at most `budget` bytes, 0 if not even one token fits.
+    The model has at least one global layer, and its context length is ignored.
+    """,
+    "config budget batch_size bytes_per_value",
+    _longest,
+    _budget_cases,
+    {
+        "every layer was counted as global; a local one stops at W columns": (
+            lambda text, budget, *how: budget // (text.num_hidden_layers * _per_layer(text, *how))
+        ),
+        "the rings of the local layers were forgotten; they take bytes too": (
+            lambda text, budget, *how: budget // (_globals(text) * _per_layer(text, *how))
+        ),
+        "the rings were counted as full; up to W tokens they still grow": _rings_always_full,
+        "K or V alone was counted; each column stores both": (
+            lambda text, budget, *how: _longest(text, 2 * budget, *how)
+        ),
+        "query heads were counted; the cache holds key/value heads": _with_query_heads,
+        "the batch was forgotten: every row has its own columns": (
+            lambda text, budget, rows, each: _longest(text, budget, 1, each)
+        ),
+        "capped at the model's context length, which is ignored here: the budget alone counts": (
+            lambda text, *rest: min(_longest(text, *rest), text.max_position_embeddings)
+        ),
+        "one token too many: its bytes would pass the budget": lambda *case: _longest(*case) + 1,
+        "one token too few; a cache that fills the budget to the byte still fits": (
+            lambda text, budget, *how: _longest(text, budget - 1, *how)
+        ),
+    },
+)

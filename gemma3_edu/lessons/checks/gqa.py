@@ -1,34 +1,30 @@
 """Checks of the exercises on shared heads: grouped attention, averaged heads, a mask that tells.
 
->>> check_pooled(lambda w, heads, kv_heads: w.unflatten(0, (kv_heads, -1)).mean(1))
-Traceback (most recent call last):
-AssertionError: shape (2, 5), expected (8, 5)
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 3", check_telling_mask, lambda: torch.ones(1, 5, dtype=torch.bool))
+Exercise 3: with one query both orders are the same, so no decoding step shows the bug
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...naive.attention import attend
-from .compare import compare
+from .grading import Case, Check, ask, require, require_tensor, standard_torch
 
-Slips = Sequence[tuple[str, Tensor]]
+# Grouped attention
 
 
-def check_grouped(fn: Callable[[Tensor, Tensor, Tensor, Tensor, float], Any]) -> None:
-    """`fn(q, k, v, mask, scale)` is (N T H): q is (N T H), k and v are (K S H), mask (T S).
+def _grouped(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    return attend(q[None], k[None], v[None], mask[None], scale)[0][0]
 
-    Query head n reads key/value head n // G with G = N / K; True is seen, and every query sees some
-    keys and misses some. In bfloat16 the result is in bfloat16, right to the digits it can hold.
 
-    >>> def right(q, k, v, mask, scale):
-    ...     return attend(q[None], k[None], v[None], mask[None], scale)[0][0]
-    >>> check_grouped(right)
-    """
-    g = torch.Generator().manual_seed(8)
+def _grouped_cases() -> list[Case]:
+    g, cases = torch.Generator().manual_seed(8), []
     for n, heads, t, s, h, scale in [
+        (4, 2, 2, 3, 1, 0.5),
         (6, 2, 3, 5, 4, 0.25),
         (12, 4, 2, 7, 3, 0.75),
         (5, 1, 3, 4, 2, 0.5),
@@ -39,92 +35,94 @@ def check_grouped(fn: Callable[[Tensor, Tensor, Tensor, Tensor, float], Any]) ->
         mask = torch.rand(t, s, generator=g) < 0.5
         mask[:, 0], mask[:, -1] = True, False
         mask[0, 1], mask[1:, 1] = True, False  # rows differ
-        before = [tensor.clone() for tensor in (q, k, v, mask)]
-        got = fn(q, k, v, mask, scale)
-        for old, now in zip(before, (q, k, v, mask), strict=True):
-            assert torch.equal(old, now), "changed q, k, v or mask in place; return a new tensor"
-        assert not (isinstance(got, Tensor) and got.shape == (heads, t, h) and heads < n), (
-            f"{heads} heads came out of {n} query heads; each query head has an output of its own"
-        )
-        compare(got, _grouped(q, k, v, mask, scale), _grouped_slips(q, k, v, mask, scale))
-    q, k, v = (tensor.bfloat16() for tensor in (q, k, v))
-    compare(fn(q, k, v, mask, scale), _grouped(q, k, v, mask, scale), atol=2**-4)
+        cases.append((q, k, v, mask, scale))
+    return cases
 
 
-def _grouped(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
-    return attend(q[None], k[None], v[None], mask[None], scale)[0][0]
+def _narrow_grouped_cases() -> list[Case]:
+    *_, (q, k, v, mask, scale) = _grouped_cases()
+    return [(q.bfloat16(), k.bfloat16(), v.bfloat16(), mask, scale)]
 
 
-def _grouped_slips(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Slips:
-    n, heads, h = len(q), len(k), q.shape[-1]
-    size = n // heads
-    own, tiled = torch.arange(n) // size, torch.arange(n) % heads
+def _reading(
+    keys: Callable[[Tensor, int], Tensor], values: Callable[[Tensor, int], Tensor] | None = None
+) -> Callable[..., Tensor]:
+    """Attention to other heads of keys and values, made by these functions of them and N."""
+    return lambda q, k, v, mask, scale: _grouped(
+        q, keys(k, len(q)), (values or keys)(v, len(q)), mask, scale
+    )
 
-    def reading(keys: Tensor, values: Tensor, q: Tensor = q, scale: float = scale) -> Tensor:
-        return _grouped(q, keys, values, mask, scale)
 
-    right = reading(k, v)
-    unmasked = _grouped(q, k, v, torch.ones_like(mask), scale)
-    summed = q.unflatten(0, (heads, size)).sum(1)[own]
-    rows = torch.arange(size * len(mask)) // size  # each row of the mask G times in its place
-    folded = q.unflatten(0, (heads, size)).flatten(1, 2)  # K GT H
-    in_place = _grouped(folded, k, v, mask[rows], scale).unflatten(1, (size, -1)).flatten(0, 1)
-    pairing = "query head n reads key/value head n // G"
-    return [
-        (
-            f"tiled the key/value heads, 0 1 0 1, so head n reads n % K; {pairing}",
-            reading(k[tiled], v[tiled]),
+def _repeated(kv: Tensor, n: int) -> Tensor:
+    return kv.repeat_interleave(n // len(kv), 0)
+
+
+def _tiled(kv: Tensor, n: int) -> Tensor:
+    return kv.repeat(n // len(kv), 1, 1)
+
+
+def _added_queries(q: Tensor, k: Tensor, *rest: Any) -> Tensor:
+    return _grouped(_repeated(q.unflatten(0, (len(k), -1)).sum(1), len(q)), k, *rest)
+
+
+def _out_of_order(q: Tensor, k: Tensor, *rest: Any) -> Tensor:
+    return _grouped(q, k, *rest).unflatten(0, (len(k), -1)).transpose(0, 1).flatten(0, 1)
+
+
+def _rows_in_place(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    size = len(q) // len(k)
+    folded = q.unflatten(0, (len(k), size)).flatten(1, 2)  # K GT H
+    out = _grouped(folded, k, v, mask.repeat_interleave(size, 0), scale)
+    return out.unflatten(1, (size, -1)).flatten(0, 1)
+
+
+def _too_few_heads(got: Any, want: Tensor, q: Tensor, k: Tensor, *_: Any) -> str | None:
+    if isinstance(got, Tensor) and got.shape == (len(k), *want.shape[1:]) != want.shape:
+        return "one head a group came out; each query head has an output of its own"
+    return None
+
+
+_PAIRING = "query head n reads key/value head n // G"
+_TOGETHER = "the two of a head belong together"
+
+check_grouped = Check(
+    """`fn(q, k, v, mask, scale)` is (N T H): q is (N T H), k and v are (K S H), mask (T S).
+
+    Query head n reads key/value head n // G with G = N / K; True is seen, and every query sees some
+    keys and misses some. In bfloat16 the result is in bfloat16, right to the digits it can hold.
+    """,
+    "q k v mask scale",
+    _grouped,
+    _grouped_cases,
+    {
+        f"tiled the key/value heads, 0 1 0 1, so head n reads n % K; {_PAIRING}": _reading(_tiled),
+        f"repeated keys rightly and tiled values; {_TOGETHER}": _reading(_repeated, _tiled),
+        f"tiled keys and repeated values rightly; {_TOGETHER}": _reading(_tiled, _repeated),
+        f"all query heads read key/value head 0; {_PAIRING}": _reading(lambda kv, n: kv[:1]),
+        f"the groups are in reverse; {_PAIRING}": _reading(lambda kv, n: kv.flip(0)),
+        "averaged the key/value heads; each is read by its own group alone": _reading(
+            lambda kv, n: kv.mean(0, keepdim=True)
         ),
-        (
-            "repeated keys rightly and tiled values; the two of a head belong together",
-            reading(k[own], v[tiled]),
+        "added up the queries of a group; they share keys and values, not queries": _added_queries,
+        "the output's heads are out of order: after (K, G) comes flatten(0, 1), not (G, K)": (
+            _out_of_order
         ),
-        (
-            "tiled keys and repeated values rightly; the two of a head belong together",
-            reading(k[tiled], v[own]),
+        "repeated each row of the mask in its place; G heads of T queries in a row need the whole"
+        " mask G times": _rows_in_place,
+        "the mask was ignored: a key that may not be seen gets weight 0": (
+            lambda q, k, v, mask, scale: _grouped(q, k, v, torch.ones_like(mask), scale)
         ),
-        (f"all query heads read key/value head 0; {pairing}", reading(k[:1], v[:1])),
-        (f"the groups are in reverse; {pairing}", reading(k.flip(0), v.flip(0))),
-        (
-            "averaged the key/value heads; each is read by its own group alone",
-            reading(k.mean(0, keepdim=True), v.mean(0, keepdim=True)),
+        "left out the scale; multiply the scores by it": lambda q, k, v, mask, scale: _grouped(
+            q, k, v, mask, 1.0
         ),
-        (
-            "added up the queries of a group; they share keys and values, not queries",
-            reading(k, v, q=summed),
+        "scaled by 1 / sqrt(H); use the scale that is given, which in 27B is another number": (
+            lambda q, k, v, mask, scale: _grouped(q, k, v, mask, q.shape[-1] ** -0.5)
         ),
-        (
-            "the output's heads are out of order: after (K, G) comes flatten(0, 1), not (G, K)",
-            right.unflatten(0, (heads, size)).transpose(0, 1).flatten(0, 1),
-        ),
-        (
-            "repeated each row of the mask in its place; G heads of T queries in a row need the"
-            " whole mask G times",
-            in_place,
-        ),
-        ("the mask was ignored: a key that may not be seen gets weight 0", unmasked),
-        ("left out the scale; multiply the scores by it", reading(k, v, scale=1.0)),
-        (
-            "scaled by 1 / sqrt(H); use the scale that is given, which in 27B is another number",
-            reading(k, v, scale=h**-0.5),
-        ),
-    ]
+    },
+    explain=_too_few_heads,
+).then(_narrow_grouped_cases, atol=2**-4)
 
-
-def check_pooled(fn: Callable[[Tensor, int, int], Any]) -> None:
-    """`fn(w, heads, kv_heads)` averages the groups of a matrix (N H, D); the result is (K H, D).
-
-    Head n is in rows n H to (n + 1) H, and groups are neighbours.
-    """
-    g = torch.Generator().manual_seed(9)
-    for n, heads, h, d in [(6, 2, 4, 5), (12, 4, 3, 7), (5, 1, 2, 3), (3, 3, 2, 4)]:
-        w = torch.randn(d, n * h, generator=g).T  # not contiguous
-        before = w.clone()
-        got = fn(w, n, heads)
-        assert torch.equal(before, w), "changed w in place; return a new tensor"
-        compare(got, _pooled(w, n, heads), _pooled_slips(w, n, heads))
-    low = torch.randn(12, 5, generator=g).bfloat16()
-    compare(fn(low, 6, 2), _pooled(low.float(), 6, 2).bfloat16(), atol=2**-5)
+# Averaged heads
 
 
 def _pooled(w: Tensor, n: int, heads: int) -> Tensor:
@@ -132,57 +130,83 @@ def _pooled(w: Tensor, n: int, heads: int) -> Tensor:
     out = torch.zeros(heads * rows, w.shape[1])
     for head in range(n):
         first = head // size * rows
-        out[first : first + rows] += w[head * rows : (head + 1) * rows] / size
-    return out
+        out[first : first + rows] += w[head * rows : (head + 1) * rows].float() / size
+    return out.to(w.dtype)
 
 
-def _pooled_slips(w: Tensor, n: int, heads: int) -> Slips:
-    size = n // heads
-    by_head = w.unflatten(0, (n, -1))  # N H D
-    groups = by_head.unflatten(0, (heads, size))  # K G H D
-    tiled = by_head.unflatten(0, (size, heads))  # G K H D
+def _pooled_cases() -> list[Case]:
+    g = torch.Generator().manual_seed(9)
     return [
-        (
-            "averaged heads that stand K apart; neighbours form a group, as n // G says",
-            tiled.mean(0).flatten(0, 1),
-        ),
-        ("added up the group; divide by G", groups.sum(1).flatten(0, 1)),
-        ("kept the first head of each group; average all of them", groups[:, 0].flatten(0, 1)),
-        ("kept the last head of each group; average all of them", groups[:, -1].flatten(0, 1)),
-        ("kept the first K heads; average each group", by_head[:heads].flatten(0, 1)),
-        (
-            "averaged neighbouring rows, which are entries of one head; average the same entry of"
-            " G heads",
-            w.unflatten(0, (-1, size)).mean(1),
-        ),
-        (
-            "one average for all heads; each group has its own",
-            by_head.mean(0).repeat(heads, 1),
-        ),
+        (torch.randn(d, n * h, generator=g).T, n, heads)  # not contiguous
+        for n, heads, h, d in [(6, 2, 4, 5), (12, 4, 3, 7), (5, 1, 2, 3), (3, 3, 2, 4)]
     ]
 
 
+def _narrow_pooled_cases() -> list[Case]:
+    return [(torch.randn(12, 5, generator=torch.Generator().manual_seed(9)).bfloat16(), 6, 2)]
+
+
+def _of_groups(rule: Callable[[Tensor], Tensor]) -> Callable[[Tensor, int, int], Tensor]:
+    """The heads (K H D) that this function makes of the groups (K G H D)."""
+    return lambda w, n, heads: rule(
+        w.unflatten(0, (n, -1)).unflatten(0, (heads, n // heads))
+    ).flatten(0, 1)
+
+
+check_pooled = Check(
+    """`fn(w, heads, kv_heads)` averages the groups of a matrix (N H, D); the result is (K H, D).
+
+    Head n is in rows n H to (n + 1) H, and groups are neighbours.
+    """,
+    "w heads kv_heads",
+    _pooled,
+    _pooled_cases,
+    {
+        "averaged heads that stand K apart; neighbours form a group, as n // G says": (
+            lambda w, n, heads: w.unflatten(0, (n // heads, -1)).mean(0)
+        ),
+        "added up the group; divide by G": _of_groups(lambda groups: groups.sum(1)),
+        "kept the first head of each group; average all of them": _of_groups(
+            lambda groups: groups[:, 0]
+        ),
+        "kept the last head of each group; average all of them": _of_groups(
+            lambda groups: groups[:, -1]
+        ),
+        "kept the first K heads; average each group": (
+            lambda w, n, heads: w[: len(w) // n * heads].clone()
+        ),
+        "averaged neighbouring rows, which are entries of one head; average the same entry of G"
+        " heads": lambda w, n, heads: w.unflatten(0, (-1, n // heads)).mean(1),
+        "one average for all heads; each group has its own": (
+            lambda w, n, heads: w.unflatten(0, (n, -1)).mean(0).repeat(heads, 1)
+        ),
+    },
+).then(_narrow_pooled_cases, atol=2**-5)
+
+
+@standard_torch()
 def check_telling_mask(fn: Callable[[], Any]) -> None:
     """`fn()` gives the smallest mask (T S) that exposes an attention with a bug.
 
     The bug: G query heads are folded into the queries, (K, G T), while each row of the mask is
     repeated in its place, where the whole mask has to be repeated.
 
-    >>> check_telling_mask(lambda: torch.ones(1, 5, dtype=torch.bool))
-    Traceback (most recent call last):
-    AssertionError: with one query both orders are the same, so no decoding step shows the bug
+    >>> check_telling_mask(lambda: torch.tensor([[True, False], [True, True]]))
     """
-    mask = fn()
-    assert isinstance(mask, Tensor), f"expected a tensor, got {type(mask).__name__}"
-    assert mask.dtype == torch.bool, f"dtype {mask.dtype}, expected torch.bool"
-    assert mask.dim() == 2, f"shape {tuple(mask.shape)}, expected (T, S)"
+    mask = require_tensor(ask(fn), (None, None), torch.bool)
     t, s = mask.shape
-    assert t and s, f"shape {(t, s)}: nothing is asked of anything"
-    assert mask.any(1).all(), "a query sees no key at all, and its output means nothing"
-    assert t > 1, "with one query both orders are the same, so no decoding step shows the bug"
-    assert not (mask == mask[0]).all(), (
-        "all rows are alike, so it does not matter whose row a query gets"
+    require(t and s, f"shape {(t, s)}: nothing is asked of anything")
+    blind = (~mask.any(1)).nonzero().flatten().tolist()
+    require(
+        not blind,
+        f"query {blind[0] if blind else None} sees no key at all, and its output means nothing",
     )
-    assert t * s <= 4, (
-        f"it tells, with {t} queries and {s} keys; two queries and two keys are enough"
+    require(t > 1, "with one query both orders are the same, so no decoding step shows the bug")
+    require(
+        not (mask == mask[0]).all(),
+        f"all {t} rows are alike, so it does not matter whose row a query gets",
+    )
+    require(
+        t * s <= 4,
+        f"it tells, with {t} queries and {s} keys; two queries and two keys are enough",
     )

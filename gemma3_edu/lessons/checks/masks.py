@@ -1,13 +1,11 @@
-"""Checks of the exercises on masks: a window mask, the layer pattern, the mask over a ring.
+"""Checks of the exercises on who sees what: window, layer pattern, ring.
 
->>> check_layer_types(layer_pattern)
->>> check_layer_types(lambda layers, period: layer_pattern(layers + 1, period)[1:])
-Traceback (most recent call last):
-AssertionError: counted from 1 as if it were 0: the first global layer comes one too early
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 2", check_layer_types, lambda n, period: layer_pattern(n, period)[1:])
+Exercise 2: got 6 entries, expected 7 (num_layers = 7, period = 3)
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,190 +13,174 @@ from torch import Tensor
 from ...model.config import AttentionType, layer_pattern
 from ...naive.cache import ring
 from ...naive.masks import may_see
-from .compare import compare
+from .grading import Case, Check
 
-Slips = Sequence[tuple[str, Tensor]]
+# A window
 
 
-def check_window_mask(fn: Callable[[Tensor, Tensor, int], Any]) -> None:
-    """`fn(q, k, window)` is Bool[T S] for positions `q`, T of them, and `k`, S, in any order.
-
-    True where a query may see a key: a text token, on a local layer, without padding.
-
-    >>> check_window_mask(lambda q, k, window: (k > q[:, None] - window) & (k <= q[:, None]))
-    """
+def _window_cases() -> list[Case]:
     g = torch.Generator().manual_seed(5)
-    whole = torch.arange(13)
     chunk = torch.arange(24).reshape(8, 3)[3:, 1]  # 10, 13, ... 22: not contiguous
-    cases = [
-        (whole, whole, 4),
+    return [
+        (torch.tensor([3, 4, 5]), torch.arange(6), 3),
+        (torch.arange(13), torch.arange(13), 4),
         (torch.arange(12, 17), torch.randperm(17, generator=g), 5),
         (chunk, torch.randperm(23, generator=g)[:19], 7),
         (torch.arange(6), torch.arange(11), 1),
     ]
-    for q, k, window in cases:
-        before = q.clone(), k.clone()
-        got = fn(q, k, window)
-        assert q.equal(before[0]) and k.equal(before[1]), (
-            "changed q or k in place; return a new tensor"
-        )
-        assert not (isinstance(got, Tensor) and got.is_floating_point()), (
-            "gave numbers to add to scores; give True where a query may see a key, else False"
-        )
-        seen = [[may_see(i, j, window=window) for j in k.tolist()] for i in q.tolist()]
-        compare(got, torch.tensor(seen), _window_slips(q, k, window))
 
 
-def _window_slips(q: Tensor, k: Tensor, window: int) -> Slips:
-    distance = q[:, None] - k[None, :]
-    right = (distance >= 0) & (distance < window)
-    column = torch.arange(len(q))[:, None] - torch.arange(len(k))
-    from_the_end = column + len(k) - len(q)
-    own = "the query's own key counts, so the window holds i - j from 0 to W - 1"
-    return [
-        (f"W + 1 keys: {own}", (distance >= 0) & (distance <= window)),
-        (f"W - 1 keys: {own}", (distance >= 0) & (distance < window - 1)),
-        (f"a query does not see itself: {own}", (distance > 0) & (distance < window)),
-        ("the window was ignored: every earlier key is seen", distance >= 0),
-        ("the future leaks: j >= i stands where j <= i belongs", distance <= 0),
-        (
-            "the future leaks: the window bounds one side only; ask for j <= i as well",
-            distance < window,
+def _window_mask(q: Tensor, k: Tensor, window: int) -> Tensor:
+    seen = [[may_see(i, j, window=window) for j in k.tolist()] for i in q.tolist()]
+    return torch.tensor(seen)
+
+
+def _back(rule: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """A mask that is this function of how far each key lies before its query, and of W."""
+    return lambda q, k, window: rule(q[:, None] - k[None, :], window)
+
+
+_OWN = "the query's own key counts, so the window holds i - j from 0 to W - 1"
+_AHEAD = "the future leaks: the window"
+
+check_window_mask = Check(
+    """`fn(q, k, window)` is Bool[T S] for positions `q`, T of them, and `k`, S, in any order.
+
+    True where a query may see a key: a text token, on a local layer, without padding.
+    """,
+    "q k window",
+    _window_mask,
+    _window_cases,
+    {
+        f"W + 1 keys: {_OWN}": _back(lambda back, w: (back >= 0) & (back <= w)),
+        f"W - 1 keys: {_OWN}": _back(lambda back, w: (back >= 0) & (back < w - 1)),
+        f"a query does not see itself: {_OWN}": _back(lambda back, w: (back > 0) & (back < w)),
+        "the window was ignored: every earlier key is seen": _back(lambda back, w: back >= 0),
+        "the future leaks: j >= i stands where j <= i belongs": _back(lambda back, w: back <= 0),
+        f"{_AHEAD} bounds one side only; ask for j <= i as well": _back(lambda back, w: back < w),
+        f"{_AHEAD} looks ahead as far as back; ask for j <= i as well": _back(
+            lambda back, w: back.abs() < w
         ),
-        (
-            "the future leaks: the window looks ahead as far as back; ask for j <= i as well",
-            distance.abs() < window,
+        "True and False are swapped: True means that the query may see the key": _back(
+            lambda back, w: (back < 0) | (back >= w)
         ),
-        ("True and False are swapped: True means that the query may see the key", ~right),
-        *([("rows and columns are swapped: a row is a query", right.T)] * (len(q) == len(k))),
-        (
-            "took a token's place in the tensor for its position; use the numbers in q and k",
-            (column >= 0) & (column < window),
+        "rows and columns are swapped: a row is a query": lambda *case: _window_mask(*case).T,
+        "took a token's place in the tensor for its position; use the numbers in q and k": (
+            lambda q, k, w: _window_mask(torch.arange(len(q)), torch.arange(len(k)), w)
         ),
-        (
-            "lined the queries up with the last keys; use the numbers in q and k",
-            (from_the_end >= 0) & (from_the_end < window),
+        "lined the queries up with the last keys; use the numbers in q and k": lambda q, k, w: (
+            _window_mask(torch.arange(len(k) - len(q), len(k)), torch.arange(len(k)), w)
         ),
+    },
+    explain=lambda got, *_: (
+        "gave numbers to add to scores; give True where a query may see a key, else False"
+        if isinstance(got, Tensor) and got.is_floating_point()
+        else None
+    ),
+)
+
+# The layer pattern
+
+
+def _types(rule: Callable[[int, int, int], bool]) -> Callable[[int, int], list[AttentionType]]:
+    """Layers that are global where this function of i, how many there are and the period holds."""
+    return lambda n, period: [
+        AttentionType.GLOBAL if rule(i, n, period) else AttentionType.LOCAL for i in range(n)
     ]
 
 
-def check_layer_types(fn: Callable[[int, int], Any]) -> None:
-    """`fn(num_layers, period)` lists an AttentionType a layer: every `period`-th is global.
+check_layer_types = Check(
+    "`fn(num_layers, period)` lists an AttentionType a layer: every `period`-th is global.",
+    "num_layers period",
+    lambda n, period: list(layer_pattern(n, period)),
+    lambda: [(7, 3), (26, 6), (34, 6), (18, 6), (4, 6), (9, 2)],
+    {
+        "layer 0 is global; Gemma 3 starts local: layer i is global if (i + 1) % period is 0": (
+            _types(lambda i, n, period: i % period == 0)
+        ),
+        "local and global are swapped: one layer in `period` is global, the others are local": (
+            _types(lambda i, n, period: (i + 1) % period != 0)
+        ),
+        "`period` local layers before each global one; the period counts the global layer too": (
+            _types(lambda i, n, period: (i + 1) % (period + 1) == 0)
+        ),
+        "counted from 1 as if it were 0: the first global layer comes one too early": (
+            _types(lambda i, n, period: (i + 2) % period == 0)
+        ),
+        "the period is one short: with period 6, five local layers stand before a global one": (
+            _types(lambda i, n, period: (i + 1) % max(period - 1, 1) == 0)
+        ),
+        "counted from the last layer; count from the first, even if the last ones are local": (
+            _types(lambda i, n, period: (n - 1 - i) % period == 0)
+        ),
+        "the last layer was made global; a depth that is no multiple of period ends locally": (
+            _types(lambda i, n, period: (i + 1) % period == 0 or i == n - 1)
+        ),
+        "no layer is global": _types(lambda i, n, period: False),
+        "the local layers after the last global one are missing": lambda n, period: list(
+            layer_pattern(n, period)
+        )[: n // period * period],
+    },
+)
 
-    >>> check_layer_types(layer_pattern)
-    """
-    cases = [(26, 6), (34, 6), (18, 6), (7, 3), (4, 6), (9, 2)]
-    answers = [_kinds(fn(n, period), n, period) for n, period in cases]
-    wants = [layer_pattern(n, period) for n, period in cases]
-    if answers == wants:
-        return
-    for sentence, rule in _PATTERN_SLIPS:
-        slip = [tuple(_KIND[rule(i, n, period)] for i in range(n)) for n, period in cases]
-        assert answers != slip, sentence
-    for (n, period), answer, want in zip(cases, answers, wants, strict=True):
-        for i in range(n):
-            assert answer[i] is want[i], (
-                f"layer {i} of {n} with period {period} is {answer[i].name}, expected"
-                f" {want[i].name}"
-            )
-
-
-_KIND = {True: AttentionType.GLOBAL, False: AttentionType.LOCAL}
-_PATTERN_SLIPS: list[tuple[str, Callable[[int, int, int], bool]]] = [
-    (
-        "layer 0 is global; Gemma 3 starts local: layer i is global if (i + 1) % period is 0",
-        lambda i, n, period: i % period == 0,
-    ),
-    (
-        "local and global are swapped: one layer in `period` is global, the others are local",
-        lambda i, n, period: (i + 1) % period != 0,
-    ),
-    (
-        "`period` local layers before each global one; the period counts the global layer too",
-        lambda i, n, period: (i + 1) % (period + 1) == 0,
-    ),
-    (
-        "counted from 1 as if it were 0: the first global layer comes one too early",
-        lambda i, n, period: (i + 2) % period == 0,
-    ),
-    (
-        "the period is one short: with period 6, five local layers stand before a global one",
-        lambda i, n, period: (i + 1) % max(period - 1, 1) == 0,
-    ),
-    (
-        "counted from the last layer; count from the first, even if the last ones are local",
-        lambda i, n, period: (n - 1 - i) % period == 0,
-    ),
-    (
-        "the last layer was made global; a depth that is no multiple of period ends locally",
-        lambda i, n, period: (i + 1) % period == 0 or i == n - 1,
-    ),
-    ("no layer is global", lambda i, n, period: False),
-]
+# The mask over a ring
 
 
-def _kinds(answer: Any, n: int, period: int) -> tuple[AttentionType, ...]:
-    assert isinstance(answer, list | tuple), f"expected a list, got {type(answer).__name__}"
-    for kind in answer:
-        assert isinstance(kind, AttentionType), (
-            f"expected AttentionType.LOCAL or .GLOBAL, got {kind!r}"
-        )
-    whole = n // period * period
-    assert not (len(answer) == whole < n), (
-        f"{whole} layers for a depth of {n}: the local layers after the last global one are missing"
-    )
-    assert len(answer) == n, f"{len(answer)} layers for a depth of {n}"
-    return tuple(answer)
+def _ring_mask(rule: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Tensor]:
+    """A mask of the position in each slot, -1 if there is none, of the newest one's, and of W."""
+
+    def fn(length: int, slots: int, window: int) -> Tensor:
+        held = [-1 if p is None else p for p in ring(length, slots)]
+        return rule(torch.tensor(held), torch.tensor(length - 1), window)
+
+    return fn
 
 
-def check_ring_mask(fn: Callable[[int, int, int], Any]) -> None:
+_TAKEN = "the newest token's own key counts among the W"
+_right_ring_mask = _ring_mask(lambda held, newest, w: (held >= 0) & (newest - held < w))
+
+check_ring_mask = Check(
     """`fn(length, slots, window)` is Bool[S]: which slots of a ring the newest token may see.
 
     `length` tokens were written one by one, position p into slot p mod `slots`, the newest, at
     position `length` - 1, among them; a slot not yet written may not be seen.
-
-    >>> check_ring_mask(lambda length, slots, window: torch.ones(slots, dtype=torch.bool))
-    Traceback (most recent call last):
-    AssertionError: every slot is seen; ask which position each one holds
-    """
-    for slots, window in [(7, 4), (5, 5), (8, 7)]:
-        lengths = range(1, 3 * slots + 2)
-        rows = [fn(length, slots, window) for length in lengths]
-        for row in rows:
-            assert isinstance(row, Tensor), f"expected a tensor, got {type(row).__name__}"
-            assert row.shape == (slots,), f"shape {tuple(row.shape)}, expected {(slots,)}"
-            assert row.dtype == torch.bool, f"dtype {row.dtype}, expected torch.bool"
-        held = [[-1 if p is None else p for p in ring(length, slots)] for length in lengths]
-        want = [
-            [may_see(length - 1, p, window=window) for p in row]
-            for length, row in zip(lengths, held, strict=True)
-        ]
-        newest = torch.tensor(lengths)[:, None] - 1
-        slips = _ring_slips(newest, torch.tensor(held), slots, window)
-        compare(torch.stack(rows), torch.tensor(want), slips)
-
-
-def _ring_slips(newest: Tensor, held: Tensor, slots: int, window: int) -> Slips:
-    slot, written = torch.arange(slots), held >= 0
-    as_position = newest - slot
-    taken = (
-        "took a slot's number for the position it holds; after the first round they differ:"
-        " slot s holds the last p written with p % slots == s"
-    )
-    own = "the newest token's own key counts among the W"
-    back = newest - held
-    right = written & (back < window)
-    around = (newest - slot) % slots
-    return [
-        (taken, (as_position >= 0) & (as_position < window)),
-        ("an empty slot is seen while the ring is not full yet", around < window),
-        ("an empty slot was taken for position -1; padding is seen by nothing", back < window),
-        (f"W + 1 keys: {own}", written & (back <= window)),
-        (f"W - 1 keys: {own}", written & (back < window - 1)),
-        ("the window was ignored: a ring may have more slots than W", written),
-        ("every slot is seen; ask which position each one holds", torch.ones_like(written)),
-        (
-            "True and False are swapped: True means that it may be seen",
-            ~right,
+    """,
+    "length slots window",
+    lambda length, slots, window: torch.tensor(
+        [may_see(length - 1, -1 if p is None else p, window=window) for p in ring(length, slots)]
+    ),
+    lambda: [
+        (length, slots, window)
+        for slots, window in [(7, 4), (5, 5), (8, 7)]
+        for length in range(1, 3 * slots + 2)
+    ],
+    {
+        "took a slot's number for the position it holds; after the first round they differ: slot s"
+        " holds the last p written with p % slots == s": _ring_mask(
+            lambda held, newest, w: (
+                (newest - torch.arange(len(held)) >= 0) & (newest - torch.arange(len(held)) < w)
+            )
         ),
-    ]
+        "an empty slot is seen while the ring is not full yet": _ring_mask(
+            lambda held, newest, w: (newest - torch.arange(len(held))) % len(held) < w
+        ),
+        "an empty slot was taken for position -1; padding is seen by nothing": _ring_mask(
+            lambda held, newest, w: newest - held < w
+        ),
+        f"W + 1 keys: {_TAKEN}": _ring_mask(
+            lambda held, newest, w: (held >= 0) & (newest - held <= w)
+        ),
+        f"W - 1 keys: {_TAKEN}": _ring_mask(
+            lambda held, newest, w: (held >= 0) & (newest - held < w - 1)
+        ),
+        "the window was ignored: a ring may have more slots than W": _ring_mask(
+            lambda held, newest, w: held >= 0
+        ),
+        "every slot is seen; ask which position each one holds": _ring_mask(
+            lambda held, newest, w: torch.ones_like(held).bool()
+        ),
+        "True and False are swapped: True means that it may be seen": (
+            lambda *case: ~_right_ring_mask(*case)
+        ),
+    },
+)

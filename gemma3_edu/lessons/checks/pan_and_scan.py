@@ -1,20 +1,21 @@
-"""Checks of the exercises on pan and scan: how many crops, and where they lie.
+"""Checks of the exercises on pan and scan: how many crops, where they are, what a token sees.
 
 >>> check_crop_boxes(pan_and_scan)
->>> check_crop_boxes(lambda width, height: pan_and_scan(width, height)[:1])
-Traceback (most recent call last):
-AssertionError: 1600 x 896: 1 crops, expected 2
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 3", check_crop_boxes, lambda width, height: pan_and_scan(width, height)[:1])
+Exercise 3: got 1 entries, expected 2: got [(0, 0, 800, 896)], expected [(0, 0, 800, 896),
+    (800, 0, 1600, 896)] (1600 x 896)
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from ...naive.images import pan_and_scan
-from .compare import compare
+from ...naive.images import Box, pan_and_scan
+from .grading import Case, Check, Function, ask, require, require_tensor
 
 # Ratios and sides at their borders, wide and tall; 256, 1.2 and 4 are the rule's own numbers.
 _SIZES = [
@@ -23,54 +24,6 @@ _SIZES = [
     *((4000, 500), (300, 4000), (767, 256), (600, 240), (512, 256), (511, 256), (510, 256)),
     *((700, 300), (1100, 300), (300, 1100), (2200, 1000), (1, 1)),
 ]
-_STEP = "a crop's length is the side over the number of crops, rounded up"
-
-
-def check_crop_numbers(fn: Callable[[Tensor, Tensor], Any]) -> None:
-    """`fn(width, height)` is Int[N]: how many crops pictures of these N sizes are cut into.
-
-    >>> check_crop_numbers(lambda width, height: torch.zeros_like(width))
-    Traceback (most recent call last):
-    AssertionError: no picture is cut at all
-    """
-    sizes = torch.tensor(_SIZES)
-    width, height = sizes[:, 0], sizes[:, 1]  # not contiguous
-    got = fn(width, height)
-    assert sizes.equal(torch.tensor(_SIZES)), "changed width or height in place; make new tensors"
-    assert isinstance(got, Tensor), f"expected a tensor, got {type(got).__name__}"
-    assert got.dtype != torch.bool and not got.is_floating_point(), (
-        f"dtype {got.dtype}: crops are counted, give whole numbers (.long())"
-    )
-    want = torch.tensor([len(pan_and_scan(*size)) for size in _SIZES])
-    slips = [(sentence, torch.tensor(row)) for sentence, row in _number_slips()]
-    compare(got.long(), want, slips)
-
-
-def check_crop_boxes(fn: Callable[[int, int], Any]) -> None:
-    """`fn(width, height)` lists the crops' boxes: left, top, right, bottom, in pixels."""
-    answers = [_boxes(fn(*size), size) for size in _SIZES]
-    wants = [pan_and_scan(*size) for size in _SIZES]
-    if answers == wants:
-        return
-    for sentence, cut in _BOX_SLIPS:
-        assert answers != [cut(*size) for size in _SIZES], sentence
-    for sentence, row in _number_slips():
-        assert [len(answer) for answer in answers] != row, sentence
-    for (width, height), answer, want in zip(_SIZES, answers, wants, strict=True):
-        named = f"{width} x {height}"
-        assert len(answer) == len(want), f"{named}: {len(answer)} crops, expected {len(want)}"
-        for number, (box, right) in enumerate(zip(answer, want, strict=True), start=1):
-            assert box == right, f"{named}: crop {number} is {box}, expected {right}"
-
-
-def _boxes(answer: Any, size: tuple[int, int]) -> list[tuple[int, ...]]:
-    named = f"{size[0]} x {size[1]}"
-    assert isinstance(answer, list | tuple), f"expected a list, got {type(answer).__name__}"
-    for box in answer:
-        assert isinstance(box, list | tuple) and len(box) == 4, (
-            f"{named}: {box!r} is no box; give left, top, right, bottom"
-        )
-    return [tuple(box) for box in answer]
 
 
 def _half_up(ratio: float) -> int:
@@ -86,7 +39,7 @@ def _number(
     least: int = 2,
     most: int = 4,
     room: bool = True,
-    too_small: str = "either side",
+    asked: str = "either side",
 ) -> int:
     """The rule with one thing changed."""
     long, short = max(width, height), min(width, height)
@@ -95,98 +48,234 @@ def _number(
         return 0
     number = min(rounded(ratio), long // 256) if room else rounded(ratio)
     number = min(max(least, number), most)
-    sides = {
-        "either side": min(math.ceil(long / number), short),
-        "its length": math.ceil(long / number),
-        "its other side": short,
-        "nothing": 256,
-    }
-    return number if sides[too_small] >= 256 else 0
+    length = math.ceil(long / number)
+    sides = {"either side": min(length, short), "length": length, "short side": short}
+    return number if sides.get(asked, 256) >= 256 else 0
 
 
-def _number_slips() -> list[tuple[str, list[int]]]:
-    """Sentences, each with the numbers that the mistake gives for `_SIZES`."""
-
-    def changed(**how: Any) -> list[int]:
-        return [_number(*size, **how) for size in _SIZES]
-
-    right = changed()
-    tiles = [(math.ceil(width / 896), math.ceil(height / 896)) for width, height in _SIZES]
-    wide = [0 if h > w else n for (w, h), n in zip(_SIZES, right, strict=True)]
-    return [
-        (
-            "a ratio of 2.5 makes three crops, since a half goes up; round takes the even"
-            " neighbour, 2: use floor(ratio + 0.5)",
-            changed(rounded=round),
-        ),
-        ("cut the ratio off; round it, a half up", changed(rounded=math.floor)),
-        ("rounded the ratio up; round it to the nearest, a half up", changed(rounded=math.ceil)),
-        ("one crop is the picture again: there are two at least", changed(least=1)),
-        ("at most four crops, however long the picture", changed(most=99)),
-        (
-            "there is room for long // 256 crops: three of 256 pixels do not fit into 767",
-            changed(room=False),
-        ),
-        (
-            "a picture whose crops would have a side under 256 pixels is not cut",
-            changed(too_small="nothing"),
-        ),
-        (
-            "asked for the crops' length only; a short side under 256 pixels forbids crops too",
-            changed(too_small="its length"),
-        ),
-        (
-            "asked for the short side only; crops shorter than 256 pixels are forbidden too",
-            changed(too_small="its other side"),
-        ),
-        ("a ratio of exactly 1.2 is cut: at least, not more than", changed(at_border=False)),
-        ("cut from a ratio of 1.5 on; the rule here begins at 1.2", changed(from_ratio=1.5)),
-        ("square pictures are not cut: the ratio must reach 1.2", changed(from_ratio=1.0)),
-        ("tall pictures are cut too, from top to bottom", wide),
-        ("counted the whole picture too; asked for are the crops", [n + (n > 0) for n in right]),
-        ("counted the whole picture too; asked for are the crops", [n + 1 for n in right]),
-        ("a grid of 896-pixel tiles; crops run along one side", [a * b for a, b in tiles]),
-        ("counted 896 pixels a crop; the ratio decides, not the size", [max(t) for t in tiles]),
-        ("no picture is cut at all", [0] * len(right)),
-    ]
+Rule = Callable[[int, int], int]
 
 
-def _cut(width: int, height: int, step: str = "up", last: str = "cut") -> list[tuple[int, ...]]:
-    """The boxes with another length of a crop, or another end of the last one."""
-    long, number = max(width, height), _number(width, height)
+def _with(**change: Any) -> Rule:
+    return lambda width, height: _number(width, height, **change)
+
+
+def _tiles(side: int) -> int:
+    return math.ceil(side / 896)
+
+
+# Rules whose crops are cut along the longer side, as the right ones are.
+_RULES: dict[str, Rule] = {
+    "a ratio of 2.5 makes three crops, since a half goes up; round takes the even neighbour, 2:"
+    " use floor(ratio + 0.5)": _with(rounded=round),
+    "cut the ratio off; round it, a half up": _with(rounded=math.floor),
+    "rounded the ratio up; round it to the nearest, a half up": _with(rounded=math.ceil),
+    "one crop is the picture again: there are two at least": _with(least=1),
+    "at most four crops, however long the picture": _with(most=99),
+    "there is room for long // 256 crops: three of 256 pixels do not fit into 767": _with(
+        room=False
+    ),
+    "a picture whose crops would have a side under 256 pixels is not cut": _with(asked="nothing"),
+    "asked for the crops' length only; a short side under 256 pixels forbids crops too": _with(
+        asked="length"
+    ),
+    "asked for the short side only; crops shorter than 256 pixels are forbidden too": _with(
+        asked="short side"
+    ),
+    "a ratio of exactly 1.2 is cut: at least, not more than": _with(at_border=False),
+    "cut from a ratio of 1.5 on; the rule here begins at 1.2": _with(from_ratio=1.5),
+    "square pictures are not cut: the ratio must reach 1.2": _with(from_ratio=1.0),
+    "tall pictures are cut too, from top to bottom": lambda width, height: (
+        0 if height > width else _number(width, height)
+    ),
+    "counted 896 pixels a crop; the ratio decides, not the size": lambda width, height: _tiles(
+        max(width, height)
+    ),
+    "no picture is cut at all": lambda width, height: 0,
+}
+_WHOLE = "counted the whole picture too; asked for are the crops"
+_GRID = "a grid of 896-pixel tiles; crops run along one side"
+
+
+# How many crops
+
+
+def _counts(fn: Callable[[Tensor, Tensor], Any], width: Tensor, height: Tensor) -> dict[str, int]:
+    """The answer by size, so that a message names the size."""
+    got = ask(fn, width, height)
+    whole = isinstance(got, Tensor) and not (got.is_floating_point() or got.dtype == torch.bool)
+    require(whole or not isinstance(got, Tensor), "crops are counted, give whole numbers (.long())")
+    got = require_tensor(got, tuple(width.shape), got.dtype if whole else torch.long)
+    sizes = zip(width.tolist(), height.tolist(), got.tolist(), strict=True)
+    return {f"{w} x {h}": number for w, h, number in sizes}
+
+
+def _each(rule: Rule) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda width, height: torch.tensor(
+        [rule(*size) for size in zip(width.tolist(), height.tolist(), strict=True)]
+    )
+
+
+def _number_cases() -> dict[str, Case]:
+    width, height = torch.tensor(_SIZES).unbind(1)  # not contiguous
+    return {f"{len(_SIZES)} sizes": (width, height)}
+
+
+check_crop_numbers = Check(
+    "`fn(width, height)` is Int[N]: how many crops pictures of these N sizes are cut into.",
+    "width height",
+    _each(lambda width, height: len(pan_and_scan(width, height))),
+    _number_cases,
+    {sentence: _each(rule) for sentence, rule in _RULES.items()}
+    | {
+        _WHOLE: [
+            _each(lambda width, height: _number(width, height) + 1),
+            _each(lambda w, h: _number(w, h) + (_number(w, h) > 0)),
+        ],
+        _GRID: _each(lambda width, height: _tiles(width) * _tiles(height)),
+    },
+    call=_counts,
+)
+
+
+# Where they are
+
+
+def _cut(width: int, height: int, number: int, step: str = "up", last: str = "cut") -> list[Box]:
+    """So many boxes, with another length of a crop, or another end of the last one."""
     if not number:
         return []
+    long = max(width, height)
     length = math.ceil(long / number) if step == "up" else long // number
-    starts = range(0, long, length)
+    starts = list(range(0, long, length))
     ends = [start + length if last == "over" else min(start + length, long) for start in starts]
     if step == "rest":
-        starts, ends = range(0, number * length, length), [*ends[: number - 1], long]
+        starts, ends = starts[:number], [*ends[: number - 1], long]
     if width >= height:
         return [(start, 0, end, height) for start, end in zip(starts, ends, strict=True)]
     return [(0, start, width, end) for start, end in zip(starts, ends, strict=True)]
 
 
-def _all_along_x(width: int, height: int) -> list[tuple[int, ...]]:
-    boxes = pan_and_scan(max(width, height), min(width, height))
-    return [tuple(box) for box in boxes]
+def _along(rule: Rule, **change: str) -> Callable[[int, int], list[Box]]:
+    return lambda width, height: _cut(width, height, rule(width, height), **change)
 
 
-_BOX_SLIPS: list[tuple[str, Callable[[int, int], Sequence[tuple[int, ...]]]]] = [
-    (
-        f"a sliver is left over as one crop more: {_STEP}",
-        lambda width, height: _cut(width, height, step="down"),
-    ),
-    (
-        f"the last crop is the longest; it is the shortest, since {_STEP}",
-        lambda width, height: _cut(width, height, step="rest"),
-    ),
-    (
-        "the last crop reaches over the picture's edge; let it end there",
-        lambda width, height: _cut(width, height, last="over"),
-    ),
-    (
-        "gave width and height of a crop; give its right and bottom edge",
-        lambda width, height: [(a, b, c - a, d - b) for a, b, c, d in pan_and_scan(width, height)],
-    ),
-    ("a tall picture's crops lie one below the other", _all_along_x),
-]
+def _grid(width: int, height: int) -> list[Box]:
+    places = [(896 * x, 896 * y) for y in range(_tiles(height)) for x in range(_tiles(width))]
+    return [(x, y, min(x + 896, width), min(y + 896, height)) for x, y in places]
+
+
+check_crop_boxes = Check(
+    "`fn(width, height)` lists the crops' boxes: left, top, right, bottom, in pixels.",
+    "width height",
+    pan_and_scan,
+    lambda: {f"{width} x {height}": (width, height) for width, height in _SIZES},
+    {
+        "a sliver is left over as one crop more; round the length of a crop up": _along(
+            _number, step="down"
+        ),
+        "the last crop is the longest; round the length up, and it is the shortest": _along(
+            _number, step="rest"
+        ),
+        "the last crop reaches over the picture's edge; let it end there": _along(
+            _number, last="over"
+        ),
+        "gave width and height of a crop; give its right and bottom edge": lambda width, height: [
+            (a, b, c - a, d - b) for a, b, c, d in pan_and_scan(width, height)
+        ],
+        "a tall picture's crops come one below the other": lambda width, height: pan_and_scan(
+            max(width, height), min(width, height)
+        ),
+        _WHOLE: lambda width, height: [(0, 0, width, height), *pan_and_scan(width, height)],
+        _GRID: _grid,
+    }
+    | {sentence: _along(rule) for sentence, rule in _RULES.items()},
+)
+
+
+# Where a soft token looks
+
+Region: TypeAlias = tuple[float, float, float, float]
+
+
+def seen_region(
+    width: int, height: int, image: int, row: int, column: int, per_side: int
+) -> Region:
+    """Left, top, right, bottom of what one of `per_side` x `per_side` soft tokens looks at.
+
+    >>> seen_region(1600, 896, image=2, row=0, column=1, per_side=16)
+    (850.0, 0.0, 900.0, 56.0)
+    """
+    return _part(_views(width, height)[image], row, column, per_side)
+
+
+def _views(width: int, height: int) -> list[Box]:
+    return [(0, 0, width, height), *pan_and_scan(width, height)]
+
+
+def _part(box: Box, row: int, column: int, per_side: int) -> Region:
+    left, top, right, bottom = box
+    across, down = (right - left) / per_side, (bottom - top) / per_side
+    x, y = left + column * across, top + row * down
+    return x, y, x + across, y + down
+
+
+def _of_box(change: Callable[[list[Box], int], Box]) -> Callable[..., Region]:
+    """The region in another box: a function of the whole picture and its crops, and of `image`."""
+    return lambda w, h, image, row, column, n: _part(change(_views(w, h), image), row, column, n)
+
+
+def _moved_to_0(views: list[Box], image: int) -> Box:
+    left, top, right, bottom = views[image]
+    return 0, 0, right - left, bottom - top
+
+
+def _as_long_as_the_first(views: list[Box], image: int) -> Box:
+    left, top, *_ = views[image]
+    if not image:
+        return views[0]
+    return left, top, left + views[1][2] - views[1][0], top + views[1][3] - views[1][1]
+
+
+def _sides(*case: int) -> Region:
+    left, top, right, bottom = seen_region(*case)
+    return left, top, right - left, bottom - top
+
+
+def _numbers(fn: Function, *case: int) -> Any:
+    answer = ask(fn, *case)
+    return answer.tolist() if isinstance(answer, Tensor) else answer
+
+
+check_seen_region = Check(
+    """`fn(width, height, image, row, column, per_side)`: the pixels that a soft token looks at.
+
+    Left, top, right, bottom in the picture; image 0 is the whole picture, image k its k-th crop.
+    """,
+    "width height image row column per_side",
+    seen_region,
+    lambda: [
+        (width, height, image, row, column, 4)
+        for width, height in [(1001, 400), (400, 1001), (3000, 1000), (500, 480)]
+        for image in range(len(_views(width, height)))
+        for row, column in [(0, 0), (1, 3), (3, 2)]
+    ],
+    {
+        "row and column are swapped: a row counts down, a column to the right": (
+            lambda w, h, image, row, column, n: seen_region(w, h, image, column, row, n)
+        ),
+        "the crop's own place is missing: add where it begins in the picture": _of_box(_moved_to_0),
+        "the last crop may be shorter than the first; take its own sides": (
+            _of_box(_as_long_as_the_first)
+        ),
+        "took the whole picture for every image; image k is the k-th crop": _of_box(
+            lambda views, image: views[0]
+        ),
+        "image 0 is the whole picture; took the last crop for it": _of_box(
+            lambda views, image: views[image or -1]
+        ),
+        "gave width and height; give the right and the bottom edge": _sides,
+    },
+    call=_numbers,
+    atol=1e-2,
+)

@@ -1,45 +1,82 @@
-"""Check of an exercise on parity: the first stage and position at which two models part.
+"""Checks of the exercises on parity: where two models part, which module does it, and why.
 
->>> def last(ours, theirs, limit):
-...     return max((name, 0) for name in ours)
->>> check_first_divergence(last)
-Traceback (most recent call last):
-AssertionError: found ('logits', 0) where both are equal but for rounding; expected None
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 1", check_first_divergence, lambda ours, theirs, limit: ("logits", 0))
+Exercise 1: got 'logits, position 0', expected 'none' (both are equal but for rounding)
 """
 
+import copy
 from collections.abc import Callable, Mapping
+from functools import partial
+from numbers import Integral
 from typing import Any
 
 import torch
-from torch import Tensor
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...model import Block, Gemma3
+from ...model.attention import Attention
+from ...model.layers import GatedMLP
+from ...model.layout import Batch
+from ...model.presets import PRESETS
+from .difference import show
+from .grading import Case, Check, CheckError, ask, require, standard_torch
 
 Stages = Mapping[str, Tensor]
 Found = tuple[str, int] | None
+Search = Callable[[Stages, Stages, float], Found]
+Wrong = Callable[[Tensor, Tensor, float], Tensor]
 
 
-def check_first_divergence(fn: Callable[[Stages, Stages, float], Any]) -> None:
-    """`fn(ours, theirs, limit)` is (stage, position) of the first divergence, or None.
+def _said(got: Any) -> str:
+    return show(got) or type(got).__name__
 
-    Both map stages, in the order of the model, to Float[B T D]. A column is wrong where the length
-    of the difference is more than `limit` times the length of theirs, or no number at all. The
-    first stage with a wrong column counts, and in it the first position, in whichever row.
-    """
-    cases = _cases()
-    answers = [fn(ours, theirs, 1e-5) for _, ours, theirs in cases]
-    wants = [_first(ours, theirs, 1e-5) for _, ours, theirs in cases]
-    for answer in answers:
-        assert answer is None or (
-            isinstance(answer, tuple)
-            and len(answer) == 2
-            and isinstance(answer[0], str)
-            and isinstance(answer[1], int)
-        ), f"expected (stage, position), a str and an int, or None; got {answer!r}"
-    if answers == wants:
-        return
-    for sentence, slip in _SLIPS:
-        assert answers != [slip(ours, theirs, 1e-5) for _, ours, theirs in cases], sentence
-    for (name, _, _), answer, want in zip(cases, answers, wants, strict=True):
-        assert answer == want, f"found {answer} where {name}; expected {want}"
+
+# The first divergence
+
+
+def _stages() -> dict[str, Case]:
+    """Streams grow from a length of about 1/8 to about 400."""
+    g = torch.Generator().manual_seed(15)
+    names = ["embeddings", *(f"block {n}" for n in range(11)), "final norm", "logits"]
+    theirs = {
+        name: torch.randn(2, 7, 17 if name == "logits" else 5, generator=g) * 2.0 ** (k - 4)
+        for k, name in enumerate(names)
+    }
+
+    def off(limit: float = 1e-5, **places: float) -> Case:
+        """Columns, named stage__row__position, are longer by a factor in ours."""
+        ours = {name: x * (1 + 2e-7) for name, x in theirs.items()}
+        for place, factor in places.items():
+            stage, row, position = place.split("__")
+            ours[stage.replace("_", " ")][int(row), int(position)] *= 1 + factor
+        return ours, theirs, limit
+
+    return {
+        "both are equal but for rounding": off(),
+        "a short column of the embeddings differs": off(embeddings__0__3=2e-5),
+        "block 2 differs first": off(block_2__0__4=1e-3, block_10__0__4=1e-2),
+        "the logits differ most": off(block_9__0__4=1e-4, logits__0__5=0.5),
+        "row 1 differs earlier": off(block_3__0__5=1e-3, block_3__1__4=1e-3),
+        "a later column differs more": off(block_1__1__2=1e-4, block_1__1__6=0.5),
+        "only the logits differ": off(logits__1__0=1e-4),
+        "a column is NaN": off(block_4__0__2=torch.nan, block_5__0__1=torch.nan),
+        "a column differs by half of theirs, limit 0.4": off(0.4, block_2__1__3=0.5),
+        "a column differs by 0.3 of theirs, limit 0.4": off(0.4, block_2__0__1=-0.3),
+    }
+
+
+def _in_words(fn: Search, ours: Stages, theirs: Stages, limit: float) -> str:
+    found = ask(fn, ours, theirs, limit)
+    if found is None:
+        return "none"
+    parts = found if isinstance(found, tuple) else (found,)
+    if not (len(parts) == 2 and isinstance(parts[0], str) and isinstance(parts[1], Integral)):
+        kinds = ", ".join(type(part).__name__ for part in parts[:3])
+        raise CheckError(f"got {kinds}, expected (stage, position), a str and an int, or None")
+    return f"{parts[0]}, position {parts[1]}"
 
 
 def _ratio(ours: Tensor, theirs: Tensor) -> Tensor:
@@ -50,9 +87,6 @@ def _wrong(ours: Tensor, theirs: Tensor, limit: float) -> Tensor:
     return ~(_ratio(ours, theirs) <= limit)
 
 
-Wrong = Callable[[Tensor, Tensor, float], Tensor]
-
-
 def _first(ours: Stages, theirs: Stages, limit: float, wrong: Wrong = _wrong) -> Found:
     for name in ours:
         found = wrong(ours[name], theirs[name], limit)
@@ -61,102 +95,244 @@ def _first(ours: Stages, theirs: Stages, limit: float, wrong: Wrong = _wrong) ->
     return None
 
 
-def _cases() -> list[tuple[str, Stages, Stages]]:
-    """(what is the matter, ours, theirs): streams grow from a length of about 1/8 to about 400."""
-    g = torch.Generator().manual_seed(15)
-    names = ["embeddings", *(f"block {n}" for n in range(11)), "final norm", "logits"]
-    theirs = {
-        name: torch.randn(2, 7, 17 if name == "logits" else 5, generator=g) * 2.0 ** (k - 4)
-        for k, name in enumerate(names)
-    }
+def _where(error: Callable[[Tensor, Tensor], Tensor]) -> Search:
+    """A search that measures another error than `_ratio`."""
 
-    def off(**places: float) -> Stages:
-        """A copy in which columns, named stage__row__position, are longer by a factor."""
-        ours = {name: x * (1 + 2e-7) for name, x in theirs.items()}
-        for place, factor in places.items():
-            stage, row, position = place.split("__")
-            ours[stage.replace("_", " ")][int(row), int(position)] *= 1 + factor
-        return ours
+    def wrong(ours: Tensor, theirs: Tensor, limit: float) -> Tensor:
+        return ~(error(ours, theirs) <= limit).expand(ours.shape[:2])
 
-    lost = off(block_4__0__2=float("nan"), block_5__0__1=float("nan"))
-    return [
-        ("both are equal but for rounding", off(), theirs),
-        ("a short column of the embeddings differs", off(embeddings__0__3=2e-5), theirs),
-        ("block 2 differs first", off(block_2__0__4=1e-3, block_10__0__4=1e-2), theirs),
-        ("the logits differ most", off(block_9__0__4=1e-4, logits__0__5=0.5), theirs),
-        ("row 1 differs earlier", off(block_3__0__5=1e-3, block_3__1__4=1e-3), theirs),
-        ("a later column differs more", off(block_1__1__2=1e-4, block_1__1__6=0.5), theirs),
-        ("only the logits differ", off(logits__1__0=1e-4), theirs),
-        ("a column is NaN", lost, theirs),
-    ]
+    return partial(_first, wrong=wrong)
 
 
-def _sorted(ours: Stages, theirs: Stages, limit: float) -> Found:
-    return _first({name: ours[name] for name in sorted(ours)}, theirs, limit)
+def _at(position: Callable[[Tensor], Tensor]) -> Search:
+    """The right stage, and a position that is made of its errors, B T."""
+
+    def search(ours: Stages, theirs: Stages, limit: float) -> Found:
+        found = _first(ours, theirs, limit)
+        if found is None:
+            return None
+        errors = _ratio(ours[found[0]], theirs[found[0]]).nan_to_num(nan=torch.inf)
+        return found[0], int(position(errors.where(errors > limit, 0.0)))
+
+    return search
 
 
-def _worst(ours: Stages, theirs: Stages, limit: float) -> Found:
+def _worst_stage(ours: Stages, theirs: Stages, limit: float) -> Found:
     ratios = {name: _ratio(ours[name], theirs[name]).nan_to_num(nan=torch.inf) for name in ours}
     name = max(ratios, key=lambda name: float(ratios[name].max()))
     return _first({name: ours[name]}, theirs, limit)
 
 
-def _by_column(change: Callable[[Tensor], Tensor]) -> Callable[[Stages, Stages, float], Found]:
-    """The right stage, and a position that `change` makes of its errors, B T."""
+check_first_divergence = Check(
+    """`fn(ours, theirs, limit)` is (stage, position) of the first divergence, or None.
 
-    def slip(ours: Stages, theirs: Stages, limit: float) -> Found:
-        found = _first(ours, theirs, limit)
-        if found is None:
-            return None
-        errors = _ratio(ours[found[0]], theirs[found[0]]).nan_to_num(nan=torch.inf)
-        return found[0], int(change(errors.where(errors > limit, 0.0)))
-
-    return slip
-
-
-def _with(wrong: Wrong) -> Callable[[Stages, Stages, float], Found]:
-    return lambda ours, theirs, limit: _first(ours, theirs, limit, wrong)
-
-
-def _mean(x: Tensor) -> Tensor:
-    return x.mean((0, 1), keepdim=True)[..., 0]
-
-
-_SLIPS: list[tuple[str, Callable[[Stages, Stages, float], Found]]] = [
-    (
-        "NaN went unnoticed: it is not greater than any limit; ask what is not at most the limit",
-        _with(lambda ours, theirs, limit: _ratio(ours, theirs) > limit),
-    ),
-    (
-        "stages in the order of the alphabet, in which block 10 stands before block 2; keep the"
-        " order in which they come",
-        _sorted,
-    ),
-    ("the worst stage, not the first: an error grows on its way", _worst),
-    (
-        "compared the plain difference with the limit: divide by the length of theirs, since"
-        " streams are short in the beginning and long at the end",
-        _with(lambda ours, theirs, limit: ~((ours - theirs).norm(dim=-1) <= limit)),
-    ),
-    (
-        "averaged over the columns: a single wrong one drowns; take the worst",
-        _with(
-            lambda ours, theirs, limit: (
-                ~(_mean(_ratio(ours, theirs)[..., None]) <= limit).expand(ours.shape[:2])
-            )
+    Both map stages, in the order of the model, to Float[B T D]. A column is wrong where the length
+    of the difference is more than `limit` times the length of theirs, or no number at all. The
+    first stage with a wrong column counts, and in it the first position, in whichever row.
+    """,
+    "ours theirs limit",
+    _first,
+    _stages,
+    {
+        "NaN went unnoticed: it is not greater than any limit; ask what is not at most the limit": (
+            partial(_first, wrong=lambda ours, theirs, limit: _ratio(ours, theirs) > limit)
         ),
-    ),
-    (
-        "divided by the length of the whole stage: take each column beside its own length",
-        _with(lambda ours, theirs, limit: ~((ours - theirs).norm(dim=-1) / theirs.norm() <= limit)),
-    ),
-    (
-        "counted through both rows: a position is counted within its row",
-        _by_column(lambda errors: (errors.flatten() > 0).int().argmax()),
-    ),
-    ("the worst position, not the first", _by_column(lambda errors: errors.amax(0).argmax())),
-    (
-        "looked at row 0 only, or took the first row with a difference",
-        _by_column(lambda errors: (errors[int((errors[0] == 0).all())] > 0).int().argmax()),
-    ),
+        "stages in the order of the alphabet, in which block 10 stands before block 2; keep the"
+        " order in which they come": lambda ours, theirs, limit: _first(
+            {name: ours[name] for name in sorted(ours)}, theirs, limit
+        ),
+        "the worst stage, not the first: an error grows on its way": _worst_stage,
+        "compared the plain difference with the limit: divide by the length of theirs, since"
+        " streams are short in the beginning and long at the end": _where(
+            lambda ours, theirs: (ours - theirs).norm(dim=-1)
+        ),
+        "divided by the length of ours: the reference is the measure, so divide by theirs": _where(
+            lambda ours, theirs: _ratio(theirs, ours)
+        ),
+        "averaged over the columns: a single wrong one drowns; take the worst": _where(
+            lambda ours, theirs: _ratio(ours, theirs).mean()
+        ),
+        "divided by the length of the whole stage: compare each column with its own length": _where(
+            lambda ours, theirs: (ours - theirs).norm(dim=-1) / theirs.norm()
+        ),
+        "compared with 1e-5 in every call: `limit` may be another one": (
+            lambda ours, theirs, limit: _first(ours, theirs, 1e-5)
+        ),
+        "counted through both rows: a position is counted within its row": _at(
+            lambda errors: (errors.flatten() > 0).int().argmax()
+        ),
+        "the worst position, not the first": _at(lambda errors: errors.amax(0).argmax()),
+        "looked at row 0 only, or took the first row with a difference": _at(
+            lambda errors: (errors[int((errors[0] == 0).all())] > 0).int().argmax()
+        ),
+    },
+    call=_in_words,
+)
+
+
+# The module to blame
+
+# The modules that are wrong, the answer first; an empty row is a healthy pair.
+_CULPRITS = [
+    [],
+    ["language_model.layers.3.self_attn.q_norm"],
+    ["language_model.layers.5.mlp.up_proj"],
+    ["language_model.layers.2.self_attn"],
+    ["language_model.embed_tokens"],
+    ["language_model.layers.6.post_feedforward_layernorm"],
+    ["language_model.layers.1.mlp"],
+    ["language_model.norm"],
+    ["language_model.layers.1.self_attn.o_proj", "language_model.layers.4.self_attn"],
 ]
+
+
+@standard_torch()
+def check_culprit(fn: Callable[[Gemma3, Gemma3, Batch], Any]) -> None:
+    """`fn(healthy, patient, batch)` names the module where two models part, or gives None.
+
+    That is the first one, innermost where one holds another, whose input (its first argument) is
+    the same in both models and whose output is not; named as in `named_modules`.
+    """
+    healthy = _model()
+    batch = Batch.from_ids((torch.arange(19) ** 2 % 97 + 100)[None], healthy.config)
+    well = _recorded(healthy, batch)
+    for number, names in enumerate(_CULPRITS, start=1):
+        patient = copy.deepcopy(healthy)
+        for name in names:
+            _break(patient.get_submodule(name))
+        want = names[0] if names else None
+        got = ask(fn, copy.deepcopy(healthy), copy.deepcopy(patient), copy.deepcopy(batch))
+        if not isinstance(got, str | None) or got != want:
+            sentence = _wrong_culprit(got, want, well, _recorded(patient, batch))
+            raise CheckError(sentence, f"pair {number} of {len(_CULPRITS)}")
+
+
+Record = dict[str, tuple[Tensor, Tensor]]
+
+
+def _wrong_culprit(got: Any, want: str | None, well: Record, ill: Record) -> str:
+    if not isinstance(got, str | None):
+        return f"got {_said(got)}, expected the name of a module, or None"
+    if want is None:
+        return f"accused {got!r} in a pair whose weights and outputs are equal"
+    if got is None:
+        return f"found nothing, although {want} gives another output"
+    if got not in well:
+        return f"{got!r} is no module that runs; named_modules() gives the names"
+    if want.startswith(f"{got}.") or got == "":
+        return f"{got!r} holds the mistake, and so does a smaller module: go inside"
+    if torch.equal(well[got][1], ill[got][1]):
+        return f"{got} gives the same in both models"
+    return f"{got} has another input already: compare inputs too; the models part at {want}"
+
+
+def _recorded(model: Gemma3, batch: Batch) -> Record:
+    """First input and output of every module that runs; of the whole, tokens for the input."""
+    found = {}
+
+    def keep(name: str, module: nn.Module, given: tuple[Any, ...], output: Tensor) -> None:
+        found[name] = (given[0] if name else batch.tokens, output)
+
+    hooks = [m.register_forward_hook(partial(keep, name)) for name, m in model.named_modules()]
+    model(batch)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _model() -> Gemma3:
+    """Seven layers, weights that hide nothing."""
+    model = Gemma3(PRESETS["tiny-text"]).eval().requires_grad_(False)
+    g = torch.Generator().manual_seed(16)
+    for name, weight in model.named_parameters():
+        std = 0.2 if weight.ndim == 1 else weight.shape[-1] ** -0.5
+        weight.normal_(-0.5 if "post_" in name else 0.0, std, generator=g)
+    return model
+
+
+class _SiluMLP(GatedMLP):
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+def _break(module: nn.Module) -> None:
+    """Make a module wrong, and none of its parts."""
+    if isinstance(module, Attention):
+        module.scale *= 1.5
+    elif isinstance(module, GatedMLP):
+        module.__class__ = _SiluMLP
+    else:
+        weight = module.get_parameter("weight") * 1.25 + 0.125
+        module.weight = nn.Parameter(weight, requires_grad=False)
+
+
+# A patient to diagnose
+
+PATIENT_BLOCK = 8
+
+
+def patient(model: Gemma3) -> Gemma3:
+    """A copy of nano with one mistake, for texts read without a cache; the lesson asks which."""
+    sick = copy.deepcopy(model)
+    block = sick.language_model.layers[PATIENT_BLOCK]
+    window = sick.config.text.sliding_window
+
+    def wider(block: Block, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        x, mask, *rest = given
+        edge = torch.ones(mask.shape[1:], dtype=torch.bool).tril(-window).triu(-window)
+        return x, mask | edge, *rest
+
+    block.register_forward_pre_hook(wider)
+    return sick
+
+
+_MISTAKES = {
+    "window ignored": "window ignored begins at the same position, but then query 100 would see 101"
+    " keys; count the keys of its weights",
+    "W + 1": "",
+    "W - 1": "W - 1 would show one position earlier: the query that has W keys would miss one",
+    "SiLU": "SiLU would show at position 0 already",
+    "query scale missing": "a missing query scale would show at position 1 already",
+    "base 1M": "a base of 1M would show at position 1 already",
+}
+
+
+@standard_torch()
+def check_finding(fn: Callable[[], Any], window: int = 64) -> None:
+    """`fn()` is (stage, position, mistake): where the patient parts from its model, and why.
+
+    The window's two mistakes may be called "W + 1" or "window W + 1", and so with minus.
+
+    >>> from gemma3_edu.lessons.nb import attempt
+    >>> attempt("Exercise 3", check_finding, lambda: ("logits", 0, "a guess"))
+    Exercise 3: stage 'logits': it differs, but only since an earlier one does; find the first
+    """
+    finding = ask(fn)
+    triple = isinstance(finding, tuple) and len(finding) == 3
+    require(triple, f"expected (stage, position, mistake), got {_said(finding)}")
+    stage, position, mistake = finding
+    stages = ["embeddings", *(f"block {n}" for n in range(12)), "final norm", "logits"]
+    require(
+        isinstance(stage, str) and stage in stages,
+        f"stage {_said(stage)}: expected one of {', '.join(stages)}",
+    )
+    right = stages.index(f"block {PATIENT_BLOCK}")
+    require(stages.index(stage) >= right, f"stage {stage!r}: both models agree there")
+    require(
+        stages.index(stage) <= right,
+        f"stage {stage!r}: it differs, but only since an earlier one does; find the first",
+    )
+    require(isinstance(position, Integral), f"position {_said(position)}: expected an int")
+    require(
+        position != window - 1,
+        f"position {position}: both agree there; a text as long as the window is not enough",
+    )
+    require(
+        position == window, f"position {position}: not the first that differs in stage {stage!r}"
+    )
+    named = mistake.replace("window W", "W") if isinstance(mistake, str) else ""
+    require(
+        named in _MISTAKES,
+        f"mistake {_said(mistake)}: expected one of {', '.join(_MISTAKES)}",
+    )
+    require(named == "W + 1", _MISTAKES[named])

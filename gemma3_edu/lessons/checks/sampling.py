@@ -1,146 +1,150 @@
-"""Checks of the exercises on sampling: top-p, drawing a token.
+"""Checks of the exercises on generation: top-p, drawing a token, a conversation as one text.
 
->>> check_draw(lambda probabilities, u: int(probabilities.argmax()))
-Traceback (most recent call last):
-AssertionError: always the likeliest: u decides; id v covers a stretch of [0, 1) as long as its p
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 2", check_draw, lambda probabilities, u: int(probabilities.argmax()))
+Exercise 2: always the likeliest: u decides; id v covers a stretch of [0, 1) as long as its p
+    (probabilities = [0, 0.5, 0, 0.25, 0.1875, 0.0625, 0], u = 0.5: got 1, expected 3)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...naive.chat_template import render
 from ...naive.sampling import keep_top_p
-from .compare import compare
+from .grading import Case, Check
 
-Slips = Sequence[tuple[str, Tensor]]
+# Top-p
 
 
-def check_top_p(fn: Callable[[Tensor, float], Any]) -> None:
-    """`fn(logits, p)` keeps, in each row of Float[B V], the fewest likeliest tokens that reach p.
-
-    Kept logits stay as they are, all others become -inf; of equal ones the lower id goes first.
-
-    >>> check_top_p(keep_top_p)
-    """
+def _top_p_cases() -> list[Case]:
     g = torch.Generator().manual_seed(10)
     some = torch.randint(-12, 13, (3, 11), generator=g) / 4  # quarters: ties are common
     some[1, 4] = 9.0  # alone past p
     turned = (torch.randn(7, 2, generator=g) * 2).t()  # not contiguous
-    sure = torch.tensor([[0.0, 30.0, 1.0, 0.5]])
-    cases = [(some, 0.6), (turned, 0.8), (some, 0.95), (sure, 0.5), (turned, 0.05)]
-    cases += [(torch.zeros(1, 16), sixteenths / 16) for sixteenths in (1, 5, 12)]
-    for logits, p in cases:
-        given = logits.clone()
-        got = fn(logits, p)
-        assert logits.equal(given), "changed the logits in place; return a new tensor"
-        compare(got, keep_top_p(given, p), _top_p_slips(given, p))
-    compare(fn(some, 1.0), some, [("p = 1 keeps every token", torch.full_like(some, -torch.inf))])
+    cases = [(_SURE, 0.5), (some, 0.6), (turned, 0.8), (some, 0.95), (turned, 0.05)]
+    return cases + [(torch.zeros(1, 16), sixteenths / 16) for sixteenths in (1, 5, 12)]
 
 
-def _top_p_slips(logits: Tensor, p: float) -> Slips:
-    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-    share = ordered.softmax(-1)
-    upto = share.cumsum(-1)
-    first = torch.zeros_like(order).bool()
-    first[:, 0] = True
-    crossing = (
-        "the token that crosses p is left out, so less than p is kept; a token stays if the mass"
-        " before it is below p"
-    )
+_SURE = torch.tensor([[0.0, 30.0, 1.0, 0.5]])  # in float32 the first one's probability is 1
 
-    def put_back(kept: Tensor) -> Tensor:
+
+def _keeping(rule: Callable[[Tensor, Tensor, float], Tensor]) -> Callable[..., Tensor]:
+    """Keeps what this function says of the mass before a token, likeliest first, and of its own."""
+
+    def fn(logits: Tensor, p: float) -> Tensor:
+        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+        share = ordered.softmax(-1)
+        kept = rule(share.cumsum(-1) - share, share, p)
         return logits.masked_fill(~kept.gather(-1, order.argsort(-1)), -torch.inf)
 
-    before = upto - share
-    kept = before < p
-    smallest = ordered.masked_fill(~kept, torch.inf).amin(-1, keepdim=True)
-    back = ordered.flip(-1).softmax(-1)
-    back = (back.cumsum(-1) - back < p).flip(-1)
-    earlier = torch.nn.functional.pad(before, (1, 0))[:, :-1]
-    return [
-        (crossing, put_back(upto <= p)),
-        (crossing, put_back(upto < p)),
-        (f"{crossing} (that one token always stays hides it)", put_back((upto <= p) | first)),
-        (f"{crossing} (that one token always stays hides it)", put_back((upto < p) | first)),
-        (
-            "a token was added although the mass before it was p exactly; `< p`, not `<= p`",
-            put_back(before <= p),
-        ),
-        (
-            "one token too many: the set had reached p already when the last one was added",
-            put_back((earlier < p) | first),
-        ),
-        (
-            "the mask is in order of likelihood and was laid on logits in order of ids; put it"
-            " back first",
-            logits.masked_fill(~kept, -torch.inf),
-        ),
-        (
-            "the logits came back sorted; put them back in order of ids",
-            ordered.masked_fill(~kept, -torch.inf),
-        ),
-        ("the unlikeliest were kept: sort with the largest first", put_back(back)),
-        (
-            "summed in order of ids; sort first, the largest first",
-            logits.masked_fill(logits.softmax(-1).cumsum(-1) - logits.softmax(-1) >= p, -torch.inf),
-        ),
-        (
-            "tokens as likely as the last one stay too; the set has no more than it needs",
-            logits.masked_fill(logits < smallest, -torch.inf),
-        ),
-        (
-            "p was compared with single probabilities; it is their sum that must reach p",
-            logits.masked_fill(logits.softmax(-1) < 1 - p, -torch.inf),
-        ),
-        (
-            "what is dropped became 0, which is a logit like any other; it must be -inf",
-            torch.where(put_back(kept).isinf(), 0.0, logits),
-        ),
-        (
-            "gave probabilities; give logits, the kept ones unchanged",
-            put_back(kept).softmax(-1),
-        ),
-    ]
+    return fn
 
 
-def check_draw(fn: Callable[[Tensor, float], Any]) -> None:
-    """`fn(probabilities, u)` is the id that u, from [0, 1), falls on; never one of probability 0.
+def _first(share: Tensor) -> Tensor:
+    return torch.arange(share.shape[-1]).expand_as(share) == 0
 
-    `probabilities` is Float[V]. Its ids share [0, 1) between them in order, id v taking a stretch
-    as long as its probability, the lower border included. Rounding may leave the sum below 1; a u
-    past it belongs to the last id that has any probability.
 
-    >>> check_draw(_drawn)
-    """
+def _one_more(before: Tensor, share: Tensor, p: float) -> Tensor:
+    return (torch.nn.functional.pad(before, (1, 0))[:, :-1] < p) | _first(share)
+
+
+def _not_put_back(logits: Tensor, p: float) -> Tensor:
+    share = logits.sort(dim=-1, descending=True).values.softmax(-1)
+    return logits.masked_fill(share.cumsum(-1) - share >= p, -torch.inf)
+
+
+def _left_sorted(logits: Tensor, p: float) -> Tensor:
+    return _not_put_back(logits.sort(dim=-1, descending=True).values, p)
+
+
+def _unlikeliest(logits: Tensor, p: float) -> Tensor:
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+    share = ordered.flip(-1).softmax(-1)
+    kept = (share.cumsum(-1) - share < p).flip(-1).gather(-1, order.argsort(-1))
+    return logits.masked_fill(~kept, -torch.inf)
+
+
+def _by_id(logits: Tensor, p: float) -> Tensor:
+    share = logits.softmax(-1)
+    return logits.masked_fill(share.cumsum(-1) - share >= p, -torch.inf)
+
+
+def _with_ties(logits: Tensor, p: float) -> Tensor:
+    right = keep_top_p(logits, p)
+    smallest = right.masked_fill(right.isinf(), torch.inf).amin(-1, keepdim=True)
+    return logits.masked_fill(logits < smallest, -torch.inf)
+
+
+_CROSSING = (
+    "the token that crosses p is left out, so less than p is kept; a token stays if the mass before"
+    " it is below p"
+)
+
+check_top_p = Check(
+    """`fn(logits, p)` keeps, in each row of Float[B V], the fewest likeliest tokens that reach p.
+
+    Kept logits stay as they are, all others become -inf; of equal ones the lower id goes first, and
+    p = 1 keeps every token.
+    """,
+    "logits p",
+    keep_top_p,
+    _top_p_cases,
+    {
+        _CROSSING: [
+            _keeping(lambda before, share, p: share.cumsum(-1) <= p),
+            _keeping(lambda before, share, p: share.cumsum(-1) < p),
+        ],
+        f"{_CROSSING} (that one token always stays hides it)": [
+            _keeping(lambda before, share, p: (share.cumsum(-1) <= p) | _first(share)),
+            _keeping(lambda before, share, p: (share.cumsum(-1) < p) | _first(share)),
+        ],
+        "a token was added although the mass before it was p exactly; `< p`, not `<= p`": _keeping(
+            lambda before, share, p: before <= p
+        ),
+        "one token too many: the set had reached p already when the last one was added": (
+            _keeping(_one_more)
+        ),
+        "the mask is in order of likelihood and was laid on logits in order of ids; put it back"
+        " first": _not_put_back,
+        "the logits came back sorted; put them back in order of ids": _left_sorted,
+        "the unlikeliest were kept: sort with the largest first": _unlikeliest,
+        "summed in order of ids; sort first, the largest first": _by_id,
+        "tokens as likely as the last one stay too; the set has no more than it needs": _with_ties,
+        "p was compared with single probabilities; it is their sum that must reach p": (
+            lambda logits, p: logits.masked_fill(logits.softmax(-1) < 1 - p, -torch.inf)
+        ),
+        "what is dropped became 0, which is a logit like any other; it must be -inf": (
+            lambda logits, p: keep_top_p(logits, p).nan_to_num(neginf=0.0)
+        ),
+        "gave probabilities; give logits, the kept ones unchanged": (
+            lambda logits, p: keep_top_p(logits, p).softmax(-1)
+        ),
+    },
+).then(
+    lambda: [(_SURE, 1.0), (torch.tensor([[0.0, 1.0, 0.5]]), 1.0)],
+    {
+        "p = 1 keeps every token, also where rounding lets the sum reach 1 before the last one": [
+            _keeping(lambda before, share, p: before < p),
+            lambda logits, p: (
+                keep_top_p(logits, p) if p < 1 else torch.full_like(logits, -torch.inf)
+            ),
+        ]
+    },
+)
+
+# Drawing a token
+
+
+def _draw_cases() -> list[Case]:
     gaps = torch.tensor([0.0, 8.0, 0.0, 4.0, 3.0, 1.0, 0.0]) / 16
     short = torch.tensor([0.5, 0.25, 0.25 - 2**-12, 0.0, 0.0])  # sums to 1 - 2**-12
     sure = torch.tensor([0.0, 0.0, 1.0, 0.0])
     cases = [(gaps, n / 32) for n in range(32)] + [(gaps, 1 - 2**-20)]
     cases += [(short, u) for u in (0.0, 0.625, 0.875, 1 - 2**-13)]
-    cases += [(sure, u) for u in (0.0, 0.5, 1 - 2**-20)]
-    answers = []
-    for row, u in cases:
-        got = fn(row, u)
-        assert isinstance(got, int), f"expected an int, got {type(got).__name__}"
-        told = f"of {[round(q, 4) for q in row.tolist()]} for u = {u:.6g}"
-        assert 0 <= got < len(row), (
-            f"drew id {got}, which does not exist, {told}; rounding left the sum below u"
-        )
-        answers.append(got)
-    slips = [
-        (sentence, torch.tensor([rule(*case) for case in cases])) for sentence, rule in _DRAW_SLIPS
-    ]
-    want = torch.tensor([_drawn(*case) for case in cases])
-    for sentence, wrong in slips:
-        assert not torch.tensor(answers).equal(wrong), sentence
-    for (row, u), got in zip(cases, answers, strict=True):
-        assert row[got] > 0, (
-            f"drew id {got}, whose probability is 0, of {[round(q, 4) for q in row.tolist()]} for"
-            f" u = {u:.6g}"
-        )
-    compare(torch.tensor(answers), want)
+    return cases + [(sure, u) for u in (0.0, 0.5, 1 - 2**-20)]
 
 
 def _drawn(row: Tensor, u: float) -> int:
@@ -153,32 +157,122 @@ def _drawn(row: Tensor, u: float) -> int:
     return last
 
 
-def _upper_border(row: Tensor, u: float) -> int:
-    upto = row.cumsum(0)
-    return min(int((upto < u).sum()), len(row) - 1)
+def _undrawable(got: Any, want: int, row: Tensor, u: float) -> str | None:
+    if not isinstance(got, int) or isinstance(got, bool):
+        return None
+    if not 0 <= got < len(row):
+        return "drew an id that does not exist; rounding left the sum below u"
+    return None if row[got] > 0 else "drew an id whose probability is 0"
 
 
-_DRAW_SLIPS: list[tuple[str, Callable[[Tensor, float], int]]] = [
-    (
-        "always the likeliest: u decides; id v covers a stretch of [0, 1) as long as its p",
-        lambda row, u: int(row.argmax()),
-    ),
-    (
-        "u = 0 draws id 0 even where its probability is 0: a stretch begins at its lower border,"
-        " so compare with <=",
-        _upper_border,
-    ),
-    (
+check_draw = Check(
+    """`fn(probabilities, u)` is the id that u, from [0, 1), falls on; never one of probability 0.
+
+    `probabilities` is Float[V]. Its ids share [0, 1) between them in order, id v taking a stretch
+    as long as its probability, the lower border included. Rounding may leave the sum below 1; a u
+    past it belongs to the last id that has any probability.
+    """,
+    "probabilities u",
+    _drawn,
+    _draw_cases,
+    {
+        "always the likeliest: u decides; id v covers a stretch of [0, 1) as long as its p": (
+            lambda row, u: int(row.argmax())
+        ),
+        "u = 0 draws id 0 even where its probability is 0: a stretch begins at its lower border, so"
+        " compare with <=": [
+            lambda row, u: min(int((row.cumsum(0) < u).sum()), len(row) - 1),
+            lambda row, u: int((row.cumsum(0) < u).sum()),
+        ],
         "where rounding leaves the sum below u, the last id is drawn though its probability is 0;"
-        " draw the last one that has any",
-        lambda row, u: min(int((row.cumsum(0) <= u).sum()), len(row) - 1),
+        " draw the last one that has any": (
+            lambda row, u: min(int((row.cumsum(0) <= u).sum()), len(row) - 1)
+        ),
+        "every kept id is drawn equally often; the stretches are as long as the probabilities": (
+            lambda row, u: int(row.nonzero().flatten()[int(u * int((row > 0).sum()))])
+        ),
+        "the ids were sorted by probability and not translated back": (
+            lambda row, u: _drawn(row.sort(descending=True).values, u)
+        ),
+    },
+    explain=_undrawable,
+)
+
+# The chat template
+
+Messages = list[tuple[str, str]]
+
+
+def _rendered(
+    system: str = "first",
+    join: str = "\n\n",
+    after_role: str = "\n",
+    after_turn: str = "\n",
+    opened: str = "<start_of_turn>model\n",
+    name: str = "model",
+    strip: bool = True,
+    strip_system: bool = False,
+) -> Callable[[Messages], str]:
+    """The template with one thing changed."""
+
+    def fn(messages: Messages) -> str:
+        text, prefix = "", ""
+        for role, content in messages:
+            if role == "system" and system != "turn":
+                content = content.strip() if strip_system else content
+                prefix = content + join if system != "dropped" else ""
+                continue
+            words = content.strip() if strip else content
+            text += f"<start_of_turn>{name if role == 'model' else role}{after_role}"
+            text += (prefix if role == "user" else "") + f"{words}<end_of_turn>{after_turn}"
+            prefix = prefix if system == "every" else ""
+        return text + opened
+
+    return fn
+
+
+check_render = Check(
+    """`fn(messages)` is the text of a conversation of (role, text) pairs, the model's turn opened.
+
+    Roles are system, which may come first only, user and model, by turns; the last is a user's.
+    What user and model say is stripped, the system text is not.
+    """,
+    "messages",
+    lambda messages: render([(role, [text]) for role, text in messages]),
+    lambda: [
+        ([("user", "Who wrote it?")],),
+        ([("user", "  Who wrote it?\n"), ("model", "Melville. "), ("user", "When?")],),
+        ([("system", "Be brief."), ("user", "Who wrote it?")],),
+        ([("system", "Be brief."), ("user", " Who?"), ("model", "Melville."), ("user", "When?")],),
+        ([("system", " Be brief.\n"), ("user", "Who wrote it?")],),
+    ],
+    {
+        "the system message has a turn of its own; there is no such role: its text and an empty"
+        " line open the first user turn": _rendered(system="turn"),
+        "the system message is missing; its text opens the first user turn": (
+            _rendered(system="dropped")
+        ),
+        "the system message opens every user turn; the first alone": _rendered(system="every"),
+        "between system text and question stand two newlines, an empty line": _rendered(join="\n"),
+        "the model's turn is not opened at the end; without that, the model may go on with the"
+        " user's": _rendered(opened=""),
+        "the model's turn is opened without its newline; the model would have to write it": (
+            _rendered(opened="<start_of_turn>model")
+        ),
+        "an empty model turn is closed at the end; leave it open, to be written": (
+            _rendered(opened="<start_of_turn>model\n<end_of_turn>\n")
+        ),
+        "the role is spelled model, not assistant": _rendered(name="assistant"),
+        "a newline follows the role, not a space": _rendered(after_role=" "),
+        "after <end_of_turn> a newline is missing": _rendered(after_turn=""),
+        "what a user or the model says is stripped of the whitespace around it": (
+            _rendered(strip=False)
+        ),
+        "the system text was stripped; it alone stays as it is": _rendered(strip_system=True),
+    },
+    explain=lambda got, *_: (
+        "the text spells <bos>; that is an id, which the tokenizer puts in front"
+        if isinstance(got, str) and "<bos>" in got
+        else None
     ),
-    (
-        "every kept id is drawn equally often; the stretches are as long as the probabilities",
-        lambda row, u: int(row.nonzero().flatten()[int(u * int((row > 0).sum()))]),
-    ),
-    (
-        "the ids were sorted by probability and not translated back",
-        lambda row, u: _drawn(row.sort(descending=True).values, u),
-    ),
-]
+)

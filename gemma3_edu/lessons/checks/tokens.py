@@ -1,15 +1,13 @@
 """Checks of the exercises on tokens: joining pieces, scaling embeddings, a text that gets lost.
 
->>> from gemma3_edu.naive.tokenizer import join
->>> check_join(lambda parts, scores: join(parts, scores, whole=[]))
->>> check_join(lambda parts, scores: parts)
-Traceback (most recent call last):
-AssertionError: nothing was joined
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 1", check_join, lambda parts, scores: parts)
+Exercise 1: nothing was joined (['b', 'a', 'n', 'a', 'n', 'a']: got 6 entries, expected 3: got
+    ['b', 'a', 'n', 'a', 'n', 'a'], expected ['b', 'an', 'ana'])
 """
 
-import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -18,9 +16,12 @@ from torch import Tensor
 
 from ...naive.layers import token_embedding
 from ...naive.tokenizer import SPACE, join
-from .compare import compare
+from .grading import Case, Check, ask, require, standard_torch
 
 Scores = dict[str, float]
+Join = Callable[[list[str], Scores], list[str]]
+
+# Joining
 
 # Learned pieces, best first, then the characters; "?" is in no vocabulary here.
 _LEARNED = "an ana bana ba he er the re ther in ing ot no th thing aa".split()
@@ -28,134 +29,125 @@ _SCORES = {piece: -float(rank) for rank, piece in enumerate([*_LEARNED, *"abeghi
 _WORDS = ["banana", "bana", "there", "other", "not", "nothing", "aaa", "tea?", "h", ""]
 
 
-def check_join(fn: Callable[[list[str], Scores], Any]) -> None:
-    """`fn(parts, scores)` joins neighbours, the best piece first, until none make a piece.
-
-    `scores` holds every piece of the vocabulary, higher is better; of equal ones the leftmost is
-    joined. A list of strings comes back.
-    """
-    answers = [_joined(fn, word) for word in _WORDS]
-    wants = [join(list(word), _SCORES, whole=[]) for word in _WORDS]
-    if answers == wants:
-        return
-    for sentence, slip in _JOIN_SLIPS:
-        assert answers != [slip(list(word)) for word in _WORDS], sentence
-    for word, got, want in zip(_WORDS, answers, wants, strict=True):
-        assert got == want, f"{list(word)}: got {got}, expected {want}"
+def _join_cases() -> dict[str, Case]:
+    return {str(list(word)): (list(word), _SCORES) for word in _WORDS}
 
 
-def _joined(fn: Callable[[list[str], Scores], Any], word: str) -> list[str]:
-    parts, told = list(word), f"{list(word)}"
-    got = fn(parts, dict(_SCORES))
-    assert parts == list(word), "changed parts in place; build a new list"
-    assert isinstance(got, list), f"expected a list, got {type(got).__name__}"
-    assert all(isinstance(part, str) for part in got), f"{told}: {got} holds other than text"
-    assert "".join(got) == word, f"{told}: {got} spells {''.join(got)!r}"
-    for part in got:
-        assert len(part) == 1 or part in _SCORES, f"{told}: {part!r} is no piece"
-    return got
+def _score(parts: list[str], i: int, scores: Scores) -> float:
+    return scores[parts[i] + parts[i + 1]]
 
 
-def _joinable(parts: Sequence[str]) -> list[int]:
-    return [i for i, (left, right) in enumerate(pairwise(parts)) if left + right in _SCORES]
+def _joined_at(parts: list[str], i: int) -> list[str]:
+    return [*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]]
 
 
-def _by(choose: Callable[[list[str], list[int]], int]) -> Callable[[list[str]], list[str]]:
+def _by(choose: Callable[[list[str], list[int], Scores], int], rounds: int = 99) -> Join:
     """Join until nothing can be joined; `choose` says which of the possible places is next."""
 
-    def joined(parts: list[str]) -> list[str]:
-        while places := _joinable(parts):
-            i = choose(parts, places)
-            parts = [*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]]
+    def joined(parts: list[str], scores: Scores) -> list[str]:
+        for _ in range(rounds):
+            places = [i for i, pair in enumerate(pairwise(parts)) if "".join(pair) in scores]
+            if not places:
+                break
+            parts = _joined_at(parts, choose(parts, places, scores))
         return parts
 
     return joined
 
 
-def _score(parts: list[str], i: int) -> float:
-    return _SCORES[parts[i] + parts[i + 1]]
+def _best(parts: list[str], places: list[int], scores: Scores) -> int:
+    return max(places, key=lambda i: _score(parts, i, scores))
 
 
-def _once(parts: list[str]) -> list[str]:
-    places = _joinable(parts)
-    if not places:
-        return parts
-    i = max(places, key=lambda i: _score(parts, i))
-    return [*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]]
-
-
-def _longest_match(parts: list[str]) -> list[str]:
-    found: list[str] = []
-    word, place = "".join(parts), 0
-    while place < len(word):
-        ends = range(len(word), place, -1)
-        end = next((e for e in ends if word[place:e] in _SCORES), place + 1)
-        found.append(word[place:end])
-        place = end
+def _longest_match(parts: list[str], scores: Scores) -> list[str]:
+    word, found = "".join(parts), []
+    while word:
+        found.append(
+            max([piece for piece in scores if word.startswith(piece)], key=len, default=word[0])
+        )
+        word = word.removeprefix(found[-1])
     return found
 
 
-_JOIN_SLIPS: list[tuple[str, Callable[[list[str]], list[str]]]] = [
-    ("nothing was joined", list),
-    ("stopped after one join; go on until no neighbours make a piece", _once),
-    (
-        "joined the worst piece first; the higher the score, the sooner",
-        _by(lambda parts, places: min(places, key=lambda i: _score(parts, i))),
-    ),
-    (
-        "of equally good pairs the last was joined; take the leftmost",
-        _by(lambda parts, places: max(places, key=lambda i: (_score(parts, i), i))),
-    ),
-    (
-        "joined the first neighbours that make a piece; look at all of them, and take the best",
-        _by(lambda parts, places: places[0]),
-    ),
-    (
-        "took the longest piece at each place; start from the characters and join by score",
-        _longest_match,
-    ),
-]
+def _no_pieces(got: Any, want: list[str], parts: list[str], scores: Scores) -> str | None:
+    if not isinstance(got, list | tuple) or not all(isinstance(part, str) for part in got):
+        return None
+    if "".join(got) != "".join(parts):
+        return f"the parts of the answer spell {''.join(got)!r}"
+    strange = [part for part in got if len(part) > 1 and part not in scores]
+    return f"{strange[0]!r} is no piece" if strange else None
 
 
-def check_embedding(fn: Callable[[Tensor, Tensor], Any]) -> None:
-    """`fn(tokens, table)` gives the scaled rows, B T D, in the table's dtype.
+check_join = Check(
+    """`fn(parts, scores)` joins neighbours, the best piece first, until none make a piece.
 
-    >>> check_embedding(token_embedding)
-    """
+    `scores` holds every piece of the vocabulary, higher is better; of equal ones the leftmost is
+    joined. A list of strings comes back.
+    """,
+    "parts scores",
+    lambda parts, scores: join(parts, scores, whole=[]),
+    _join_cases,
+    {
+        "nothing was joined": lambda parts, scores: parts,
+        "stopped after one join; go on until no neighbours make a piece": _by(_best, rounds=1),
+        "joined the worst piece first; the higher the score, the sooner": _by(
+            lambda parts, places, scores: min(places, key=lambda i: _score(parts, i, scores))
+        ),
+        "of equally good pairs the last was joined; take the leftmost": _by(
+            lambda parts, places, scores: _best(parts, places[::-1], scores)
+        ),
+        "joined the first neighbours that make a piece; take the best of all": _by(
+            lambda parts, places, scores: places[0]
+        ),
+        "took the longest piece at each place; join neighbours by score": _longest_match,
+    },
+    explain=_no_pieces,
+)
+
+
+# Embedding
+
+
+def _embedding_cases(dtype: torch.dtype = torch.float32) -> list[Case]:
     g = torch.Generator().manual_seed(6)
-    for dtype in (torch.float32, torch.bfloat16):
-        table = torch.randn(11, 7, generator=g).T.to(dtype)  # V = 7 rows, D = 11; not contiguous
-        tokens = torch.tensor([[2, 6, 2, 0], [5, 1, 3, 6], [4, 4, 0, 1]])
-        before = tokens.clone(), table.clone()
-        got = fn(tokens, table)
-        for old, now in zip(before, (tokens, table), strict=True):
-            assert torch.equal(old, now), "changed tokens or table in place; return a new tensor"
-        rounded = dtype is torch.bfloat16
-        where = "bfloat16: " if rounded else ""
-        slips = [(where + told, wrong) for told, wrong in _embedding_slips(tokens, table)]
-        compare(got, token_embedding(tokens, table), slips, atol=0.0 if rounded else 1e-5)
+    table = torch.randn(11, 7, generator=g).T.to(dtype)  # V = 7 rows, D = 11; not contiguous
+    return [(torch.tensor([[2, 6, 2, 0], [5, 1, 3, 6], [4, 4, 0, 1]]), table)]
 
 
-def _embedding_slips(tokens: Tensor, table: Tensor) -> list[tuple[str, Tensor]]:
-    rows = table[tokens]
-    (V, D), T = table.shape, tokens.shape[1]
-
-    def times(factor: float) -> Tensor:
-        return (rows.float() * factor).to(table.dtype)
-
-    slips = [
-        ("the rows are not scaled; multiply them by the root of D", rows),
-        ("multiplied by D; its root is asked for", times(D)),
-        ("divided by the root of D; multiply", times(D**-0.5)),
-        ("took the root of V, the number of rows; D is the length of a row", times(V**0.5)),
-        ("took the root of T, the number of tokens; D is the length of a row", times(T**0.5)),
-    ]
-    if table.dtype is torch.bfloat16:
-        told = "the root of D was not rounded; convert it to the table's dtype before you multiply"
-        return [*slips, (told, times(math.sqrt(D)))]
-    return slips
+def _times(factor: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda tokens, table: (table[tokens].float() * factor(tokens, table)).to(table.dtype)
 
 
+check_embedding = Check(
+    "`fn(tokens, table)` gives the scaled rows, B T D, in the table's dtype.",
+    "tokens table",
+    token_embedding,
+    _embedding_cases,
+    {
+        "the rows are not scaled; multiply them by the root of D": _times(lambda i, table: 1),
+        "multiplied by D; its root is asked for": _times(lambda i, table: table.shape[1]),
+        "divided by the root of D; multiply": _times(lambda i, table: table.shape[1] ** -0.5),
+        "took the root of V, the number of rows; D is the length of a row": _times(
+            lambda i, table: len(table) ** 0.5
+        ),
+        "took the root of T, the number of tokens; D is the length of a row": _times(
+            lambda i, table: i.shape[1] ** 0.5
+        ),
+    },
+).then(
+    lambda: _embedding_cases(torch.bfloat16),
+    {
+        "bfloat16: the root of D was not rounded; convert it to the table's dtype before you"
+        " multiply": _times(lambda i, table: table.shape[1] ** 0.5),
+    },
+    atol=0.0,
+)
+
+
+# A text that gets lost
+
+
+@standard_torch()
 def check_lost_text(fn: Callable[[], Any]) -> None:
     """`fn()` gives a text that a tokenizer with a bug does not bring back, and a right one does.
 
@@ -164,14 +156,19 @@ def check_lost_text(fn: Callable[[], Any]) -> None:
 
     >>> check_lost_text(lambda: "e" + chr(0x301))
     """
-    text = fn()
-    assert isinstance(text, str), f"expected a text, got {type(text).__name__}"
-    assert text, "the text is empty, and nothing of it can be lost"
-    assert len(text) <= 3, f"{len(text)} characters; at most 3 are asked for"
-    assert not any(0xD800 <= ord(character) < 0xE000 for character in text), (
-        "half of a surrogate pair is no character, and no tokenizer takes it"
+    text = ask(fn)
+    require(isinstance(text, str), f"expected a text, got {type(text).__name__}")
+    require(text, "the text is empty, and nothing of it can be lost")
+    require(len(text) <= 3, f"{len(text)} characters; at most 3 are asked for")
+    require(
+        not any(0xD800 <= ord(character) < 0xE000 for character in text),
+        f"{text!a} holds half of a surrogate pair, which is no character and no tokenizer takes",
     )
-    assert SPACE not in text, f"a right tokenizer loses {SPACE!r} as well: it comes back as a space"
-    assert unicodedata.normalize("NFC", text) != text, (
-        f"the suspect brings {text!a} back; what does it do to a text before it cuts it?"
+    require(
+        SPACE not in text,
+        f"{text!a}: a right tokenizer loses {SPACE!r} as well: it comes back as a space",
+    )
+    require(
+        unicodedata.normalize("NFC", text) != text,
+        f"the suspect brings {text!a} back; what does it do to a text before it cuts it?",
     )

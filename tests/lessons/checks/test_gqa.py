@@ -1,6 +1,5 @@
-"""The checks on shared heads accept what is right, however written, and name each slip."""
+"""The checks on shared heads accept what is right, however written; mistakes: test_checks."""
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +11,7 @@ from gemma3_edu import naive
 from gemma3_edu.lessons.checks.gqa import check_grouped, check_pooled, check_telling_mask
 from gemma3_edu.lessons.figures.gqa import layer, pooled
 from gemma3_edu.model.attention import attend, attend_fused
+from tests.lessons.checks.messages import message
 
 # check_grouped
 
@@ -79,100 +79,9 @@ def test_right_when_folded():
     check_grouped(folded(lambda mask, group: mask.repeat(group, 1)))
 
 
-def sums(q, k, v, mask, scale):
-    group = len(q) // len(k)
-    return by_copies(repeat(q.unflatten(0, (-1, group)).sum(1), len(q)), k, v, mask, scale)
-
-
-def one_a_group(q, k, v, mask, scale):
-    return by_copies(q[:: len(q) // len(k)], k, v, mask, scale)
-
-
-def out_of_order(q, k, v, mask, scale):
-    out = by_copies(q, k, v, mask, scale)
-    return out.unflatten(0, (len(k), -1)).transpose(0, 1).flatten(0, 1)
-
-
-def sees_everything(q, k, v, mask, scale):
-    return by_copies(q, k, v, torch.ones_like(mask), scale)
-
-
-def in_place(q, k, v, mask, scale):
-    out = by_copies(q, k, v, mask, scale)
-    k.zero_()
-    return out
-
-
-def in_float32(q, k, v, mask, scale):
-    return by_copies(q.float(), k.float(), v.float(), mask, scale)
-
-
-PAIRING = "query head n reads key/value head n // G"
-GROUPED_MUTANTS: list[tuple[Callable[..., object], str]] = [
-    (
-        heads_with(tile),
-        f"tiled the key/value heads, 0 1 0 1, so head n reads n % K; {PAIRING}",
-    ),
-    (
-        heads_with(repeat, tile),
-        "repeated keys rightly and tiled values; the two of a head belong together",
-    ),
-    (
-        heads_with(tile, repeat),
-        "tiled keys and repeated values rightly; the two of a head belong together",
-    ),
-    (heads_with(lambda kv, n: kv[:1]), f"all query heads read key/value head 0; {PAIRING}"),
-    (
-        heads_with(lambda kv, n: repeat(kv.flip(0), n)),
-        f"the groups are in reverse; {PAIRING}",
-    ),
-    (
-        heads_with(lambda kv, n: kv.mean(0, keepdim=True)),
-        "averaged the key/value heads; each is read by its own group alone",
-    ),
-    (sums, "added up the queries of a group; they share keys and values, not queries"),
-    (
-        out_of_order,
-        "the output's heads are out of order: after (K, G) comes flatten(0, 1), not (G, K)",
-    ),
-    (
-        folded(lambda mask, group: mask.repeat_interleave(group, dim=0)),
-        "repeated each row of the mask in its place; G heads of T queries in a row need the whole"
-        " mask G times",
-    ),
-    (sees_everything, "the mask was ignored: a key that may not be seen gets weight 0"),
-    (
-        lambda q, k, v, mask, scale: by_copies(q, k, v, mask, 1.0),
-        "left out the scale; multiply the scores by it",
-    ),
-    (
-        lambda q, k, v, mask, scale: by_copies(q, k, v, mask, q.shape[-1] ** -0.5),
-        "scaled by 1 / sqrt(H); use the scale that is given, which in 27B is another number",
-    ),
-    (
-        one_a_group,
-        "2 heads came out of 6 query heads; each query head has an output of its own",
-    ),
-    (in_place, "changed q, k, v or mask in place; return a new tensor"),
-    (in_float32, "dtype torch.float32, expected torch.bfloat16"),
-    (lambda *inputs: by_copies(*inputs).tolist(), "expected a tensor, got list"),
-]
-
-
-@pytest.mark.parametrize(
-    ("answer", "sentence"), GROUPED_MUTANTS, ids=[s[:40] for _, s in GROUPED_MUTANTS]
-)
-def test_wrong_groups(answer, sentence):
-    with pytest.raises(AssertionError, match=f"^{re.escape(sentence)}$"):
-        check_grouped(answer)
-
-
-def test_a_mistake_without_a_name_gets_the_place_of_the_first_difference():
-    def shifted(kv: Tensor, heads: int) -> Tensor:
-        return repeat(kv, heads).roll(1, dims=0)
-
-    with pytest.raises(AssertionError, match=r"values differ by more than 1e-05, first at \(0, 0"):
-        check_grouped(heads_with(shifted))
+def test_one_head_a_group():
+    answer = message(check_grouped, lambda q, k, *rest: by_copies(q[:: len(q) // len(k)], k, *rest))
+    assert answer.startswith("one head a group came out; each query head has an output of its own")
 
 
 # check_pooled
@@ -208,65 +117,6 @@ def test_right_means(answer):
     check_pooled(answer)
 
 
-def of_groups(rule: Callable[[Tensor], Tensor]):
-    """From (K, G, H, D) to (K, H, D)."""
-
-    def answer(w, heads, kv_heads):
-        return rule(w.unflatten(0, (kv_heads, heads // kv_heads, -1))).flatten(0, 1)
-
-    return answer
-
-
-def means_in_place(w, heads, kv_heads):
-    got = pooled_by_view(w, heads, kv_heads)
-    w += 1
-    return got
-
-
-POOLED_MUTANTS: list[tuple[Callable[..., object], str]] = [
-    (
-        lambda w, n, k: w.unflatten(0, (n // k, k, -1)).mean(0).flatten(0, 1),
-        "averaged heads that stand K apart; neighbours form a group, as n // G says",
-    ),
-    (of_groups(lambda g: g.sum(1)), "added up the group; divide by G"),
-    (
-        of_groups(lambda g: g[:, 0]),
-        "kept the first head of each group; average all of them",
-    ),
-    (of_groups(lambda g: g[:, -1]), "kept the last head of each group; average all of them"),
-    (lambda w, n, k: w[: len(w) // n * k], "kept the first K heads; average each group"),
-    (
-        lambda w, n, k: w.unflatten(0, (-1, n // k)).mean(1),
-        "averaged neighbouring rows, which are entries of one head; average the same entry of G"
-        " heads",
-    ),
-    (
-        lambda w, n, k: w.unflatten(0, (n, -1)).mean(0).repeat(k, 1),
-        "one average for all heads; each group has its own",
-    ),
-    (of_groups(lambda g: g.mean(2)), "shape (6, 5), expected (8, 5)"),
-    (means_in_place, "changed w in place; return a new tensor"),
-    (
-        lambda w, n, k: pooled_by_view(w.float(), n, k),
-        "dtype torch.float32, expected torch.bfloat16",
-    ),
-    (lambda *inputs: pooled_by_view(*inputs).tolist(), "expected a tensor, got list"),
-]
-
-
-@pytest.mark.parametrize(
-    ("answer", "sentence"), POOLED_MUTANTS, ids=[s[:40] for _, s in POOLED_MUTANTS]
-)
-def test_wrong_means(answer, sentence):
-    with pytest.raises(AssertionError, match=f"^{re.escape(sentence)}$"):
-        check_pooled(answer)
-
-
-def test_a_mean_without_a_name_gets_the_place_of_the_first_difference():
-    with pytest.raises(AssertionError, match=r"40 of 40 values differ .*, first at \(0, 0\)"):
-        check_pooled(lambda w, n, k: pooled_by_view(w, n, k) + 1)
-
-
 # check_telling_mask
 
 suspect = folded(lambda mask, group: mask.repeat_interleave(group, dim=0))
@@ -285,7 +135,7 @@ def test_right_masks_do_expose_the_bug(rows):
 
 
 ONE_QUERY = "with one query both orders are the same, so no decoding step shows the bug"
-ALIKE = "all rows are alike, so it does not matter whose row a query gets"
+ALIKE = "all {} rows are alike, so it does not matter whose row a query gets"
 
 
 @pytest.mark.parametrize(
@@ -293,22 +143,18 @@ ALIKE = "all rows are alike, so it does not matter whose row a query gets"
     [
         (mask_of("#.#.#"), ONE_QUERY),
         (mask_of("#"), ONE_QUERY),
-        (mask_of("##", "##"), ALIKE),
-        (mask_of("#", "#", "#"), ALIKE),
+        (mask_of("##", "##"), ALIKE.format(2)),
+        (mask_of("#", "#", "#"), ALIKE.format(3)),
         (
             torch.ones(3, 3, dtype=torch.bool).tril(),
             "it tells, with 3 queries and 3 keys; two queries and two keys are enough",
         ),
-        (mask_of("#.", ".."), "a query sees no key at all, and its output means nothing"),
-        (torch.ones(2, 2).tril(), "dtype torch.float32, expected torch.bool"),
-        (mask_of("#.", "##")[None], "shape (1, 2, 2), expected (T, S)"),
+        (mask_of("#.", ".."), "query 1 sees no key at all, and its output means nothing"),
         (torch.ones(0, 2, dtype=torch.bool), "shape (0, 2): nothing is asked of anything"),
-        ([[True, False], [True, True]], "expected a tensor, got list"),
     ],
 )
 def test_wrong_masks(mask, sentence):
-    with pytest.raises(AssertionError, match=f"^{re.escape(sentence)}$"):
-        check_telling_mask(lambda: mask)
+    assert message(check_telling_mask, lambda: mask).startswith(sentence)
 
 
 @pytest.mark.parametrize("rows", [("#.#",), ("##", "##")])
@@ -317,15 +163,6 @@ def test_masks_that_are_refused_as_silent_are_silent(rows):
     t, s = mask.shape
     q, k, v = torch.randn(4, t, 3), torch.randn(2, s, 3), torch.randn(2, s, 3)
     torch.testing.assert_close(suspect(q, k, v, mask, 1.0), by_loops(q, k, v, mask, 1.0))
-
-
-@pytest.mark.parametrize("check", [check_grouped, check_pooled, check_telling_mask])
-def test_a_stub_is_let_through(check):
-    def stub(*_: object) -> None:
-        raise NotImplementedError("your turn")
-
-    with pytest.raises(NotImplementedError, match="your turn"):
-        check(stub)
 
 
 def test_the_figures_pool_what_the_exercise_pools():

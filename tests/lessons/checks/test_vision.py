@@ -1,6 +1,5 @@
-"""The checks of lesson 11 pass right answers and name the mistakes they know."""
+"""The checks of lesson 11 accept what is right, however written, and name what went wrong."""
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -9,14 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gemma3_edu.lessons.checks.vision import check_block_gradient, check_mistake, check_patches
-from gemma3_edu.naive.vision import patches
 from gemma3_edu.train.losses import sigmoid_pair_loss
+from tests.lessons.checks.messages import message
 
 # check_patches
-
-
-def by_loops(image: Tensor, size: int) -> Tensor:
-    return torch.stack([patch.flatten() for patch in patches(image, size)])
 
 
 def by_axes(image: Tensor, size: int) -> Tensor:
@@ -28,11 +23,6 @@ def by_unfold(image: Tensor, size: int) -> Tensor:
     return F.unfold(image[None].float(), size, stride=size)[0].T.to(image.dtype)
 
 
-def by_windows(image: Tensor, size: int) -> Tensor:
-    windows = image.unfold(1, size, size).unfold(2, size, size)  # C rows columns size size
-    return windows.movedim(0, 2).flatten(0, 1).flatten(1)
-
-
 def by_convolution(image: Tensor, size: int) -> Tensor:
     """With the unit matrix for weights, as the package's encoder would cut."""
     numbers = len(image) * size**2
@@ -40,77 +30,9 @@ def by_convolution(image: Tensor, size: int) -> Tensor:
     return F.conv2d(image.float()[None], weight, stride=size)[0].flatten(1).T.to(image.dtype)
 
 
-@pytest.mark.parametrize("answer", [by_loops, by_axes, by_unfold, by_windows, by_convolution])
+@pytest.mark.parametrize("answer", [by_axes, by_unfold, by_convolution])
 def test_right_patches(answer):
     check_patches(answer)
-
-
-def permuted(*axes: int) -> Callable[[Tensor, int], Tensor]:
-    def answer(image: Tensor, size: int) -> Tensor:
-        grid = image.unflatten(2, (-1, size)).unflatten(1, (-1, size))
-        return grid.permute(*axes).flatten(2).flatten(0, 1)
-
-    return answer
-
-
-def in_place(image: Tensor, size: int) -> Tensor:
-    got = by_axes(image, size).clone()
-    image += 1
-    return got
-
-
-PATCH_MUTANTS: list[tuple[Callable[..., object], str]] = [
-    (
-        permuted(3, 1, 0, 2, 4),
-        "the patches run down the columns; they run along the rows, as one reads",
-    ),
-    (
-        lambda image, size: image.reshape(-1, len(image) * size**2),
-        "cut the numbers as they lie in memory, row by row of the whole picture; a patch is a"
-        " square",
-    ),
-    (
-        lambda image, size: image.reshape(len(image), -1, size**2).transpose(0, 1).flatten(1),
-        "cut each channel as it lies in memory; give rows and columns of patches axes of their own",
-    ),
-    (
-        permuted(1, 3, 2, 4, 0),
-        "inside a patch the channels come last; the matrix of the encoder has them first",
-    ),
-    (
-        permuted(1, 3, 0, 4, 2),
-        "the pixels of a patch run down its columns; they run along its rows",
-    ),
-    (
-        lambda image, size: (
-            by_axes(image, size).unflatten(0, (image.shape[1] // size, -1)).flip(0).flatten(0, 1)
-        ),
-        "the rows of patches begin at the bottom",
-    ),
-    (
-        lambda image, size: by_axes(image, size).T,
-        "shape (12, 15): patches come first, then their numbers",
-    ),
-    (in_place, "changed the image in place; return a new tensor"),
-    (lambda image, size: patches(image, size), "expected a tensor, got list"),
-    (
-        lambda image, size: by_axes(image.float(), size),
-        "dtype torch.float32, expected torch.bfloat16",
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("answer", "sentence"), PATCH_MUTANTS, ids=[s[:40] for _, s in PATCH_MUTANTS]
-)
-def test_wrong_patches(answer, sentence):
-    with pytest.raises(AssertionError, match=f"^{re.escape(sentence)}$"):
-        check_patches(answer)
-
-
-def test_patches_without_a_name_get_the_place_of_the_first_difference():
-    with pytest.raises(AssertionError, match=r"values differ by more than 0, first at \(0, 0"):
-        check_patches(lambda image, size: by_axes(image, size).roll(1, 0))
 
 
 # check_block_gradient
@@ -151,101 +73,17 @@ def test_the_blocks_gradients_are_those_of_the_loss_that_ships():
     torch.testing.assert_close(torch.stack(parts).sum(), bias.grad)
 
 
-def with_signs(rule: Callable[[Tensor, Tensor, int], Tensor]):
-    """An answer from (logits, y, batch), with the right y."""
+def test_a_gradient_that_overflows():
+    def by_exp(logits: Tensor, picture: int, caption: int, batch: int) -> Tensor:
+        y = by_formula(logits, picture, caption, batch).sign().neg()
+        power = (-y * logits).exp()
+        return -y * power / (1 + power) / batch
 
-    def answer(logits: Tensor, picture: int, caption: int, batch: int) -> Tensor:
-        a, b = logits.shape
-        y = 2.0 * (torch.arange(a)[:, None] + picture == torch.arange(b) + caption) - 1
-        return rule(logits, y, batch)
-
-    return answer
-
-
-def gradient(z: Tensor, y: Tensor, batch: float) -> Tensor:
-    return -y * torch.sigmoid(-y * z) / batch
-
-
-def by_exp(z: Tensor, y: Tensor, batch: int) -> Tensor:
-    power = (-y * z).exp()
-    return -y * power / (1 + power) / batch
-
-
-def gradient_in_place(logits: Tensor, picture: int, caption: int, batch: int) -> Tensor:
-    got = by_formula(logits, picture, caption, batch)
-    logits.neg_()
-    return got
-
-
-GRADIENT_MUTANTS: list[tuple[Callable[..., object], str]] = [
-    (
-        lambda z, picture, caption, batch: gradient(z, 2 * torch.eye(*z.shape) - 1, batch),
-        "put the matches on the block's own diagonal; picture n matches caption n of the batch,"
-        " wherever the block lies",
-    ),
-    (
-        with_signs(lambda z, y, batch: gradient(z, -torch.ones_like(y), batch)),
-        "the block has no matches here; it may hold some",
-    ),
-    (
-        with_signs(lambda z, y, batch: gradient(z, torch.ones_like(y), batch)),
-        "every pair is a match here; only equal numbers are",
-    ),
-    (
-        with_signs(lambda z, y, batch: -gradient(z, y, batch)),
-        "the sign is turned: this is the way up",
-    ),
-    (
-        with_signs(lambda z, y, batch: gradient(z, -y, batch)),
-        "the labels are turned: matches are pushed apart",
-    ),
-    (with_signs(lambda z, y, batch: gradient(z, y, 1)), "not divided by the batch"),
-    (
-        with_signs(lambda z, y, batch: gradient(z, y, z.numel())),
-        "divided by the block's pairs; divide by the batch",
-    ),
-    (
-        with_signs(lambda z, y, batch: gradient(z, y, batch**2)),
-        "divided by the pairs of the batch; divide by its pictures",
-    ),
-    (
-        with_signs(lambda z, y, batch: gradient(z, y, len(z))),
-        "divided by the block's pictures; divide by the batch",
-    ),
-    (
-        with_signs(lambda z, y, batch: -y * torch.sigmoid(z) / batch),
-        "the sign stands before the sigmoid and is missing in it: -y sigmoid(-y z)",
-    ),
-    (
-        with_signs(lambda z, y, batch: (z.softmax(1) - (y > 0).float()) / batch),
-        "the softmax of each row minus its match is the gradient of CLIP's loss; a pair's gradient"
-        " knows no other pair",
-    ),
-    (
-        with_signs(lambda z, y, batch: -F.logsigmoid(y * z) / batch),
-        "this is the loss of each pair; its gradient is asked",
-    ),
-    (
-        with_signs(by_exp),
-        "logits of 120 give a number that is not finite: exp overflows; torch.sigmoid does not",
-    ),
-    (gradient_in_place, "changed logits in place; return a new tensor"),
-    (lambda *inputs: by_formula(*inputs).tolist(), "expected a tensor, got list"),
-    (lambda *inputs: by_formula(*inputs).sum(), "shape (), expected (5, 3)"),
-]
-
-
-@pytest.mark.parametrize(
-    ("answer", "sentence"), GRADIENT_MUTANTS, ids=[s[:40] for _, s in GRADIENT_MUTANTS]
-)
-def test_wrong_gradients(answer, sentence):
-    with pytest.raises(AssertionError, match=f"^{re.escape(sentence)}$"):
-        check_block_gradient(answer)
-
-
-def test_a_gradient_without_a_name_gets_the_place_of_the_first_difference():
-    with pytest.raises(AssertionError, match=r"15 of 15 values differ .*, first at \(0, 0\)"):
-        check_block_gradient(lambda *inputs: by_formula(*inputs) + 1)
+    assert message(check_block_gradient, by_exp) == (
+        "a number is not finite: exp overflows for large logits; torch.sigmoid does not"
+        " (logits = [[-120, 120], [120, -120]], first_picture = 0, first_caption = 0, batch = 2:"
+        " got [[nan, nan], [nan, nan]], expected [[-0.5, 0.5], [0.5, -0.5]])"
+    )
 
 
 # check_mistake
@@ -301,43 +139,31 @@ def blind_to(kind: str, instead: str) -> Callable[..., str]:
     return answer
 
 
+CHOICE = "expected one of 'none', 'column by column', 'no positions', 'causal'"
+
+
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
+    ("answer", "words"),
     [
         (
-            lambda *_: "none",
-            "said 'none' of an encoder without positions: all patches of an empty picture are one"
+            blind_to("no positions", "none"),
+            "got 'none' for an encoder without positions: all patches of an empty picture are one"
             " vector there",
         ),
         (
             blind_to("causal", "none"),
-            "said 'none' of an encoder whose patches see only those before them: the first hears of"
-            " no other",
+            "got 'none' for an encoder whose patches see only those before them: no other patch"
+            " changes the first",
         ),
         (
             blind_to("column by column", "none"),
-            "said 'none' of an encoder that takes patches column by column: what lies right of the"
+            "got 'none' for an encoder that takes patches column by column: what is right of the"
             " first is not its second",
         ),
-        (
-            blind_to("none", "causal"),
-            "said 'causal' of an encoder without a mistake",
-        ),
-        (
-            lambda *_: "columns",
-            "gave 'columns'; answer with 'none', 'column by column', 'no positions', 'causal'",
-        ),
+        (blind_to("none", "causal"), "got 'causal' for an encoder without a mistake"),
+        (lambda *_: "columns", f"got 'columns', {CHOICE}"),
+        (lambda *_: ["causal"], f"got ['causal'], {CHOICE}"),
     ],
 )
-def test_wrong_diagnoses(answer, sentence):
-    with pytest.raises(AssertionError, match=f"^{re.escape(sentence)}$"):
-        check_mistake(answer)
-
-
-@pytest.mark.parametrize("check", [check_patches, check_block_gradient, check_mistake])
-def test_a_stub_is_let_through(check):
-    def stub(*_: object) -> None:
-        raise NotImplementedError("your turn")
-
-    with pytest.raises(NotImplementedError, match="your turn"):
-        check(stub)
+def test_wrong_diagnoses(answer, words: str):
+    assert words in message(check_mistake, answer)
