@@ -197,7 +197,7 @@ def _spelled(value: Any, digits: int) -> str:
         pairs = [f"{key!r}: {_spelled(each, digits)}" for key, each in value.items()]
         words = f"{{{', '.join(pairs)}}}"
     elif isinstance(value, Tensor):
-        words = show(value, digits)
+        words = f"tensor({show(value, digits)})"
     elif isinstance(value, Enum):
         words = value.name
     elif isinstance(value, float | np.floating):

@@ -71,7 +71,12 @@ def test_as_good_as_what_is_right(got: object, want: object):
         ([1, 2], [1, 2, 3], "got 2 entries, expected 3: got [1, 2], expected [1, 2, 3]"),
         ([1, 5], (1, 2), "got [1, 5], expected (1, 2)"),
         ([1, "x"], [1, 2], "at [1]: expected an int, got str"),
-        ([X, X], [X, X + 1], "at [1]: got [[1, 2], [3, 4]], expected [[2, 3], [4, 5]]"),
+        (
+            [X[0], X[1]],
+            [X[0], X[0]],
+            "got [tensor([1, 2]), tensor([3, 4])], expected [tensor([1, 2]), ",
+        ),
+        ([X, LONG], [X, LONG + 1], "at [1]: at (0, 0): got 0, expected 1; 30 of 30 values"),
         ({1, 2}, {2, 3}, "1 is too much and 3 is missing"),
         ([2], {2}, "expected a set, got list"),
         ({"a": 1}, {"b": 1}, "the keys: 'a' is too much and 'b' is missing"),
