@@ -105,8 +105,8 @@ def compile_decode(model: Gemma3, at_once: int = 1) -> Gemma3:
         replace_linears(quick, _one_row, "language_model.*")
     decoder: Any = quick.language_model
     for layer in decoder.modules():
-        if isinstance(layer, Attention) and layer.core is attend_fused:
-            layer.core = attend_one
+        if isinstance(layer, Attention) and layer.attend is attend_fused:
+            layer.attend = attend_one
     blocks = list(decoder.layers)
     groups = [blocks[start : start + at_once] for start in range(0, len(blocks), at_once)]
     steps = {len(group): _compiled(_blocks_step) for group in groups}  # the last may be shorter

@@ -38,8 +38,8 @@ def attend(
     that may see nothing (padding) spreads evenly instead of dividing 0 by 0, so that no NaN gets
     into the values other queries multiply by 0.
     """
-    heads = k.shape[1]
-    q = q.unflatten(1, (heads, -1))  # B K G T H
+    K = k.shape[1]
+    q = q.unflatten(1, (K, -1))  # B K G T H
     scores = torch.einsum("bkgth,bksh->bkgts", q, k).float() * scale
     scores = scores.masked_fill(~mask[:, None, None], torch.finfo(scores.dtype).min)
     weights = scores.softmax(-1).to(v.dtype)
@@ -59,12 +59,12 @@ def attend_fused(
     The G query heads of a group become G times as many queries of one head: keys and values are
     read where they lie, where repeating them would copy the cache at every step.
     """
-    heads, queries = k.shape[1], q.shape[2]
-    groups = q.shape[1] // heads
-    q = q.unflatten(1, (heads, groups)).flatten(2, 3)  # B K GT H
-    mask = mask[:, None].repeat(1, 1, groups, 1)  # B 1 GT S
+    K, T = k.shape[1], q.shape[2]
+    G = q.shape[1] // K
+    q = q.unflatten(1, (K, G)).flatten(2, 3)  # B K GT H
+    mask = mask[:, None].repeat(1, 1, G, 1)  # B 1 GT S
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-    return out.unflatten(2, (groups, queries)).flatten(1, 2)
+    return out.unflatten(2, (G, T)).flatten(1, 2)
 
 
 class Attention(nn.Module):
@@ -86,8 +86,8 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(n * h, d, bias=False)
         self.q_norm = RMSNorm(h, config.rms_norm_eps)
         self.k_norm = RMSNorm(h, config.rms_norm_eps)
-        self.core = attend_fused
-        self.weights = nn.Identity()  # fed by visible_attention alone: where a tap reads weights
+        self.attend = attend_fused
+        self.attention_weights = nn.Identity()  # visible_attention alone passes weights through it
 
     def forward(
         self,
@@ -97,37 +97,37 @@ class Attention(nn.Module):
         cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """Attend over `x`, and with a cache over what it holds too; S counts both."""
-        q, k, v = (
-            project(x).unflatten(-1, (-1, self.head_dim))  # B T heads H
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        q = apply_rope(self.q_norm(q), *rope)  # norm first: its gains are fixed to elements, which
-        k = apply_rope(self.k_norm(k), *rope)  # the rotation mixes
+        q = self.q_proj(x).unflatten(-1, (-1, self.head_dim))  # B T N H
+        k = self.k_proj(x).unflatten(-1, (-1, self.head_dim))  # B T K H
+        v = self.v_proj(x).unflatten(-1, (-1, self.head_dim))  # B T K H
+        # Norm before rotating: each gain belongs to one element, and rotation mixes two.
+        q = apply_rope(self.q_norm(q), *rope)
+        k = apply_rope(self.k_norm(k), *rope)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # B heads T H
         if cache is not None:
             k, v = cache.update(self.layer, k, v)
-        out = self.core(q, k, v, mask, self.scale)
+        out = self.attend(q, k, v, mask, self.scale)
         return self.o_proj(out.transpose(1, 2).flatten(2))
 
 
 @contextmanager
 def visible_attention(model: nn.Module) -> Iterator[nn.Module]:
-    """Inside, every layer uses `attend`, and its weights pass the submodule `weights`.
+    """Inside, every layer uses `attend` and passes the weights through `attention_weights`.
 
-    That is where `capture(model, "*.self_attn.weights")` reads them, Float[B N T S] a layer.
+    `capture(model, "*.self_attn.attention_weights")` reads them there, Float[B N T S] a layer.
     """
     layers = [module for module in model.modules() if isinstance(module, Attention)]
-    cores = [layer.core for layer in layers]
+    before = [layer.attend for layer in layers]
     for layer in layers:
-        layer.core = partial(_attend_showing, layer.weights)
+        layer.attend = partial(_attend_visibly, layer.attention_weights)
     try:
         yield model
     finally:
-        for layer, core in zip(layers, cores, strict=True):
-            layer.core = core
+        for layer, function in zip(layers, before, strict=True):
+            layer.attend = function
 
 
-def _attend_showing(tap: nn.Module, *inputs: Any) -> Tensor:
+def _attend_visibly(passed_by: nn.Module, *inputs: Any) -> Tensor:
     out, weights = attend(*inputs)
-    tap(weights)
+    passed_by(weights)
     return out

@@ -91,11 +91,11 @@ def test_layers_put_in_before_are_kept(any_compiler):
 
 def test_an_attention_put_in_before_is_kept(any_compiler):
     model = tiny_model(tiny_config())
-    model.get_submodule("language_model.layers.1.self_attn").core = first_key_alone
+    model.get_submodule("language_model.layers.1.self_attn").attend = first_key_alone
     batch = prompts(model.config, "tttttttt")
     quick = compile_decode(model)
-    cores = [block.self_attn.core for block in quick.language_model.layers]
-    assert cores == [attend_one, first_key_alone, attend_one]
+    kernels = [block.self_attn.attend for block in quick.language_model.layers]
+    assert kernels == [attend_one, first_key_alone, attend_one]
     assert torch.equal(quick(batch), model(batch))
 
 
