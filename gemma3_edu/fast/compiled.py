@@ -30,10 +30,11 @@ from ..model.attention import Attention, attend_fused
 from ..model.cache import KVCache
 from ..model.gemma3 import Block, Gemma3
 from ..model.layers import TokenEmbedding
+from ..model.masks import Mask
+from ..model.rope import Rope
 from ..study.replace import replace_linears
 
-Rope = tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]]
-View = tuple[Bool[Tensor, "B T S"], Rope]  # what a block is given beside x and the cache
+View = tuple[Mask, Rope]  # what a block is given beside x and the cache
 
 
 def product(x: Float[Tensor, "... in"], weight: Float[Tensor, "out in"]) -> Tensor:

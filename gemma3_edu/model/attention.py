@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from .cache import KVCache
 from .config import TextConfig
 from .layers import RMSNorm
-from .rope import apply_rope
+from .masks import Mask
+from .rope import Rope, apply_rope
 
 
 def attend(
@@ -92,8 +93,8 @@ class Attention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "B T D"],
-        mask: Bool[Tensor, "B T S"],
-        rope: tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]],
+        mask: Mask,
+        rope: Rope,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """Attend over `x`, and with a cache over what it holds too; S counts both."""

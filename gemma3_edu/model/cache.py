@@ -4,7 +4,7 @@ Attention needs the keys and values of earlier tokens again and again; the cache
 each token is computed once. Beside them it keeps their *layout*, so that masks are made for what is
 stored, in whatever order the slots are. Keys go in after QK-norm and rotary embedding.
 
-A step is `key_layout` once an attention type, `update` once a layer, `commit` once.
+A step calls `begin` once, `update` once for each layer, and `commit` once.
 
 >>> from gemma3_edu.model.presets import PRESETS
 >>> cache = KVCache(PRESETS["tiny-text"].text, max_length=12)
@@ -42,12 +42,8 @@ class KVCache:
         for name, value in [("batch_size", batch_size), ("max_length", max_length)]:
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        self.config, self.batch_size, self.max_length, self.length = (
-            config,
-            batch_size,
-            max_length,
-            0,
-        )
+        self.config, self.batch_size, self.max_length = config, batch_size, max_length
+        self.length = 0
         slots = {
             AttentionType.LOCAL: min(config.sliding_window, max_length or config.sliding_window),
             AttentionType.GLOBAL: max_length or _FIRST_SLOTS,
@@ -70,14 +66,18 @@ class KVCache:
         """Bytes of all keys and values; with `max_length` T they equal `cost.cache_bytes` at T."""
         return sum(store.nbytes for store in self.keys + self.values)
 
-    def key_layout(self, kind: AttentionType, new: TokenLayout) -> TokenLayout:
-        """Where the keys sit that `update` gives back when these new columns are stored.
+    def begin(self, new: TokenLayout) -> dict[AttentionType, TokenLayout]:
+        """Begin a step: the layout of the keys that `update` will return, by attention type.
 
-        Raises ValueError when the columns do not fit this cache or do not continue what it holds.
+        Raises ValueError when the new columns do not fit this cache or do not continue what it
+        holds.
         """
         self._check(new)
         if self.max_length is None:
             self._make_room(self.length + new.length)
+        return {kind: self._key_layout(kind, new) for kind in self._layouts}
+
+    def _key_layout(self, kind: AttentionType, new: TokenLayout) -> TokenLayout:
         seen = _extend(self._layouts[kind].clone(), _pair(new), self.length)
         return TokenLayout(seen[..., 0], seen[..., 1])
 

@@ -104,6 +104,10 @@ class TextConfig:
         """The rotary embedding of one attention type."""
         return self.rope_global if kind is AttentionType.GLOBAL else self.rope_local
 
+    def window(self, kind: AttentionType) -> int | None:
+        """W on local layers; None on global ones, which see everything before them."""
+        return self.sliding_window if kind is AttentionType.LOCAL else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class VisionConfig:

@@ -11,16 +11,16 @@ who wants a cache makes a `KVCache` and passes it.
 torch.Size([1, 3, 512])
 """
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from .attention import Attention
 from .cache import KVCache
-from .config import AttentionType, Gemma3Config, TextConfig
+from .config import Gemma3Config, TextConfig
 from .layers import GatedMLP, RMSNorm, TokenEmbedding
 from .layout import Batch, TokenLayout
-from .masks import attention_mask
-from .rope import rope_table
+from .masks import Mask, attention_mask
+from .rope import Rope, rope_table
 from .vision import VisionTower
 
 
@@ -44,8 +44,8 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "B T D"],
-        mask: Bool[Tensor, "B T S"],
-        rope: tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]],
+        mask: Mask,
+        rope: Rope,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """One layer of the residual stream; arguments as in Attention."""
@@ -72,11 +72,11 @@ class Decoder(nn.Module):
 
         Masks and rope tables depend on the attention type alone, so they are made once for each.
         """
+        kinds = set(self.config.layer_types)
+        key_layouts = dict.fromkeys(kinds, layout) if cache is None else cache.begin(layout)
         masks, ropes = {}, {}
-        for kind in set(self.config.layer_types):
-            keys = layout if cache is None else cache.key_layout(kind, layout)
-            window = self.config.sliding_window if kind is AttentionType.LOCAL else None
-            masks[kind] = attention_mask(layout, keys, window)
+        for kind in kinds:
+            masks[kind] = attention_mask(layout, key_layouts[kind], self.config.window(kind))
             ropes[kind] = rope_table(layout.position, self.config.head_dim, self.config.rope(kind))
         for block, kind in zip(self.layers, self.config.layer_types, strict=True):
             x = block(x, masks[kind], ropes[kind], cache)

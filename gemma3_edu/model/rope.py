@@ -16,10 +16,11 @@ from torch import Tensor
 
 from .config import RopeConfig
 
+Rope = tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]]
+"""The cosines and sines of one attention type, as `rope_table` makes them."""
 
-def rope_table(
-    position: Int[Tensor, "B T"], head_dim: int, rope: RopeConfig
-) -> tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]]:
+
+def rope_table(position: Int[Tensor, "B T"], head_dim: int, rope: RopeConfig) -> Rope:
     """cos and sin of every pair's angle, in float32, with H2 = H/2.
 
     Float32 whatever the model's dtype: bfloat16 cannot tell position 8190 from 8192.

@@ -149,7 +149,8 @@ def test_visible_attention_puts_back_what_was_there():
         with visible_attention(model):
             with visible_attention(model):
                 pass
-            assert not {own, attend_fused} & {layer.attend for layer in layers}  # the outer one holds
+            # The outer one still holds.
+            assert not {own, attend_fused} & {layer.attend for layer in layers}
             raise RuntimeError("on purpose")
 
     with pytest.raises(RuntimeError, match="on purpose"):

@@ -133,9 +133,9 @@ MUTANTS = [
     ),
     Mutant(
         "a window on global layers too",
-        "model/gemma3.py",
-        "self.config.sliding_window if kind is AttentionType.LOCAL else None",
-        "self.config.sliding_window",
+        "model/config.py",
+        "return self.sliding_window if kind is AttentionType.LOCAL else None",
+        "return self.sliding_window",
         PARITY,
     ),
     Mutant("window W + 1", MASKS, "None, :] < window\n", "None, :] <= window\n", PARITY),
