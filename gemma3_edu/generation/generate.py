@@ -33,9 +33,8 @@ def chunks(layout: TokenLayout, size: int) -> list[tuple[int, int]]:
     >>> chunks(TokenLayout.of(torch.ones_like(image_id, dtype=torch.bool), image_id), 2)
     [(0, 4), (4, 6)]
     """
-    image_id = layout.image_id
-    joined = (image_id[:, 1:] > 0) & (image_id[:, 1:] == image_id[:, :-1])
-    cuts_an_image = [False, *joined.any(0).tolist(), False]  # a border before column c
+    inside_an_image = (layout.image_id > 0) & ~layout.image_starts()
+    cuts_an_image = [*inside_an_image.any(0).tolist(), False]  # would a border before column c?
     ranges, start = [], 0
     while start < layout.length:
         stop = min(start + size, layout.length)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from .config import Gemma3Config
 
@@ -42,8 +43,8 @@ class TokenLayout:
         """Positions counted over the real tokens of each row."""
         if bool((real[:, :-1] & ~real[:, 1:]).any()):
             raise ValueError(
-                "attention_mask: padding stands right of a token; pad on the left, since the "
-                "cache's ring takes each row's columns in order"
+                "padding_mask: there is padding to the right of a token; pad on the left, since "
+                "the cache's ring takes each row's columns in order"
             )
         position = torch.where(real, real.long().cumsum(1) - 1, -1)
         return cls(position, image_id)
@@ -57,6 +58,11 @@ class TokenLayout:
     def length(self) -> int:
         """T, the number of columns, padding included."""
         return self.position.shape[1]
+
+    def image_starts(self) -> Bool[Tensor, "B T"]:
+        """True at the first soft token of each image."""
+        before = F.pad(self.image_id, (1, 0))[:, :-1]
+        return (self.image_id > 0) & (self.image_id != before)
 
     def columns(self, start: int, stop: int) -> "TokenLayout":
         """The columns start <= c < stop, as views."""
@@ -93,7 +99,7 @@ class Batch:
         ids: Int[Tensor, "B T"],
         config: Gemma3Config,
         images: Float[Tensor, "I 3 Y X"] | None = None,
-        attention_mask: Int[Tensor, "B T"] | Bool[Tensor, "B T"] | None = None,
+        padding_mask: Int[Tensor, "B T"] | Bool[Tensor, "B T"] | None = None,
     ) -> "Batch":
         """A checked batch of raw ids in the checkpoint's vocabulary; 0 in the mask is padding.
 
@@ -105,10 +111,9 @@ class Batch:
         """
         if ids.numel() == 0:
             raise ValueError(f"ids: shape {tuple(ids.shape)} holds no token; give at least one")
-        mask = torch.ones_like(ids) if attention_mask is None else attention_mask
-        real = mask > 0
+        real = torch.ones_like(ids) > 0 if padding_mask is None else padding_mask > 0
         if not bool(real.any(1).all()):
-            raise ValueError("attention_mask: a row is all padding; leave it out of the batch")
+            raise ValueError("padding_mask: a row is all padding; leave it out of the batch")
         soft = (ids == config.image_token_index) & real if config.vision else torch.zeros_like(real)
         text = ids.where(~soft, 0)  # the soft token may lie one past the vocabulary
         low, high = int(text.min()), int(text.max())
@@ -131,7 +136,7 @@ class Batch:
         """The columns start <= c < stop, with the images whose soft tokens begin there."""
         images = self.images
         if images is not None:
-            begins = _first_soft_tokens(self.layout.image_id).nonzero()[:, 1]  # one an image
+            begins = self.layout.image_starts().nonzero()[:, 1]  # the column of each image
             images = images[(start <= begins) & (begins < stop)]
             images = images if len(images) else None
         return Batch(self.tokens[:, start:stop], self.layout.columns(start, stop), images)
@@ -143,13 +148,9 @@ class Batch:
         return Batch(self.tokens.to(device), layout, images)
 
 
-def _first_soft_tokens(image_id: Int[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
-    before = torch.nn.functional.pad(image_id, (1, 0))[:, :-1]
-    return (image_id > 0) & (image_id != before)
-
-
 def _image_ids(soft: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-    starts = _first_soft_tokens(soft.long())
+    """Number the runs of soft tokens in each row: 1, 2, ...; text is 0."""
+    starts = soft & ~F.pad(soft, (1, 0))[:, :-1]
     return torch.where(soft, starts.long().cumsum(1), 0)
 
 
@@ -162,7 +163,7 @@ def _check_images(layout: TokenLayout, config: Gemma3Config, images: Tensor | No
                 "load a size that has a vision tower"
             )
         return
-    wanted = int(_first_soft_tokens(layout.image_id).sum())
+    wanted = int(layout.image_starts().sum())
     if given != wanted:
         raise ValueError(f"images: {given} given for {wanted} runs of soft tokens in the ids")
     size = config.vision.image_size

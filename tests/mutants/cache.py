@@ -104,8 +104,8 @@ MUTANTS = [
     Mutant(
         "borders heed the images of the first row only",
         GENERATION,
-        "joined.any(0)",
-        "joined[0]",
+        "inside_an_image.any(0)",
+        "inside_an_image[0]",
         "generation/test_generate.py",
     ),
     Mutant(
