@@ -32,11 +32,11 @@ class VisionAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I P E"]:
         """Scores are scaled by head size ** -0.5, the kernel's default."""
-        q, k, v = (
-            project(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # I heads P size
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        q = self.q_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # I heads P size
+        k = self.k_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        v = self.v_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        out = F.scaled_dot_product_attention(q, k, v)
+        return self.out_proj(out.transpose(1, 2).flatten(2))
 
 
 class VisionMLP(nn.Module):
@@ -82,8 +82,9 @@ class VisionEncoder(nn.Module):
 
     def forward(self, images: Float[Tensor, "I 3 Y X"]) -> Float[Tensor, "I P E"]:
         """Pixels in [-1, 1] to one vector a patch, patches row by row."""
-        x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # a convolution whose stride is
-        x = x + self.position_embedding.weight  # its kernel is one matrix on every patch
+        # stride == kernel size: one matrix applied to every patch
+        x = self.patch_embedding(images).flatten(2).transpose(1, 2)
+        x = x + self.position_embedding.weight
         for layer in self.layers:
             x = layer(x)
         return self.post_layernorm(x)
@@ -109,9 +110,8 @@ class VisionProjector(nn.Module):
         """P patches to M soft tokens, both row by row."""
         grid = x.transpose(1, 2).unflatten(2, (self.patches_per_side, -1))  # I E rows columns
         pooled = F.avg_pool2d(grid, self.patches_per_side // self.pooled_side)
-        return self.mm_soft_emb_norm(pooled.flatten(2).transpose(1, 2)) @ (
-            self.mm_input_projection_weight
-        )
+        soft_tokens = self.mm_soft_emb_norm(pooled.flatten(2).transpose(1, 2))
+        return soft_tokens @ self.mm_input_projection_weight
 
 
 class VisionTower(nn.Module):

@@ -48,9 +48,8 @@ class Tokenizer:
         self.model = model
         self._pieces = _open(model)
         ids = {text: self._pieces.piece_to_id(text) for text in CONTROL_TEXT}
-        self.pad_id, self.eos_id, self.bos_id, self.unk_id = (
-            ids[text] for text in (PAD, EOS, BOS, UNK)
-        )
+        self.pad_id, self.eos_id = ids[PAD], ids[EOS]
+        self.bos_id, self.unk_id = ids[BOS], ids[UNK]
         self.start_of_turn_id, self.end_of_turn_id = ids[START_OF_TURN], ids[END_OF_TURN]
         self.boi_id, self.eoi_id = ids[START_OF_IMAGE], ids[END_OF_IMAGE]
         self.soft_id = self._pieces.get_piece_size()

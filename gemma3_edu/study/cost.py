@@ -159,9 +159,7 @@ def flops_by_part(
     rows = batch_size * tokens
     pairs = sum(_pairs(text, kind, tokens, context) for kind in text.layer_types)
     weights = parameters_by_part(text)
-    per_pair = (
-        2 * text.num_attention_heads * text.head_dim
-    )  # one product for q k, one for weights v
+    per_pair = 2 * text.num_attention_heads * text.head_dim  # q k, and weights v
     parts = {
         "attention": 2 * rows * weights["attention"],
         "scores": 2 * batch_size * pairs * per_pair,

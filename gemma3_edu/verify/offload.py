@@ -41,10 +41,8 @@ def offloaded(
             _fill(name, tensor_of, module)
         for layer in layers:
             for part in layer.modules():
-                before, after = (
-                    partial(_fill, names[part], tensor_of),
-                    partial(_restore, _own(part)),
-                )
+                before = partial(_fill, names[part], tensor_of)
+                after = partial(_restore, _own(part))
                 stack.callback(layer.register_forward_pre_hook(_on(part, before)).remove)
                 hook = layer.register_forward_hook(_on(part, after), always_call=True)
                 stack.callback(hook.remove)

@@ -115,9 +115,8 @@ class _Weights:
 
     def __init__(self, files: CheckpointFiles, names: dict[str, str]):
         self.files, self.names = files, names
-        self.embedding = files[
-            names[EMBEDDING]
-        ].float()  # in use all the while, and twice in theirs
+        # Always in use, and twice in theirs, so it is read once.
+        self.embedding = files[names[EMBEDDING]].float()
 
     def __call__(self, name: str) -> Tensor:
         ours = name if name in self.names else our_name(name)
