@@ -19,7 +19,7 @@ from ..model.gemma3 import Gemma3
 from ..model.layout import Batch, TokenLayout
 from .sampling import Sampler
 
-PAD = 0  # what a row that has stopped goes on with; never looked at
+PAD_ID = 0  # what a row that has stopped yields; no other row ever attends to it
 CHUNK = 256  # columns of a prompt at once: a local layer multiplies each with W - 1 + CHUNK keys
 
 
@@ -123,7 +123,7 @@ def _steps(
     stopped = torch.zeros(len(batch.tokens), dtype=torch.bool, device=batch.tokens.device)
     logits, layout = prefill(model, batch, cache, chunk_size), batch.layout
     for left in reversed(range(max_new_tokens)):
-        ids = sampler(logits, generator).masked_fill(stopped, PAD)
+        ids = sampler(logits, generator).masked_fill(stopped, PAD_ID)
         yield ids
         stopped |= torch.isin(ids, stops)
         if left == 0 or bool(stopped.all()):

@@ -28,7 +28,7 @@ def keep_top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     The token that crosses p stays; leaving it out is the usual slip and can empty the set.
     """
     if not 0 < p <= 1:
-        raise ValueError(f"p={p} must lie in (0, 1]; 1 keeps every token")
+        raise ValueError(f"p={p} must be in (0, 1]; 1 keeps every token")
     if p == 1:
         return logits  # not by the sum: in float32 a few likely tokens may already reach 1
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
@@ -51,11 +51,10 @@ class Sampler:
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
             raise ValueError(f"temperature={self.temperature} must be at least 0 (0 is greedy)")
-        one = torch.zeros(1, 1)
-        if self.top_k is not None:
-            keep_top_k(one, self.top_k)
-        if self.top_p is not None:
-            keep_top_p(one, self.top_p)
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k={self.top_k} must be at least 1; None keeps every token")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p={self.top_p} must be in (0, 1]; None keeps every token")
 
     def probabilities(self, logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
         """What the next token is drawn from, in float32; exactly 0 for what the filters drop."""

@@ -133,7 +133,7 @@ MUTANTS = [
     Mutant(
         "a row that has stopped goes on",
         GENERATION,
-        "sampler(logits, generator).masked_fill(stopped, PAD)",
+        "sampler(logits, generator).masked_fill(stopped, PAD_ID)",
         "sampler(logits, generator)",
         "generation/test_generate.py",
     ),
