@@ -107,8 +107,11 @@ def pan_and_scan(
     ratio = long / short
     if ratio < min_ratio:
         return []
-    number = min(max(2, min(math.floor(ratio + 0.5), long // min_crop)), max_crops)
-    step = math.ceil(long / number)
+    count = math.floor(ratio + 0.5)  # a half goes up; Python's round goes to even
+    count = min(count, long // min_crop)
+    count = max(count, 2)
+    count = min(count, max_crops)
+    step = math.ceil(long / count)
     if min(step, short) < min_crop:
         return []
     ends = [(start, min(start + step, long)) for start in range(0, long, step)]
@@ -121,7 +124,7 @@ def pan_and_scan(
 class ImageSettings:
     """What a checkpoint's `preprocessor_config.json` leaves open: when and how to pan and scan."""
 
-    pan_and_scan: bool = False
+    enabled: bool = False
     min_crop: int = 256
     max_crops: int = 4
     min_ratio: float = 1.2
@@ -137,7 +140,7 @@ class ImageSettings:
         What resizes or normalizes otherwise than Gemma 3 does is a ValueError.
 
         >>> ImageSettings.from_hf({"do_pan_and_scan": True, "size": {"height": 8, "width": 8}}, 8)
-        ImageSettings(pan_and_scan=True, min_crop=256, max_crops=4, min_ratio=1.2)
+        ImageSettings(enabled=True, min_crop=256, max_crops=4, min_ratio=1.2)
         """
         for name, only in _fixed(image_size).items():
             value = config.get(name)
@@ -160,7 +163,7 @@ class ImageSettings:
 
 
 _HF_NAMES = {
-    "pan_and_scan": "do_pan_and_scan",
+    "enabled": "do_pan_and_scan",
     "min_crop": "pan_and_scan_min_crop_size",
     "max_crops": "pan_and_scan_max_num_crops",
     "min_ratio": "pan_and_scan_min_ratio_to_activate",

@@ -157,7 +157,7 @@ class Processor:
                 "a vision tower"
             )
         settings = self.image_settings
-        wanted = settings.pan_and_scan if pan_and_scan is None else pan_and_scan
+        wanted = settings.enabled if pan_and_scan is None else pan_and_scan
         expanded, pixels = between[0], []
         for source, after in zip(images, between[1:], strict=True):
             image = load_image(source)
