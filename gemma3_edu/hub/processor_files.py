@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..model.config import Gemma3Config
-from ..prompt.chat_template import JINJA
 from ..prompt.images import ImageSettings
 from ..prompt.processor import Processor
 from ..prompt.tokenizer import Tokenizer
 from .config_json import load_json
 from .tokenizer_json import tokenizer_files
+
+CHAT_TEMPLATE = Path(__file__).parents[1] / "assets" / "chat_template.jinja"
+"""The rules of `prompt.chat_template` in the language that transformers reads."""
 
 
 def processor_from_folder(
@@ -69,7 +71,7 @@ def processor_to_files(processor: Processor) -> dict[str, bytes]:
         contents["preprocessor_config.json"] = settings
     return {
         **tokenizer_files(processor.tokenizer, config.text.max_position_embeddings, name),
-        "chat_template.jinja": JINJA.encode(),
+        "chat_template.jinja": CHAT_TEMPLATE.read_bytes(),
         **{file: json.dumps(each, indent=2).encode() for file, each in contents.items()},
     }
 

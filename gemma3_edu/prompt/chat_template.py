@@ -161,39 +161,3 @@ def image_text(crops: int, soft_tokens: int) -> str:
         f"Here is the original image {image} and here are some crops to help you see better "
     )
     return beginning + " ".join([image] * crops)
-
-
-# The same rules in the language that transformers reads; `messages` are its dicts.
-JINJA = """\
-{#- Gemma 3: user and model take turns; a system text opens the first user turn. -#}
-{%- set state = namespace(turns=messages, prefix="") -%}
-{%- if messages[0].role == "system" -%}
-    {%- set system = messages[0].content -%}
-    {%- set state.prefix = (system if system is string else system[0].text) ~ "\\n\\n" -%}
-    {%- set state.turns = messages[1:] -%}
-{%- endif -%}
-{{- bos_token -}}
-{%- for turn in state.turns -%}
-    {%- if (turn.role == "user") != (loop.index is odd) -%}
-        {{- raise_exception("user and assistant must alternate, beginning with user") -}}
-    {%- endif -%}
-    {{- "<start_of_turn>" ~ (turn.role if turn.role != "assistant" else "model") ~ "\\n" -}}
-    {{- state.prefix -}}
-    {%- set state.prefix = "" -%}
-    {%- if turn.content is string -%}
-        {{- turn.content | trim -}}
-    {%- else -%}
-        {%- for part in turn.content -%}
-            {%- if part.type == "image" -%}
-                {{- "<start_of_image>" -}}
-            {%- elif part.type == "text" -%}
-                {{- part.text | trim -}}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{- "<end_of_turn>\\n" -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-    {{- "<start_of_turn>model\\n" -}}
-{%- endif -%}
-"""

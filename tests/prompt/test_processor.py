@@ -7,8 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gemma3_edu.hub.processor_files import processor_from_folder, processor_to_files
-from gemma3_edu.prompt.chat_template import JINJA, Message
+from gemma3_edu.hub.processor_files import (
+    CHAT_TEMPLATE,
+    processor_from_folder,
+    processor_to_files,
+)
+from gemma3_edu.prompt.chat_template import Message
 from gemma3_edu.prompt.images import ImageSettings, resize_and_normalize
 from gemma3_edu.prompt.processor import Processor
 from tests.tokenizers import DATA, small_config, small_tokenizer
@@ -74,7 +78,7 @@ def test_pan_and_scan(processor):
 def test_pan_and_scan_by_default_is_what_the_checkpoint_says(processor):
     conversation = [Message.user("What?", WIDE)]
     assert len(processor(conversation).images) == 1
-    on = dataclasses.replace(processor, image_settings=ImageSettings(True, max_crops=2))
+    on = dataclasses.replace(processor, image_settings=ImageSettings(enabled=True, max_crops=2))
     assert len(on(conversation).images) == 3
     assert len(on(conversation, pan_and_scan=False).images) == 1
 
@@ -183,7 +187,7 @@ def read(folder, processor, tokenizer=None):
 
 
 def test_files_there_and_back(processor, text_only, tmp_path):
-    settings = ImageSettings(True, min_crop=64, max_crops=3, min_ratio=1.5)
+    settings = ImageSettings(enabled=True, min_crop=64, max_crops=3, min_ratio=1.5)
     original = dataclasses.replace(processor, image_settings=settings, stop_tokens=(1,))
     back = read(write(tmp_path, original), original)
     assert back.image_settings == settings
@@ -193,7 +197,7 @@ def test_files_there_and_back(processor, text_only, tmp_path):
         "preprocessor_config.json",
         "processor_config.json",
     }
-    assert processor_to_files(original)["chat_template.jinja"].decode() == JINJA
+    assert processor_to_files(original)["chat_template.jinja"] == CHAT_TEMPLATE.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -218,7 +222,7 @@ def test_settings_inside_the_processors_file(processor, tmp_path):
     inside = {"image_processor": {"do_pan_and_scan": True}, "image_seq_length": 9}
     assert read(
         write(tmp_path, processor, **{"processor_config.json": inside}), processor
-    ).image_settings.pan_and_scan
+    ).image_settings.enabled
 
 
 def test_no_tokenizer(processor, tmp_path):
