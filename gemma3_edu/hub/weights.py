@@ -18,27 +18,56 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-# Prefix here -> the hub's own prefix, then others met in files and in transformers' memory: 4.52 to
-# 4.57 puts "model." before all, 5 drops "vision_model." too, and 5 writes files without "model.".
+# Prefix here -> the prefixes that mean the same elsewhere: first the hub's, then those of other
+# files and of transformers in memory. Versions 4.52 to 4.57 put "model." before all of them;
+# version 5 leaves out "vision_model." too, and writes files without "model.".
 WEIGHT_MAP: dict[str, tuple[str, ...]] = {
-    "language_model.": ("language_model.model.", "model.language_model."),
-    "vision.projector.": ("multi_modal_projector.", "model.multi_modal_projector."),
+    "language_model.": (
+        "language_model.model.",
+        "model.language_model.",
+    ),
+    "vision.projector.": (
+        "multi_modal_projector.",
+        "model.multi_modal_projector.",
+    ),
+    "vision.encoder.patch_embedding.": (
+        "vision_tower.vision_model.embeddings.patch_embedding.",
+        "model.vision_tower.vision_model.embeddings.patch_embedding.",
+        "vision_tower.embeddings.patch_embedding.",
+        "model.vision_tower.embeddings.patch_embedding.",
+    ),
+    "vision.encoder.position_embedding.": (
+        "vision_tower.vision_model.embeddings.position_embedding.",
+        "model.vision_tower.vision_model.embeddings.position_embedding.",
+        "vision_tower.embeddings.position_embedding.",
+        "model.vision_tower.embeddings.position_embedding.",
+    ),
+    "vision.encoder.layers.": (
+        "vision_tower.vision_model.encoder.layers.",
+        "model.vision_tower.vision_model.encoder.layers.",
+        "vision_tower.encoder.layers.",
+        "model.vision_tower.encoder.layers.",
+    ),
+    "vision.encoder.post_layernorm.": (
+        "vision_tower.vision_model.post_layernorm.",
+        "model.vision_tower.vision_model.post_layernorm.",
+        "vision_tower.post_layernorm.",
+        "model.vision_tower.post_layernorm.",
+    ),
 }
-_TOWERS = tuple(
-    before + "vision_tower." + after for after in ("vision_model.", "") for before in ("", "model.")
-)
-for _ours, _theirs in [
-    ("patch_embedding.", "embeddings.patch_embedding."),
-    ("position_embedding.", "embeddings.position_embedding."),
-    ("layers.", "encoder.layers."),
-    ("post_layernorm.", "post_layernorm."),
-]:
-    WEIGHT_MAP["vision.encoder." + _ours] = tuple(tower + _theirs for tower in _TOWERS)
-# Text-only files (270M, 1B) spell the language model so. Tried last: other prefixes begin with it.
+# The language model's prefix in text-only files (270M, 1B). It is tried last, since other prefixes
+# begin with it.
 TEXT_ONLY = "model."
-# Left out by name: the tied head that some tools write although it is the embedding, and SigLIP's
-# pooling head, which Gemma 3 never runs.
-IGNORED = ("lm_head.", "language_model.lm_head.", *(tower + "head." for tower in _TOWERS))
+# Tensors that are left out: the tied head, which some tools write although it is the embedding, and
+# SigLIP's pooling head, which Gemma 3 never runs.
+IGNORED = (
+    "lm_head.",
+    "language_model.lm_head.",
+    "vision_tower.vision_model.head.",
+    "model.vision_tower.vision_model.head.",
+    "vision_tower.head.",
+    "model.vision_tower.head.",
+)
 
 
 def our_name(name: str) -> str | None:

@@ -125,8 +125,8 @@ MUTANTS = [
     Mutant(
         "pan and scan on by default",
         IMAGES,
-        "    pan_and_scan: bool = False\n",
-        "    pan_and_scan: bool = True\n",
+        "    enabled: bool = False\n",
+        "    enabled: bool = True\n",
         "prompt/test_images.py prompt/test_processor.py",
     ),
     Mutant(
@@ -154,8 +154,8 @@ MUTANTS = [
     Mutant(
         "the tied head loaded as a tensor of its own",
         "hub/weights.py",
-        'IGNORED = ("lm_head.", "language_model.lm_head.",',
-        'IGNORED = ("the head",',
+        '    "lm_head.",\n    "language_model.lm_head.",\n',
+        "",
         "hub/test_weights.py",
     ),
 ]
