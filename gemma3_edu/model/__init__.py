@@ -1,8 +1,6 @@
-"""The architecture: what turns a batch of tokens and pictures into logits.
+"""The architecture: it turns a batch of tokens and pictures into logits.
 
-It imports torch and jaxtyping alone, and knows no tokenizer, no sampler and no file. Read it in
-this order, in which each module imports only those before it: `config`, `presets`, `layers`,
-`rope`, `layout`, `masks`, `cache`, `attention`, `vision`, `gemma3`.
+It imports only torch and jaxtyping, and it knows no tokenizer, no sampler and no file.
 """
 
 from .attention import Attention, attend, attend_fused, visible_attention

@@ -1,9 +1,9 @@
 """Grouped-query attention with QK-norm, rotary embedding and a cache.
 
-The core stands here twice on purpose: `attend` shows every step and its weights, `attend_fused`
-hands the same numbers to PyTorch's kernel. A test says that they agree.
+The formula is written twice on purpose: `attend` shows every step and returns the weights,
+`attend_fused` leaves the work to PyTorch's kernel. A test compares the two.
 
->>> q, kv = torch.ones(1, 2, 1, 4), torch.ones(1, 1, 3, 4)  # two heads ask once; three keys
+>>> q, kv = torch.ones(1, 2, 1, 4), torch.ones(1, 1, 3, 4)  # two heads, one query, three keys
 >>> out, weights = attend(q, kv, kv, torch.tensor([[[True, True, False]]]), scale=0.5)
 >>> weights[0, :, 0].tolist()
 [[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]
@@ -33,11 +33,11 @@ def attend(
     mask: Bool[Tensor, "B T S"],
     scale: float,
 ) -> tuple[Float[Tensor, "B N T H"], Float[Tensor, "B N T S"]]:
-    """softmax(q k^T * scale, masked) v, written out; gives the weights too.
+    """softmax(q k^T * scale, masked) v, written out; returns the weights too.
 
-    Query head n reads key/value head n // G: G neighbours share one. Softmax is in float32. A query
-    that may see nothing (padding) spreads evenly instead of dividing 0 by 0, so that no NaN gets
-    into the values other queries multiply by 0.
+    Query head n reads key/value head n // G, so G neighbours share one. The softmax is computed in
+    float32. A query that may see nothing (padding) attends to all keys evenly: 0 / 0 would give a
+    NaN, which reaches all others in the next layer, since 0 times NaN is NaN.
     """
     K = k.shape[1]
     q = q.unflatten(1, (K, -1))  # B K G T H
@@ -55,10 +55,10 @@ def attend_fused(
     mask: Bool[Tensor, "B T S"],
     scale: float,
 ) -> Float[Tensor, "B N T H"]:
-    """The same by PyTorch's kernel, which never stores the weights.
+    """The same with PyTorch's kernel, which never stores the weights.
 
-    The G query heads of a group become G times as many queries of one head: keys and values are
-    read where they lie, where repeating them would copy the cache at every step.
+    The G query heads of a group become G times as many queries of one head, so that keys and values
+    are read in place; repeating them would copy the cache at every step.
     """
     K, T = k.shape[1], q.shape[2]
     G = q.shape[1] // K
@@ -69,10 +69,9 @@ def attend_fused(
 
 
 class Attention(nn.Module):
-    """One layer's attention: project, norm queries and keys, turn, attend, project back.
+    """One layer's attention: project, normalize queries and keys, rotate, attend, project back.
 
-    `layer` is its index in the decoder, which is where the cache keeps its keys and values. The
-    query scale is `query_pre_attn_scalar` ** -0.5: the head size's, except in 27B.
+    `layer` is its index in the decoder, by which the cache finds its keys and values.
     """
 
     def __init__(self, config: TextConfig, layer: int):
@@ -97,7 +96,7 @@ class Attention(nn.Module):
         rope: Rope,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Attend over `x`, and with a cache over what it holds too; S counts both."""
+        """Attend to `x` and, with a cache, to what it has stored; S counts both."""
         q = self.q_proj(x).unflatten(-1, (-1, self.head_dim))  # B T N H
         k = self.k_proj(x).unflatten(-1, (-1, self.head_dim))  # B T K H
         v = self.v_proj(x).unflatten(-1, (-1, self.head_dim))  # B T K H
@@ -113,7 +112,7 @@ class Attention(nn.Module):
 
 @contextmanager
 def visible_attention(model: nn.Module) -> Iterator[nn.Module]:
-    """Inside, every layer uses `attend` and passes the weights through `attention_weights`.
+    """Within the context, every layer uses `attend` and passes its weights to `attention_weights`.
 
     `capture(model, "*.self_attn.attention_weights")` reads them there, Float[B N T S] a layer.
     """

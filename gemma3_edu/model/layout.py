@@ -1,11 +1,4 @@
-"""Where each token sits: the layout that masks, rotary embedding and cache are all functions of.
-
-The letters of all shapes in this package:
-
-    B batch            T query tokens       S key tokens        D hidden size
-    F feed-forward     V vocabulary         N query heads       K key/value heads
-    G = N / K          H head size          I images            Y, X pixels
-    P patches          M soft tokens of an image                E width of the vision encoder
+"""Where each token sits: masks, rotary embedding and cache all follow from this layout alone.
 
 >>> layout = TokenLayout.of_text(torch.tensor([[False, True, True], [True, True, True]]))
 >>> layout.position.tolist()
@@ -24,7 +17,7 @@ from .config import Gemma3Config
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """One row a sequence, one column a token.
+    """One row per sequence, one column per token.
 
     `position` counts from 0 in each row; -1 marks padding. `image_id` is 0 for text and n for the
     soft tokens of the row's n-th image (tokens around an image, such as start of image, are text).
@@ -35,12 +28,12 @@ class TokenLayout:
 
     @classmethod
     def of_text(cls, real: Bool[Tensor, "B T"]) -> "TokenLayout":
-        """Text alone; False marks padding, which may stand on the left only."""
+        """The layout of text; False marks padding, which must be on the left."""
         return cls.of(real, torch.zeros_like(real, dtype=torch.long))
 
     @classmethod
     def of(cls, real: Bool[Tensor, "B T"], image_id: Int[Tensor, "B T"]) -> "TokenLayout":
-        """Positions counted over the real tokens of each row."""
+        """The layout whose positions count the real tokens of each row."""
         if bool((real[:, :-1] & ~real[:, 1:]).any()):
             raise ValueError(
                 "padding_mask: there is padding to the right of a token; pad on the left, since "
@@ -85,8 +78,8 @@ class TokenLayout:
 class Batch:
     """What the model reads: token ids, where they sit, and the pictures among them.
 
-    `images` are pixels in [-1, 1], in the order in which their soft tokens stand: row by row, left
-    to right. The constructor takes its parts on trust; `from_ids` checks them.
+    `images` are pixels in [-1, 1], in the order of their soft tokens: row by row, from left to
+    right. The constructor checks nothing; `from_ids` does.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -101,21 +94,21 @@ class Batch:
         images: Float[Tensor, "I 3 Y X"] | None = None,
         padding_mask: Int[Tensor, "B T"] | Bool[Tensor, "B T"] | None = None,
     ) -> "Batch":
-        """A checked batch of raw ids in the checkpoint's vocabulary; 0 in the mask is padding.
+        """Check ids of the checkpoint's vocabulary; 0 or False in `padding_mask` marks padding.
 
-        Every run of soft tokens (`image_token_index`) is one image and takes `mm_tokens_per_image`.
+        Every run of soft tokens (`image_token_index`) is one image and has `mm_tokens_per_image`.
 
         >>> from gemma3_edu.model.presets import PRESETS
         >>> Batch.from_ids(torch.tensor([[2, 7, 8]]), PRESETS["tiny-text"]).layout.position
         tensor([[0, 1, 2]])
         """
         if ids.numel() == 0:
-            raise ValueError(f"ids: shape {tuple(ids.shape)} holds no token; give at least one")
+            raise ValueError(f"ids: shape {tuple(ids.shape)} contains no token; give at least one")
         real = torch.ones_like(ids) > 0 if padding_mask is None else padding_mask > 0
         if not bool(real.any(1).all()):
             raise ValueError("padding_mask: a row is all padding; leave it out of the batch")
         soft = (ids == config.image_token_index) & real if config.vision else torch.zeros_like(real)
-        text = ids.where(~soft, 0)  # the soft token may lie one past the vocabulary
+        text = ids.where(~soft, 0)  # the soft token's id may be one past the vocabulary
         low, high = int(text.min()), int(text.max())
         if low < 0 or high >= config.text.vocab_size:
             raise ValueError(
@@ -133,11 +126,11 @@ class Batch:
         return cls(ids, layout, images)
 
     def columns(self, start: int, stop: int) -> "Batch":
-        """The columns start <= c < stop, with the images whose soft tokens begin there."""
+        """The columns start <= c < stop, with the images whose soft tokens start there."""
         images = self.images
         if images is not None:
-            begins = self.layout.image_starts().nonzero()[:, 1]  # the column of each image
-            images = images[(start <= begins) & (begins < stop)]
+            starts = self.layout.image_starts().nonzero()[:, 1]  # the column of each image
+            images = images[(start <= starts) & (starts < stop)]
             images = images if len(images) else None
         return Batch(self.tokens[:, start:stop], self.layout.columns(start, stop), images)
 
@@ -177,5 +170,5 @@ def _check_images(layout: TokenLayout, config: Gemma3Config, images: Tensor | No
         if bool((lengths != config.mm_tokens_per_image).any()):
             raise ValueError(
                 f"ids: an image has {lengths.tolist()} soft tokens in a run where each takes "
-                f"{config.mm_tokens_per_image}; text must stand between two images"
+                f"{config.mm_tokens_per_image}; there must be text between two images"
             )

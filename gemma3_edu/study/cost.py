@@ -77,7 +77,7 @@ class WeightFormat:
         elif self.block == "row":
             scales = rows
         elif columns % self.block:
-            raise ValueError(f"columns={columns} is no multiple of block={self.block}")
+            raise ValueError(f"columns={columns} is not a multiple of block={self.block}")
         else:
             scales = rows * columns // self.block
         return rows * columns * self.bits // 8 + 2 * scales

@@ -203,7 +203,7 @@ def change(text: dict | None = None, vision: dict | None = None, **top: object) 
         (change({"head_dim": 255}), "head_dim=255 is odd"),
         (change(vision={"hidden_act": "gelu"}), "vision_config: hidden_act='gelu'"),
         (change(vision={"model_type": "clip"}), "vision_config: model_type='clip'"),
-        (change(vision={"patch_size": 15}), "image_size=896 is no multiple of patch_size=15"),
+        (change(vision={"patch_size": 15}), "image_size=896 is not a multiple of patch_size=15"),
         (change(mm_tokens_per_image=100), "mm_tokens_per_image=100 must be the square"),
     ],
 )

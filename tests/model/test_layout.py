@@ -94,7 +94,7 @@ SOFT_RUN = [5, *[SOFT] * SOFT_TOKENS, 6]
 class TestRefusals:
     @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (2, 0)])
     def test_an_empty_batch(self, shape):
-        with pytest.raises(ValueError, match=r"ids: shape \(\d, \d\) holds no token"):
+        with pytest.raises(ValueError, match=r"ids: shape \(\d, \d\) contains no token"):
             Batch.from_ids(torch.zeros(shape, dtype=torch.long), CONFIG)
 
     @pytest.mark.parametrize("bad", [64, 999_999, -1])

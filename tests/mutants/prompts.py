@@ -51,8 +51,8 @@ MUTANTS = [
     Mutant(
         "images handed to the first chunk alone",
         LAYOUT,
-        "(start <= begins) & (begins < stop)",
-        "(begins < stop) & (start <= 0)",
+        "(start <= starts) & (starts < stop)",
+        "(starts < stop) & (start <= 0)",
         "model/test_layout.py",
     ),
     Mutant(
