@@ -87,10 +87,10 @@ MUTANTS = [
     Mutant(
         "padding on the right",
         "prompt/processor.py",
-        "            tokens[number, width - len(row) :] = torch.tensor(row)\n"
-        "            mask[number, width - len(row) :] = 1\n",
-        "            tokens[number, : len(row)] = torch.tensor(row)\n"
-        "            mask[number, : len(row)] = 1\n",
+        "            tokens[index, width - len(row) :] = torch.tensor(row)\n"
+        "            mask[index, width - len(row) :] = 1\n",
+        "            tokens[index, : len(row)] = torch.tensor(row)\n"
+        "            mask[index, : len(row)] = 1\n",
         "prompt/test_processor.py",
     ),
     Mutant(

@@ -101,7 +101,7 @@ def test_roles_alternate(roles):
 
 
 def test_the_model_cannot_answer_itself():
-    with pytest.raises(ValueError, match="end with a user turn, or say add_generation_prompt=Fals"):
+    with pytest.raises(ValueError, match="end with a user turn, or pass add_generation_prompt=Fal"):
         render([U, M])
     assert render([U, M], add_generation_prompt=False)
 

@@ -147,9 +147,9 @@ def test_a_text_only_model_reads_no_images(text_only):
 
 
 def test_nothing_to_read(text_only):
-    with pytest.raises(ValueError, match="is no conversation"):
+    with pytest.raises(ValueError, match="is not a conversation"):
         text_only([])
-    with pytest.raises(ValueError, match="is no conversation"):
+    with pytest.raises(ValueError, match="is not a conversation"):
         text_only([[Message.user("a")], []])
     with pytest.raises(ValueError, match="text: the list is empty"):
         text_only.text([])
@@ -169,7 +169,7 @@ def test_another_models_tokenizer():
     with pytest.raises(ValueError, match="has 2048 tokens, but the model's vocab_size is 2047"):
         Processor(small_tokenizer(), small)
     moved = dataclasses.replace(small_config(), boi_token_index=2045)
-    with pytest.raises(ValueError, match=r"are \(2046, 2047, 2048\), but the config says \(2045"):
+    with pytest.raises(ValueError, match=r"are \(2046, 2047, 2048\), but the config has \(2045"):
         Processor(small_tokenizer(), moved)
 
 
@@ -227,7 +227,7 @@ def test_settings_inside_the_processors_file(processor, tmp_path):
 
 def test_no_tokenizer(processor, tmp_path):
     assert read(tmp_path, processor) is None
-    with pytest.raises(ValueError, match=r"absent\.model is no file"):
+    with pytest.raises(ValueError, match=r"absent\.model is not a file"):
         read(tmp_path, processor, tmp_path / "absent.model")
     write(tmp_path, processor, **{"tokenizer.model": None})
     with pytest.raises(ValueError, match=r"no tokenizer\.model.*name one with tokenizer=PATH"):
