@@ -29,6 +29,8 @@ ROWS: list[set[str]] = [
 # Inside these folders the order of reading is the order of imports.
 INSIDE = {
     "model": "config presets layers rope layout masks cache attention vision gemma3".split(),
+    "prompt": "tokenizer images chat_template processor".split(),
+    "generation": "sampling generate chat".split(),
     "lessons": "checks figures nb".split(),
 }
 # Closed although the row would allow it: all that these modules or folders import of the rest.

@@ -66,6 +66,8 @@ VIOLATIONS = [
     ("import_order", "model.masks", with_import("from gemma3_edu.model.vision import VisionTower")),
     ("import_order", "model.masks", with_import("from ..model import Gemma3")),
     ("import_order", "model.brand_new", with_import("from .config import TextConfig")),
+    ("import_order", "prompt.images", with_import("from .processor import Processor")),
+    ("import_order", "generation.sampling", with_import("from .generate import chunks")),
     ("import_order", "lessons.figures.heads", with_import("from ..nb import STYLE")),
     ("import_order", "lessons.checks.heads", with_import("from ..figures.digest import describe")),
     # rows above that are closed all the same
