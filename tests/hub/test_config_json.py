@@ -218,7 +218,7 @@ def test_what_is_not_gemma_3_is_refused(source, message):
         (None, "does not exist; a checkpoint folder holds a config.json"),
         (b"{", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
-        (b"[1]", "holds a list, not an object"),
+        (b"[1]", "contains a list, not an object"),
     ],
 )
 def test_bad_files(tmp_path, content, message):

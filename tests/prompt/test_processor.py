@@ -242,7 +242,7 @@ def test_no_tokenizer(processor, tmp_path):
         ("preprocessor_config.json", {"size": {"height": 896, "width": 896}}, "config: size="),
         ("processor_config.json", {"image_seq_length": 256}, "image_seq_length=256"),
         ("preprocessor_config.json", b"{", "preprocessor_config.json is not JSON"),
-        ("generation_config.json", b"[]", "generation_config.json holds a list"),
+        ("generation_config.json", b"[]", "generation_config.json contains a list"),
         ("tokenizer.model", b"\xff", "no SentencePiece model"),
     ],
 )
