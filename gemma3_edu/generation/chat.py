@@ -69,9 +69,9 @@ def chat(
 ) -> str:
     """The model's reply to a conversation, or to one question.
 
-    `on_text` is called with each piece of it as it comes. Without a `sampler`, tokens are drawn as
-    for the released checkpoints. `Sampler(temperature=0)` always gives the same reply, and so does
-    any sampler with a seeded `generator`.
+    `on_text` is called with each piece as it comes. Without a `sampler`, tokens are drawn with the
+    settings of the released checkpoints. `Sampler(temperature=0)` always gives the same reply, and
+    so does any sampler with a seeded `generator`.
     """
     pieces = []
     options: dict[str, Any] = {"pan_and_scan": pan_and_scan, "generator": generator}

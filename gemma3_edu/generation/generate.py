@@ -19,7 +19,7 @@ from ..model.gemma3 import Gemma3
 from ..model.layout import Batch, TokenLayout
 from .sampling import Sampler
 
-PAD_ID = 0  # what a row that has stopped yields; no other row ever attends to it
+PAD_ID = 0  # what a row that has stopped yields; other rows never see it
 CHUNK = 256  # columns of a prompt at once; in a local layer each meets W - 1 + CHUNK keys
 
 
@@ -34,7 +34,7 @@ def chunks(layout: TokenLayout, size: int) -> list[tuple[int, int]]:
     [(0, 4), (4, 6)]
     """
     inside_an_image = (layout.image_id > 0) & ~layout.image_starts()
-    cuts_an_image = [*inside_an_image.any(0).tolist(), False]  # would a border before column c?
+    cuts_an_image = [*inside_an_image.any(0).tolist(), False]  # a border just before each column
     ranges, start = [], 0
     while start < layout.length:
         stop = min(start + size, layout.length)
@@ -81,9 +81,9 @@ def generate(
     """Yield one id per row at each step, as soon as it is known, stop tokens included.
 
     A row that has stopped yields PAD_ID until all have. To go on where an earlier call ended, pass
-    its cache: `batch` then holds the columns after those stored, and the first of them is the last
-    id yielded, which was not stored. Raises ValueError before any work when the request exceeds the
-    model or the cache.
+    its cache: `batch` then has the columns after those stored, beginning with the last id yielded,
+    which was not stored. Raises ValueError before any work if the request exceeds the model or the
+    cache.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size={chunk_size} must be at least 1")

@@ -114,7 +114,7 @@ class Attention(nn.Module):
 def visible_attention(model: nn.Module) -> Iterator[nn.Module]:
     """Within the context, every layer uses `attend` and passes its weights to `attention_weights`.
 
-    `capture(model, "*.self_attn.attention_weights")` reads them there, Float[B N T S] a layer.
+    `capture(model, "*.self_attn.attention_weights")` reads them there, Float[B N T S] per layer.
     """
     layers = [module for module in model.modules() if isinstance(module, Attention)]
     before = [layer.attend for layer in layers]

@@ -53,7 +53,7 @@ class TokenEmbedding(nn.Module):
         nn.init.normal_(self.weight, std=hidden_size**-0.5)  # scaled rows are then of order 1
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """Rows times sqrt(D), which is rounded to the dtype of the weights first, as in training.
+        """The tokens' rows times sqrt(D), which is first rounded to the dtype of the weights.
 
         In bfloat16 that matters: sqrt(640) = 25.298 becomes 25.25.
         """

@@ -94,7 +94,7 @@ class Batch:
         images: Float[Tensor, "I 3 Y X"] | None = None,
         padding_mask: Int[Tensor, "B T"] | Bool[Tensor, "B T"] | None = None,
     ) -> "Batch":
-        """Check ids of the checkpoint's vocabulary; 0 or False in `padding_mask` marks padding.
+        """A batch of ids, checked; 0 or False in `padding_mask` marks padding.
 
         Every run of soft tokens (`image_token_index`) is one image and has `mm_tokens_per_image`.
 

@@ -40,7 +40,7 @@ class VisionAttention(nn.Module):
 
 
 class VisionMLP(nn.Module):
-    """Two layers with biases and the tanh form of GELU between them; unlike GatedMLP, no gate."""
+    """Two layers with biases and the tanh form of GELU between them, and no gate."""
 
     def __init__(self, config: VisionConfig):
         super().__init__()
