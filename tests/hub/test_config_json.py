@@ -215,7 +215,7 @@ def test_what_is_not_gemma_3_is_refused(source, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "does not exist; a checkpoint folder holds a config.json"),
+        (None, "does not exist; every checkpoint folder has one"),
         (b"{", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
         (b"[1]", "contains a list, not an object"),

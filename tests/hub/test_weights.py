@@ -217,7 +217,7 @@ BAD_FOLDERS = {
     "pickle": (lambda f: _in_place_of_weights(f, "pytorch_model.bin"), "is a pickle"),
     "checkpoint": (lambda f: _in_place_of_weights(f, "model.ckpt"), "is a pickle"),
     "gguf": (lambda f: _in_place_of_weights(f, "model.gguf"), "is GGUF"),
-    "adapter": (lambda f: _in_place_of_weights(f, "adapter_config.json"), "adapter only"),
+    "adapter": (lambda f: _in_place_of_weights(f, "adapter_config.json"), "only an adapter"),
     "nothing": (lambda f: (f / "model.safetensors").unlink(), "contains no model.safetensors"),
     "no config": (lambda f: (f / "config.json").unlink(), "config.json does not exist"),
     "config is no JSON": (lambda f: (f / "config.json").write_text("{"), "is not JSON"),

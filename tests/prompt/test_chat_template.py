@@ -107,7 +107,7 @@ def test_the_model_cannot_answer_itself():
 
 
 def test_what_is_no_conversation():
-    with pytest.raises(ValueError, match="give a list of Message"):
+    with pytest.raises(ValueError, match="pass a list of Message"):
         render([])
 
 

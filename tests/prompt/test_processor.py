@@ -230,7 +230,7 @@ def test_no_tokenizer(processor, tmp_path):
     with pytest.raises(ValueError, match=r"absent\.model is not a file"):
         read(tmp_path, processor, tmp_path / "absent.model")
     write(tmp_path, processor, **{"tokenizer.model": None})
-    with pytest.raises(ValueError, match=r"no tokenizer\.model.*name one with tokenizer=PATH"):
+    with pytest.raises(ValueError, match=r"no tokenizer\.model.*pass one with tokenizer=PATH"):
         read(tmp_path, processor)
     bare = read(tmp_path / "absent", processor, str(DATA / "tokenizer.model"))
     assert (bare.image_settings, bare.stop_tokens) == (ImageSettings(), (1, 106))
@@ -243,7 +243,7 @@ def test_no_tokenizer(processor, tmp_path):
         ("processor_config.json", {"image_seq_length": 256}, "image_seq_length=256"),
         ("preprocessor_config.json", b"{", "preprocessor_config.json is not JSON"),
         ("generation_config.json", b"[]", "generation_config.json contains a list"),
-        ("tokenizer.model", b"\xff", "no SentencePiece model"),
+        ("tokenizer.model", b"\xff", "not a SentencePiece model"),
     ],
 )
 def test_files_that_do_not_fit(processor, tmp_path, name, content, said):

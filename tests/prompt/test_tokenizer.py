@@ -151,7 +151,7 @@ def test_bad_models(tmp_path):
         Tokenizer(b"\xff" * 100)
     with pytest.raises(ValueError, match=r"download tokenizer\.model again"):
         Tokenizer(small_tokenizer().model[:-1])
-    with pytest.raises(ValueError, match="no SentencePiece model"):
+    with pytest.raises(ValueError, match="not a SentencePiece model"):
         Tokenizer(b"")
     model = ModelProto.FromString(small_tokenizer().model)
     model.pieces[105].piece = "<|im_start|>"
