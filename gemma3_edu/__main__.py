@@ -1,4 +1,4 @@
-"""The terminal's ways in.
+"""The commands of the terminal.
 
     python -m gemma3_edu chat --model FOLDER --image FILE "question"
     python -m gemma3_edu verify FOLDER
@@ -51,9 +51,9 @@ def parser() -> argparse.ArgumentParser:
         "--pan-and-scan",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="add crops of long pictures (default: as the checkpoint says)",
+        help="add crops of long pictures (default: the checkpoint's setting)",
     )
-    talk.add_argument("--tokenizer", type=Path, help="a tokenizer.model that lies elsewhere")
+    talk.add_argument("--tokenizer", type=Path, help="a tokenizer.model outside the folder")
     talk.add_argument("--dtype", choices=DTYPES, help="default: the checkpoint's own")
     talk.add_argument("--device", help="cpu, cuda, ... (default: cpu)")
     talk.add_argument(
@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--tokens", type=int, metavar="N", help="of the prompt (default: the window and 64 more)"
     )
-    check.add_argument("--tokenizer", type=Path, help="a tokenizer.model that lies elsewhere")
+    check.add_argument("--tokenizer", type=Path, help="a tokenizer.model outside the folder")
     check.add_argument("--json", type=Path, help="where to write the errors of all stages")
     return top
 

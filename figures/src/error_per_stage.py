@@ -24,7 +24,7 @@ from gemma3_edu.hub.checkpoint import ASSETS
 from gemma3_edu.hub.weights import our_name
 from gemma3_edu.lessons.figures.parity import error_per_stage
 from gemma3_edu.train.data.prose import passages
-from gemma3_edu.verify.oracle import as_they_want, their_model
+from gemma3_edu.verify.oracle import their_arguments, their_model
 from gemma3_edu.verify.verify import relative_error
 
 TITLE = "Where two models part"
@@ -55,7 +55,7 @@ def measure() -> dict[str, dict[str, float]]:
     ids = processor.tokenizer.encode(passages(ASSETS / "prose", "test")[0])[:289]
     batch = Batch.from_ids(torch.tensor([ids]), nano.config)
     right, theirs = stages(nano, batch), twin(nano)
-    want = stages(theirs, as_they_want(batch), "model.language_model")
+    want = stages(theirs, their_arguments(batch), "model.language_model")
     errors = {
         "beside transformers": {stage: relative_error(right[stage], want[stage]) for stage in want}
     }

@@ -28,12 +28,11 @@ from torch.nn import functional as F
 
 from ..model.attention import Attention, attend_fused
 from ..model.cache import KVCache
-from ..model.config import AttentionType
 from ..model.gemma3 import Block, Gemma3
 from ..model.layers import TokenEmbedding
 from ..model.layout import Batch
-from ..model.masks import attention_mask
-from ..model.rope import rope_table
+from ..model.masks import Mask, attention_mask
+from ..model.rope import Rope, rope_table
 from ..study.replace import replace_linears
 
 
@@ -115,8 +114,8 @@ class FastDecoder(Gemma3):
         if any(isinstance(module, nn.Linear) for module in self.language_model.modules()):
             replace_linears(self.language_model, _one_row)
         for module in self.language_model.modules():
-            if isinstance(module, Attention) and module.core is attend_fused:
-                module.core = attend_one
+            if isinstance(module, Attention) and module.attend is attend_fused:
+                module.attend = attend_one
         self.blocks_per_graph = blocks_per_graph
         self._run_blocks = _compiled(_run_blocks)
         self._one_row_logits = _compiled(_one_row_logits)
@@ -127,9 +126,8 @@ class FastDecoder(Gemma3):
             return super().forward(batch, cache)
         x, text, layout = self.embed(batch), self.config.text, batch.layout
         masks, ropes = {}, {}
-        for kind in set(text.layer_types):
-            window = text.sliding_window if kind is AttentionType.LOCAL else None
-            masks[kind] = attention_mask(layout, cache.key_layout(kind, layout), window)
+        for kind, keys in cache.begin(layout).items():
+            masks[kind] = attention_mask(layout, keys, text.window(kind))
             ropes[kind] = rope_table(layout.position, text.head_dim, text.rope(kind))
         inputs = [
             (block, masks[kind], ropes[kind], _OneColumn(cache, layer))
@@ -171,7 +169,7 @@ class _OneColumn(KVCache):
 
 def _run_blocks(
     x: Float[Tensor, "1 1 D"],
-    inputs: Sequence[tuple[Block, Tensor, tuple[Tensor, Tensor], KVCache]],
+    inputs: Sequence[tuple[Block, Mask, Rope, KVCache]],
 ) -> Float[Tensor, "1 1 D"]:
     for block, mask, rope, cache in inputs:
         x = block(x, mask, rope, cache)

@@ -1,7 +1,4 @@
-"""From logits to text: choosing an id, the loop around the model, and the one call for people.
-
-Read it in this order: `sampling`, `generate`, `chat`. `generate` sees ids only.
-"""
+"""From logits to text: choosing an id, the loop around the model, one call for a whole reply."""
 
 from .chat import chat, stream
 from .generate import chunks, decode, generate, prefill

@@ -1,9 +1,9 @@
-"""Talk to a model: the one call for people.
+"""Talk to a model in one call.
 
     from functools import partial
     reply = chat(model, processor, "What is this?", on_text=partial(print, end="", flush=True))
 
->>> Message.user("Hello").role  # messages are what `chat` and `stream` take; a str is a user's turn
+>>> Message.user("Hello").role  # a str alone means such a message
 'user'
 """
 
@@ -31,9 +31,9 @@ def stream(
     pan_and_scan: bool | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[str]:
-    """The reply, piece by piece, as soon as each piece of text is certain.
+    """Yield the reply piece by piece, as soon as each piece of text is certain.
 
-    Ends at a stop token, or after `max_new_tokens`, or where the context is full.
+    It ends at a stop token, after `max_new_tokens`, or when the context is full.
     """
     if processor is None:
         raise ValueError(
@@ -67,10 +67,11 @@ def chat(
     generator: torch.Generator | None = None,
     on_text: Callable[[str], object] | None = None,
 ) -> str:
-    """The model's reply to a conversation (or to one question); `on_text` gets it as it comes.
+    """The model's reply to a conversation, or to one question.
 
-    `sampler` None draws as the released checkpoints do; `Sampler(temperature=0)` is repeatable, and
-    so is any with a seeded `generator`.
+    `on_text` is called with each piece as it comes. Without a `sampler`, tokens are drawn with the
+    settings of the released checkpoints. `Sampler(temperature=0)` always gives the same reply, and
+    so does any sampler with a seeded `generator`.
     """
     pieces = []
     options: dict[str, Any] = {"pan_and_scan": pan_and_scan, "generator": generator}

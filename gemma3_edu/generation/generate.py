@@ -19,8 +19,8 @@ from ..model.gemma3 import Gemma3
 from ..model.layout import Batch, TokenLayout
 from .sampling import Sampler
 
-PAD = 0  # what a row that has stopped goes on with; never looked at
-CHUNK = 256  # columns of a prompt at once: a local layer multiplies each with W - 1 + CHUNK keys
+PAD_ID = 0  # what a row that has stopped yields; other rows never see it
+CHUNK = 256  # columns of a prompt at once; in a local layer each meets W - 1 + CHUNK keys
 
 
 def chunks(layout: TokenLayout, size: int) -> list[tuple[int, int]]:
@@ -33,9 +33,8 @@ def chunks(layout: TokenLayout, size: int) -> list[tuple[int, int]]:
     >>> chunks(TokenLayout.of(torch.ones_like(image_id, dtype=torch.bool), image_id), 2)
     [(0, 4), (4, 6)]
     """
-    image_id = layout.image_id
-    joined = (image_id[:, 1:] > 0) & (image_id[:, 1:] == image_id[:, :-1])
-    cuts_an_image = [False, *joined.any(0).tolist(), False]  # a border before column c
+    inside_an_image = (layout.image_id > 0) & ~layout.image_starts()
+    cuts_an_image = [*inside_an_image.any(0).tolist(), False]  # a border just before each column
     ranges, start = [], 0
     while start < layout.length:
         stop = min(start + size, layout.length)
@@ -50,10 +49,10 @@ def chunks(layout: TokenLayout, size: int) -> list[tuple[int, int]]:
 def prefill(
     model: Gemma3, batch: Batch, cache: KVCache, chunk_size: int = CHUNK
 ) -> Float[Tensor, "B V"]:
-    """Store a prompt in the cache, chunk by chunk; give the logits of its last column alone.
+    """Store a prompt in the cache, chunk by chunk; return the logits of its last column.
 
-    In chunks, because a mask is chunk x T: memory grows with T, not with its square. The head, the
-    widest product of the model, is asked for one column.
+    The mask of a chunk is chunk x T, so memory grows with T and not with its square. The head, the
+    widest matrix of the model, is multiplied with one column only.
     """
     for start, stop in chunks(batch.layout, chunk_size):
         hidden = model.hidden_states(batch.columns(start, stop), cache)
@@ -64,7 +63,7 @@ def prefill(
 def decode(
     model: Gemma3, ids: Int[Tensor, "B"], layout: TokenLayout, cache: KVCache
 ) -> Float[Tensor, "B V"]:
-    """One step: the ids just chosen in, at the column `layout`; the logits of the next ones out."""
+    """One step: store the ids just chosen, at column `layout`; return the logits of the next."""
     return model(Batch(ids[:, None], layout), cache)[:, 0]
 
 
@@ -79,12 +78,12 @@ def generate(
     cache: KVCache | None = None,
     generator: torch.Generator | None = None,
 ) -> Iterator[Int[Tensor, "B"]]:
-    """Yield one id a row and step, as soon as it is known, the stop token included.
+    """Yield one id per row at each step, as soon as it is known, stop tokens included.
 
-    A row that has stopped yields 0 (padding) until all have. Pass a cache to go on where an earlier
-    call ended: `batch` then holds the columns after those stored, and the last id yielded then was
-    not stored. Raises ValueError at once, before any work, when the request exceeds the model or
-    the cache.
+    A row that has stopped yields PAD_ID until all have. To go on where an earlier call ended, pass
+    its cache: `batch` then has the columns after those stored, beginning with the last id yielded,
+    which was not stored. Raises ValueError before any work if the request exceeds the model or the
+    cache.
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size={chunk_size} must be at least 1")
@@ -124,7 +123,7 @@ def _steps(
     stopped = torch.zeros(len(batch.tokens), dtype=torch.bool, device=batch.tokens.device)
     logits, layout = prefill(model, batch, cache, chunk_size), batch.layout
     for left in reversed(range(max_new_tokens)):
-        ids = sampler(logits, generator).masked_fill(stopped, PAD)
+        ids = sampler(logits, generator).masked_fill(stopped, PAD_ID)
         yield ids
         stopped |= torch.isin(ids, stops)
         if left == 0 or bool(stopped.all()):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def keep_top_k(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
-    """All but the k largest become -inf; of equal ones those with the lower id stay."""
+    """Set all but the k largest logits to -inf; among equal ones, the lower ids are kept."""
     if k < 1:
         raise ValueError(f"k={k} must be at least 1; leave top_k out to keep every token")
     order = logits.argsort(dim=-1, descending=True, stable=True)
@@ -25,10 +25,10 @@ def keep_top_k(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
 def keep_top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
     """Keep the smallest set of likeliest tokens whose probabilities sum to at least p.
 
-    The token that crosses p stays; leaving it out is the usual slip and can empty the set.
+    The token that crosses p is kept; leaving it out is the usual mistake and can empty the set.
     """
     if not 0 < p <= 1:
-        raise ValueError(f"p={p} must lie in (0, 1]; 1 keeps every token")
+        raise ValueError(f"p={p} must be in (0, 1]; 1 keeps every token")
     if p == 1:
         return logits  # not by the sum: in float32 a few likely tokens may already reach 1
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
@@ -39,7 +39,7 @@ def keep_top_p(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How to choose; the defaults are those of the released generation configs.
+    """How to choose the next token; the defaults are those of the released generation configs.
 
     Temperature 0 takes the likeliest token and ignores the rest; `None` switches a filter off.
     """
@@ -51,14 +51,13 @@ class Sampler:
     def __post_init__(self) -> None:
         if not self.temperature >= 0:
             raise ValueError(f"temperature={self.temperature} must be at least 0 (0 is greedy)")
-        one = torch.zeros(1, 1)
-        if self.top_k is not None:
-            keep_top_k(one, self.top_k)
-        if self.top_p is not None:
-            keep_top_p(one, self.top_p)
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k={self.top_k} must be at least 1; None keeps every token")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p={self.top_p} must be in (0, 1]; None keeps every token")
 
     def probabilities(self, logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
-        """What the next token is drawn from, in float32; exactly 0 for what the filters drop."""
+        """What the next token is drawn from, in float32; exactly 0 where a filter drops a token."""
         logits = logits.float()
         if self.temperature == 0:
             return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
@@ -72,7 +71,7 @@ class Sampler:
     def __call__(
         self, logits: Float[Tensor, "B V"], generator: torch.Generator | None = None
     ) -> Int[Tensor, "B"]:
-        """One token id a row; the same generator state gives the same ids."""
+        """One token id per row; the same state of the generator gives the same ids."""
         if self.temperature == 0:
             return logits.argmax(-1)
         return torch.multinomial(self.probabilities(logits), 1, generator=generator)[:, 0]

@@ -1,6 +1,6 @@
-"""Files of others, read and written: checkpoints in the public layout, with all that lies in them.
+"""Checkpoints in the public layout, and every kind of file in them, read and written.
 
-No other folder knows how such a file looks.
+No other folder knows the format of such a file.
 """
 
 from .checkpoint import bundled, load, save

@@ -1,7 +1,8 @@
-"""Whole checkpoints: a folder in, a model and its processor out; and back.
+"""Whole checkpoints: from a folder to a model and its processor, and back.
 
-The folder is the public layout (config.json, safetensors, tokenizer.model, ...). The model is built
-on the meta device and comes to life one tensor at a time, so loading never holds the weights twice.
+The folder has the public layout (config.json, safetensors, tokenizer.model, ...). The model is
+built on the meta device and its weights are loaded one by one, so that memory never holds them
+twice.
 
 >>> import tempfile
 >>> from gemma3_edu.model.presets import PRESETS
@@ -51,10 +52,11 @@ def load(
 ) -> tuple[Gemma3, Processor | None]:
     """The model, ready for inference, and its processor, from a bundled name or a folder.
 
-    `dtype` None means float32 for bundled models, the files' own for folders; float16 is refused.
-    With `text_only` the vision tower of a multimodal checkpoint is left out. `tokenizer` names a
-    tokenizer.model that lies elsewhere; a folder without tokenizer files gives None as processor.
-    Raises ValueError, before weights are read, for whatever is missing, damaged or not Gemma 3.
+    `dtype` None means float32 for bundled models, and the dtype of the files for folders; float16
+    is refused. With `text_only` the vision tower of a multimodal checkpoint is left out.
+    `tokenizer` is the path of a tokenizer.model outside the folder; without any tokenizer the
+    processor is None. Raises ValueError, before weights are read, for whatever is missing, damaged
+    or not Gemma 3.
     """
     is_bundled = str(source) in bundled()
     folder = ASSETS / str(source) if is_bundled else Path(source).expanduser()
@@ -66,8 +68,8 @@ def load(
     files = CheckpointFiles(folder)
     if dtype is torch.float16 or (dtype is None and "F16" in files.dtypes()):
         raise ValueError(
-            "dtype: float16 is refused: Gemma 3's activations pass its largest number, 65,504, and "
-            "become infinite; use torch.bfloat16 or torch.float32"
+            "dtype: float16 is refused: Gemma 3's activations exceed its largest number, 65,504, "
+            "and become infinite; use torch.bfloat16 or torch.float32"
         )
     config = config_from_hf(folder)
     if text_only:
@@ -107,24 +109,24 @@ def save(
 ) -> None:
     """Write a folder that `load` and transformers read, tokenizer and processor files included.
 
-    Everything is written beside the target first and moved in at the end, so that neither an error
-    nor a full disk leaves half a checkpoint, and a folder can be saved over itself. Other files
-    there stay, but for weights of an earlier save. Raises ValueError, before anything is written,
-    for a model whose parameters are not its config's, as after quantization from outside.
+    Everything is written next to the target first and moved into it at the end, so that neither an
+    error nor a full disk leaves half a checkpoint, and a folder can be saved over itself. Weights
+    of an earlier save are removed; other files in the folder stay. Raises ValueError, before
+    anything is written, if the parameters are not those of the config, as after quantization.
     """
     tensors = export_weights(model)
     _check_complete(model, tensors)
     target = Path(folder).expanduser()
     target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
-        fresh = Path(beside)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as draft:
+        fresh = Path(draft)
         config = {**config_to_hf(model.config), "dtype": _dtype_name(model)}
         (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for name, content in ({} if processor is None else processor_to_files(processor)).items():
             (fresh / name).write_bytes(content)
         _write_weights(tensors, fresh, shard_bytes)
         written = {file.name for file in fresh.iterdir()}
-        for file in fresh.glob("*.safetensors"):  # which their library keeps for the owner alone
+        for file in fresh.glob("*.safetensors"):  # their library lets only the owner read them
             file.chmod((fresh / "config.json").stat().st_mode)
         for name in written:
             os.replace(fresh / name, target / name)
@@ -138,8 +140,8 @@ def _check_complete(model: Gemma3, tensors: Mapping[str, Tensor]) -> None:
         matched(dict(_shapes(model.config).named_parameters()), tensors)
     except ValueError as error:
         raise ValueError(
-            "model: its parameters are not those of its config, so no checkpoint can hold it; save "
-            f"it before it is quantized, or with adapters merged\n{error}"
+            "model: its parameters are not those of its config, so it cannot be saved; save it "
+            f"before it is quantized, or with adapters merged\n{error}"
         ) from error
 
 

@@ -1,10 +1,10 @@
 """A checkpoint's `config.json`, in any of its layouts, to a Gemma3Config, and back.
 
-Three layouts are in the world. *Old* files (transformers 4) give `rope_theta`,
-`rope_local_base_freq`, `rope_scaling` and `sliding_window_pattern`; *new* ones (transformers 5)
-give `rope_parameters` by layer type and a `layer_types` list; the released multimodal files are
-*sparse* and lean on the reader's defaults. Settings this architecture does not have are refused,
-never skipped: a model that loads and then answers wrongly is worse than one that does not load.
+There are three layouts. *Old* files (transformers 4) have `rope_theta`, `rope_local_base_freq`,
+`rope_scaling` and `sliding_window_pattern`; *new* ones (transformers 5) have `rope_parameters` by
+layer type and a list of `layer_types`; the released multimodal files are *sparse* and rely on the
+defaults of transformers. Settings that this architecture does not have are refused, never skipped:
+a model that loads and then answers wrongly is worse than one that does not load.
 
 >>> gemma = config_from_hf({"model_type": "gemma3_text", "num_hidden_layers": 7})
 >>> [kind.name for kind in gemma.text.layer_types]
@@ -43,7 +43,7 @@ _TEXT_DEFAULTS: Fields = {
     "max_position_embeddings": 131_072,
     "rms_norm_eps": 1e-6,
 }
-# Likewise SiglipVisionConfig's: the small published SigLIP, not the encoder of Gemma 3.
+# Those of SiglipVisionConfig: the small published SigLIP, not the encoder of Gemma 3.
 _VISION_DEFAULTS: Fields = {
     "hidden_size": 768,
     "intermediate_size": 3072,
@@ -60,7 +60,7 @@ _TOP_DEFAULTS: Fields = {
     "eoi_token_index": 256_000,
     "image_token_index": 262_144,
 }
-# What this architecture fixes: any other value is another model.
+# What this architecture fixes: with any other value it would be another model.
 _TEXT_FIXED: Fields = {
     "hidden_activation": "gelu_pytorch_tanh",
     "attention_bias": False,
@@ -83,18 +83,18 @@ def load_json(source: Fields | str | Path) -> Fields:
     path = Path(source)
     path = path / "config.json" if path.is_dir() else path
     if not path.is_file():
-        raise ValueError(f"config: {path} does not exist; a checkpoint folder holds a config.json")
+        raise ValueError(f"config: {path} does not exist; every checkpoint folder has one")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"config: {path} is not JSON ({error}); download it again") from error
     if not isinstance(content, dict):
-        raise ValueError(f"config: {path} holds a {type(content).__name__}, not an object")
+        raise ValueError(f"config: {path} contains a {type(content).__name__}, not an object")
     return content
 
 
 def config_from_hf(source: Fields | str | Path) -> Gemma3Config:
-    """Read a checkpoint's `config.json`: a dict, the file, or the folder that holds it.
+    """Read a checkpoint's `config.json`: a dict, the file, or its folder.
 
     Old, new and sparse layouts are read. Raises ValueError for another model type, for a setting
     Gemma 3 does not have, and for quantized checkpoints.
@@ -172,10 +172,9 @@ def _read_rope(rope: Fields, theta: float) -> RopeConfig:
 
 
 def config_to_hf(config: Gemma3Config) -> Fields:
-    """The `config.json` that transformers reads, in the new and the old names at once.
+    """The content of a `config.json` that transformers reads, with both new and old names.
 
-    Both, because transformers 5 reads the new ones while older releases and other engines know the
-    old ones only; they say the same.
+    transformers 5 reads the new names; older releases and other engines know only the old ones.
 
     >>> old = {"model_type": "gemma3_text", "rope_scaling": {"type": "linear", "factor": 8}}
     >>> config_to_hf(config_from_hf(old))["rope_parameters"]["full_attention"]

@@ -1,4 +1,4 @@
-"""The files beside the weights that say how a prompt is made, read and written.
+"""The files of a checkpoint that determine how prompts are made, read and written.
 
 >>> from gemma3_edu import PRESETS, Processor, Tokenizer
 >>> import dataclasses
@@ -14,21 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from ..model.config import Gemma3Config
-from ..prompt.chat_template import JINJA
 from ..prompt.images import ImageSettings
 from ..prompt.processor import Processor
 from ..prompt.tokenizer import Tokenizer
 from .config_json import load_json
 from .tokenizer_json import tokenizer_files
 
+CHAT_TEMPLATE = Path(__file__).parents[1] / "assets" / "chat_template.jinja"
+"""The rules of `prompt.chat_template` in the language that transformers reads."""
+
 
 def processor_from_folder(
     folder: str | Path, config: Gemma3Config, tokenizer: str | Path | None = None
 ) -> Processor | None:
-    """Read a checkpoint's tokenizer and settings; None where it has no tokenizer files.
+    """Read a checkpoint's tokenizer and settings; None if it has no tokenizer files.
 
-    `tokenizer` names a `tokenizer.model` to read instead of the folder's. What transformers
-    writes today holds a `tokenizer.json` alone, which SentencePiece cannot read: a ValueError.
+    `tokenizer` is the path of a `tokenizer.model` to read instead of the folder's. Raises
+    ValueError for a folder with only a `tokenizer.json`, as transformers writes it today, since
+    SentencePiece cannot read that.
     """
     folder = Path(folder)
     model = Path(tokenizer) if tokenizer else folder / "tokenizer.model"
@@ -37,7 +40,7 @@ def processor_from_folder(
             return None
         raise ValueError(
             f"tokenizer: {folder} has a tokenizer.json but no tokenizer.model, which is what "
-            "is read here; name one with tokenizer=PATH (it is in the original checkpoint)"
+            "is read here; pass one with tokenizer=PATH (it is in the original checkpoint)"
         )
     processor = _json(folder / "processor_config.json")
     length = processor.get("image_seq_length", config.mm_tokens_per_image)
@@ -54,9 +57,9 @@ def processor_from_folder(
 
 
 def processor_to_files(processor: Processor) -> dict[str, bytes]:
-    """What `processor_from_folder` and transformers' AutoProcessor read, by file name.
+    """The files that `processor_from_folder` and transformers' AutoProcessor read, by name.
 
-    A text-only model has no image settings; there AutoTokenizer reads them.
+    A text-only model has no image settings; transformers reads its files with AutoTokenizer.
     """
     stop_tokens = {"eos_token_id": list(processor.stop_tokens)}
     contents: dict[str, dict[str, Any]] = {"generation_config.json": stop_tokens}
@@ -69,7 +72,7 @@ def processor_to_files(processor: Processor) -> dict[str, bytes]:
         contents["preprocessor_config.json"] = settings
     return {
         **tokenizer_files(processor.tokenizer, config.text.max_position_embeddings, name),
-        "chat_template.jinja": JINJA.encode(),
+        "chat_template.jinja": CHAT_TEMPLATE.read_bytes(),
         **{file: json.dumps(each, indent=2).encode() for file, each in contents.items()},
     }
 
@@ -79,7 +82,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _stop_tokens(folder: Path) -> tuple[int, ...]:
-    """The ids that end an answer, as far as the folder says; () if it does not."""
+    """The ids that end an answer, from the folder's files; () if they name none."""
     config = _json(folder / "config.json")
     for source in (_json(folder / "generation_config.json"), config, config.get("text_config")):
         ids = (source or {}).get("eos_token_id")

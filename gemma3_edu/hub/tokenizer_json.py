@@ -1,9 +1,9 @@
 """A SentencePiece model rewritten as the `tokenizer.json` that transformers reads.
 
-The two say the same in different words. SentencePiece scores *pieces* and joins whichever
-neighbours make the best one; `tokenizer.json` ranks *merges*, the pairs to join. So each piece is
-listed once for every way to cut it in two, best piece first. User-defined pieces are never joined:
-they are found in the text before anything else.
+Both describe the same tokenizer. SentencePiece has scores of *pieces* and joins the neighbours that
+make the best one; `tokenizer.json` has a ranked list of *merges*, the pairs to join. So each piece
+is listed once for every way to cut it in two, best piece first. User-defined pieces are never
+joined: they are found in the text before anything else.
 
 >>> from pathlib import Path
 >>> pieces = read_pieces(Path("tests/data/tokenizer.model").read_bytes())
@@ -33,7 +33,7 @@ from ..prompt.tokenizer import (
 )
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4  # of SentencePiece's types; 6 is a byte
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's ways to write a field
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # the ways in which protobuf writes a field
 
 
 class Piece(NamedTuple):
@@ -47,8 +47,8 @@ class Piece(NamedTuple):
 def read_pieces(model: bytes) -> list[Piece]:
     """The vocabulary in id order, read straight from the file.
 
-    The file is one protobuf message whose field 1, repeated, holds a piece: its text (1), its score
-    (2) and its type (3). SentencePiece's own interface does not tell the type user-defined.
+    The file is one protobuf message whose repeated field 1 is a piece: its text (1), its score (2)
+    and its type (3). SentencePiece's own interface does not show which pieces are user-defined.
     """
     pieces = []
     for field, content in _fields(model):
@@ -77,7 +77,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """An int in base 128, lowest digit first, and where it ends; a set top bit says more follow.
+    """An int in base 128, lowest digit first, and where it ends; a top bit means that more follow.
 
     >>> _varint(bytes([0b10101100, 0b00000010]), 0)
     (300, 2)
@@ -93,8 +93,8 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
 
 def merges(pieces: list[Piece]) -> list[tuple[str, str]]:
     """The pairs to join, those of the best piece first."""
-    # Spaces become "▁" only after the user-defined tokens were looked for, so transformers must
-    # put runs of them together by merges: longer ones first, which makes it take the longest.
+    # Spaces become "▁" only after the search for user-defined tokens, so transformers must join
+    # runs of them by merges: longer ones first, so that it takes the longest.
     runs = [p.text for p in pieces if p.kind == USER_DEFINED and set(p.text) == {SPACE}]
     pairs = [(run[:-1], SPACE) for run in sorted(runs, key=len, reverse=True)]
     normal = {p.text for p in pieces if p.kind == NORMAL}
@@ -163,7 +163,7 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def tokenizer_config(max_length: int, processor_class: str | None) -> dict[str, Any]:
-    """The content of `tokenizer_config.json`; `processor_class` for a model that reads images."""
+    """The content of `tokenizer_config.json`; `processor_class` only for a model with images."""
     images = {"boi_token": START_OF_IMAGE, "eoi_token": END_OF_IMAGE, "image_token": SOFT_TOKEN}
     return {
         "tokenizer_class": "GemmaTokenizer",

@@ -1,6 +1,6 @@
-"""Weights by name: one table, read both ways, strictly.
+"""Weights by name: one table, used in both directions, strictly.
 
-Module names here follow the public checkpoints, so the table is a handful of prefixes. Reading
+The modules have the names of the public checkpoints, so the table is a handful of prefixes. Loading
 checks every name and shape before it copies anything, and reports all problems at once.
 
 >>> our_name("model.language_model.layers.0.mlp.up_proj.weight")
@@ -18,31 +18,60 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-# Prefix here -> the hub's own prefix, then others met in files and in transformers' memory: 4.52 to
-# 4.57 puts "model." before all, 5 drops "vision_model." too, and 5 writes files without "model.".
+# Prefix here -> the prefixes that mean the same elsewhere: first the hub's, then those of other
+# files and of transformers in memory. Versions 4.52 to 4.57 put "model." before all of them;
+# version 5 leaves out "vision_model." too, and writes files without "model.".
 WEIGHT_MAP: dict[str, tuple[str, ...]] = {
-    "language_model.": ("language_model.model.", "model.language_model."),
-    "vision.projector.": ("multi_modal_projector.", "model.multi_modal_projector."),
+    "language_model.": (
+        "language_model.model.",
+        "model.language_model.",
+    ),
+    "vision.projector.": (
+        "multi_modal_projector.",
+        "model.multi_modal_projector.",
+    ),
+    "vision.encoder.patch_embedding.": (
+        "vision_tower.vision_model.embeddings.patch_embedding.",
+        "model.vision_tower.vision_model.embeddings.patch_embedding.",
+        "vision_tower.embeddings.patch_embedding.",
+        "model.vision_tower.embeddings.patch_embedding.",
+    ),
+    "vision.encoder.position_embedding.": (
+        "vision_tower.vision_model.embeddings.position_embedding.",
+        "model.vision_tower.vision_model.embeddings.position_embedding.",
+        "vision_tower.embeddings.position_embedding.",
+        "model.vision_tower.embeddings.position_embedding.",
+    ),
+    "vision.encoder.layers.": (
+        "vision_tower.vision_model.encoder.layers.",
+        "model.vision_tower.vision_model.encoder.layers.",
+        "vision_tower.encoder.layers.",
+        "model.vision_tower.encoder.layers.",
+    ),
+    "vision.encoder.post_layernorm.": (
+        "vision_tower.vision_model.post_layernorm.",
+        "model.vision_tower.vision_model.post_layernorm.",
+        "vision_tower.post_layernorm.",
+        "model.vision_tower.post_layernorm.",
+    ),
 }
-_TOWERS = tuple(
-    before + "vision_tower." + after for after in ("vision_model.", "") for before in ("", "model.")
-)
-for _ours, _theirs in [
-    ("patch_embedding.", "embeddings.patch_embedding."),
-    ("position_embedding.", "embeddings.position_embedding."),
-    ("layers.", "encoder.layers."),
-    ("post_layernorm.", "post_layernorm."),
-]:
-    WEIGHT_MAP["vision.encoder." + _ours] = tuple(tower + _theirs for tower in _TOWERS)
-# Text-only files (270M, 1B) spell the language model so. Tried last: other prefixes begin with it.
+# The language model's prefix in text-only files (270M, 1B). It is tried last, since other prefixes
+# begin with it.
 TEXT_ONLY = "model."
-# Left out by name: the tied head that some tools write although it is the embedding, and SigLIP's
-# pooling head, which Gemma 3 never runs.
-IGNORED = ("lm_head.", "language_model.lm_head.", *(tower + "head." for tower in _TOWERS))
+# Tensors that are left out: the tied head, which some tools write although it is the embedding, and
+# SigLIP's pooling head, which Gemma 3 never runs.
+IGNORED = (
+    "lm_head.",
+    "language_model.lm_head.",
+    "vision_tower.vision_model.head.",
+    "model.vision_tower.vision_model.head.",
+    "vision_tower.head.",
+    "model.vision_tower.head.",
+)
 
 
 def our_name(name: str) -> str | None:
-    """The parameter a tensor in a file belongs to; None if it is none of Gemma 3's."""
+    """Our name of a tensor in a file; None if Gemma 3 has no such parameter."""
     for ours, spellings in WEIGHT_MAP.items():
         for theirs in spellings:
             if name.startswith(theirs):
@@ -53,17 +82,17 @@ def our_name(name: str) -> str | None:
 
 
 def hub_name(name: str, multimodal: bool) -> str:
-    """How the released checkpoints spell a parameter of ours."""
+    """The name of one of our parameters in the released checkpoints."""
     if not multimodal:
         return TEXT_ONLY + name.removeprefix("language_model.")
     for ours, (theirs, *_) in WEIGHT_MAP.items():
         if name.startswith(ours):
             return theirs + name.removeprefix(ours)
-    raise ValueError(f"name={name!r} is no parameter of Gemma3")
+    raise ValueError(f"name={name!r} is not a parameter of Gemma3")
 
 
 def export_weights(model: nn.Module) -> dict[str, Tensor]:
-    """All parameters under the hub's names, without copies; the tied head is not among them."""
+    """All parameters under the names of the hub, without copies; the tied head has no entry."""
     names = dict(model.named_parameters())
     multimodal = any(name.startswith("vision.") for name in names)
     return {hub_name(name, multimodal): p.detach() for name, p in names.items()}
@@ -77,29 +106,29 @@ def load_weights(
 ) -> None:
     """Fill all parameters of `model` from tensors, a checkpoint folder or one safetensors file.
 
-    Parameters on the meta device come to life in `dtype` and on `device` (None: the file's dtype,
-    the CPU), one tensor at a time; others keep what they have. Where dtype and device are the
-    file's, a parameter is the mapped file itself: read when first needed, and copied page by page
-    if it is written to, so that the file stays as it is. A text-only model takes its part of a
+    Parameters on the meta device get `dtype` and `device` (None: the dtype of the file, the CPU),
+    one tensor at a time; others keep theirs. If dtype and device are those of the file, a parameter
+    is the mapped file itself: it is read when it is first needed, and copied page by page when it
+    is written to, so that the file does not change. A text-only model takes its part of a
     multimodal checkpoint. Raises one ValueError that lists every unknown, missing, doubled or
     misshapen tensor; the model is then unchanged.
     """
     tensors = source if isinstance(source, Mapping) else CheckpointFiles(source)
-    given = not isinstance(tensors, CheckpointFiles)  # by the caller, whose tensors stay theirs
+    copy = not isinstance(tensors, CheckpointFiles)  # never share memory with the caller's tensors
     parameters = dict(model.named_parameters())
     for ours, theirs in matched(parameters, tensors).items():
         tensor, parameter = tensors[theirs], parameters[ours]
         if parameter.is_meta:
-            alive = tensor.to(device or "cpu", dtype or tensor.dtype, copy=given)
+            loaded = tensor.to(device or "cpu", dtype or tensor.dtype, copy=copy)
             parent, _, name = ours.rpartition(".")
-            setattr(model.get_submodule(parent), name, nn.Parameter(alive))
+            setattr(model.get_submodule(parent), name, nn.Parameter(loaded))
         else:
             with torch.no_grad():
                 parameter.copy_(tensor)
 
 
 def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Our name -> the name in the file, for every parameter; ValueError lists all that is wrong."""
+    """Our name -> the name in the file, for every parameter; the ValueError lists all problems."""
     found: dict[str, str] = {}
     problems = []
     text_only = not any(name.startswith("vision.") for name in parameters)
@@ -130,7 +159,7 @@ def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> 
 class CheckpointFiles(Mapping[str, Tensor]):
     """The tensors of a checkpoint folder, or of one safetensors file, read when asked for.
 
-    Files are mapped, not read: a tensor costs memory only while somebody holds it. Raises
+    Files are mapped, not read: a tensor costs memory only while it is in use. Raises
     ValueError for files that are missing, cut short, outside the folder, or of another kind.
     """
 
@@ -146,7 +175,7 @@ class CheckpointFiles(Mapping[str, Tensor]):
                 ) from error
             for name in names:
                 if name in self._handles:
-                    raise ValueError(f"weights: tensor {name} stands in two files of {path}")
+                    raise ValueError(f"weights: tensor {name} is in two files of {path}")
                 self._handles[name] = handle
 
     def __getitem__(self, name: str) -> Tensor:
@@ -159,7 +188,7 @@ class CheckpointFiles(Mapping[str, Tensor]):
         return len(self._handles)
 
     def dtypes(self) -> set[str]:
-        """The dtypes that occur, in safetensors' words: BF16, F32, F16."""
+        """The dtypes of the tensors, as safetensors names them: BF16, F32, F16."""
         return {handle.get_slice(name).get_dtype() for name, handle in self._handles.items()}
 
     def shape_of(self, name: str) -> tuple[int, ...]:
@@ -180,11 +209,11 @@ def _safetensors_files(path: Path) -> list[Path]:
         return [single]
     if (path / "adapter_config.json").is_file():
         raise ValueError(
-            f"weights: {path} holds an adapter only; merge it into its base model first, or load "
+            f"weights: {path} contains only an adapter; merge it into its base model, or load "
             "the base model's folder"
         )
     _refuse_other_kinds(sorted(path.iterdir()))
-    raise ValueError(f"weights: {path} holds no model.safetensors and no index of shards")
+    raise ValueError(f"weights: {path} contains no model.safetensors and no index of shards")
 
 
 def _refuse_other_kinds(files: list[Path]) -> None:
@@ -196,7 +225,7 @@ def _refuse_other_kinds(files: list[Path]) -> None:
             )
         if file.suffix == ".gguf":
             raise ValueError(
-                f"weights: {file.name} is GGUF (its norms hold 1 + w, its matrices may be "
+                f"weights: {file.name} is GGUF (its norms are stored as 1 + w, its matrices may be "
                 "quantized); load the original safetensors folder"
             )
 
@@ -205,7 +234,7 @@ def _indexed_files(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"weights: {index} is no index of shards; download it again") from error
+        raise ValueError(f"weights: {index} is not an index of shards; get it again") from error
     outside = [name for name in names if Path(name).name != name]
     if outside:
         raise ValueError(f"weights: {index} names files outside its folder: {outside}; refused")

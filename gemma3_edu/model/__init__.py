@@ -1,8 +1,6 @@
-"""The architecture: what turns a batch of tokens and pictures into logits.
+"""The architecture: it turns a batch of tokens and pictures into logits.
 
-It imports torch and jaxtyping alone, and knows no tokenizer, no sampler and no file. Read it in
-this order, in which each module imports only those before it: `config`, `presets`, `layers`,
-`rope`, `layout`, `masks`, `cache`, `attention`, `vision`, `gemma3`.
+It imports only torch and jaxtyping, and it knows no tokenizer, no sampler and no file.
 """
 
 from .attention import Attention, attend, attend_fused, visible_attention
@@ -20,7 +18,7 @@ from .layers import GatedMLP, RMSNorm, TokenEmbedding
 from .layout import Batch, TokenLayout
 from .masks import Mask, attention_mask, causal, not_padding, same_image, within_window
 from .presets import PRESETS
-from .rope import apply_rope, rope_table
+from .rope import Rope, apply_rope, rope_table
 from .vision import (
     VisionAttention,
     VisionBlock,
@@ -30,39 +28,13 @@ from .vision import (
     VisionTower,
 )
 
+# fmt: off
 __all__ = [
-    "PRESETS",
-    "Attention",
-    "AttentionType",
-    "Batch",
-    "Block",
-    "Decoder",
-    "GatedMLP",
-    "Gemma3",
-    "Gemma3Config",
-    "KVCache",
-    "Mask",
-    "RMSNorm",
-    "RopeConfig",
-    "TextConfig",
-    "TokenEmbedding",
-    "TokenLayout",
-    "VisionAttention",
-    "VisionBlock",
-    "VisionConfig",
-    "VisionEncoder",
-    "VisionMLP",
-    "VisionProjector",
-    "VisionTower",
-    "apply_rope",
-    "attend",
-    "attend_fused",
-    "attention_mask",
-    "causal",
-    "layer_pattern",
-    "not_padding",
-    "rope_table",
-    "same_image",
-    "visible_attention",
-    "within_window",
+    "PRESETS", "Attention", "AttentionType", "Batch", "Block", "Decoder", "GatedMLP", "Gemma3",
+    "Gemma3Config", "KVCache", "Mask", "RMSNorm", "Rope", "RopeConfig", "TextConfig",
+    "TokenEmbedding", "TokenLayout", "VisionAttention", "VisionBlock", "VisionConfig",
+    "VisionEncoder", "VisionMLP", "VisionProjector", "VisionTower", "apply_rope", "attend",
+    "attend_fused", "attention_mask", "causal", "layer_pattern", "not_padding", "rope_table",
+    "same_image", "visible_attention", "within_window",
 ]
+# fmt: on

@@ -1,10 +1,10 @@
 """The key/value cache: a ring of W slots on local layers, a growing store on global ones.
 
-Attention needs the keys and values of earlier tokens again and again; the cache keeps them, so that
-each token is computed once. Beside them it keeps their *layout*, so that masks are made for what is
-stored, in whatever order the slots are. Keys go in after QK-norm and rotary embedding.
+Attention needs the keys and values of earlier tokens at every step; the cache keeps them, so that
+they are computed only once. It also keeps their *layout*, so that masks are made for what is
+stored, in whatever order. Keys are stored after QK-norm and rotary embedding.
 
-A step is `key_layout` once an attention type, `update` once a layer, `commit` once.
+A step calls `begin` once, `update` once for each layer, and `commit` once.
 
 >>> from gemma3_edu.model.presets import PRESETS
 >>> cache = KVCache(PRESETS["tiny-text"].text, max_length=12)
@@ -20,14 +20,14 @@ from torch.nn import functional as F
 from .config import AttentionType, TextConfig
 from .layout import TokenLayout
 
-_FIRST_SLOTS = 64  # of a growing store; it doubles from there
+_FIRST_SLOTS = 64  # of a growing store, which doubles from there
 
 
 class KVCache:
     """Keys and values of all layers, `keys[layer]` and `values[layer]`: Float[B K slots H].
 
-    Column c lies in slot c mod slots. With `max_length` global layers own that many slots and never
-    more; without, they grow by doubling. Local layers own min(W, max_length). `length` counts the
+    Column c is stored in slot c mod slots. Global layers have `max_length` slots; without a
+    `max_length` they grow by doubling. Local layers have min(W, max_length). `length` counts the
     columns stored so far.
     """
 
@@ -42,12 +42,8 @@ class KVCache:
         for name, value in [("batch_size", batch_size), ("max_length", max_length)]:
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        self.config, self.batch_size, self.max_length, self.length = (
-            config,
-            batch_size,
-            max_length,
-            0,
-        )
+        self.config, self.batch_size, self.max_length = config, batch_size, max_length
+        self.length = 0
         slots = {
             AttentionType.LOCAL: min(config.sliding_window, max_length or config.sliding_window),
             AttentionType.GLOBAL: max_length or _FIRST_SLOTS,
@@ -59,7 +55,7 @@ class KVCache:
 
         self.keys = [empty(kind) for kind in config.layer_types]
         self.values = [empty(kind) for kind in config.layer_types]
-        # position and image id side by side, so that one write stores both
+        # Position and image id in one tensor, so that one write stores both.
         self._layouts = {
             kind: torch.empty((batch_size, n, 2), dtype=torch.long, device=device)
             for kind, n in slots.items()
@@ -70,26 +66,30 @@ class KVCache:
         """Bytes of all keys and values; with `max_length` T they equal `cost.cache_bytes` at T."""
         return sum(store.nbytes for store in self.keys + self.values)
 
-    def key_layout(self, kind: AttentionType, new: TokenLayout) -> TokenLayout:
-        """Where the keys sit that `update` gives back when these new columns are stored.
+    def begin(self, new: TokenLayout) -> dict[AttentionType, TokenLayout]:
+        """Begin a step: the layout of the keys that `update` will return, by attention type.
 
-        Raises ValueError when the columns do not fit this cache or do not continue what it holds.
+        Raises ValueError when the new columns do not fit this cache or do not continue what it
+        holds.
         """
         self._check(new)
         if self.max_length is None:
             self._make_room(self.length + new.length)
+        return {kind: self._key_layout(kind, new) for kind in self._layouts}
+
+    def _key_layout(self, kind: AttentionType, new: TokenLayout) -> TokenLayout:
         seen = _extend(self._layouts[kind].clone(), _pair(new), self.length)
         return TokenLayout(seen[..., 0], seen[..., 1])
 
     def update(
         self, layer: int, k: Float[Tensor, "B K T H"], v: Float[Tensor, "B K T H"]
     ) -> tuple[Float[Tensor, "B K S H"], Float[Tensor, "B K S H"]]:
-        """Store T new columns of one layer; give back all that their queries may need."""
+        """Store T new columns of one layer; return all that their queries may need."""
         keys, values = self.keys[layer], self.values[layer]
         return _extend(keys, k, self.length), _extend(values, v, self.length)
 
     def commit(self, new: TokenLayout) -> None:
-        """Close a step: every layer has stored these columns."""
+        """End a step: every layer has stored these columns."""
         for layout in self._layouts.values():
             _extend(layout, _pair(new), self.length)
         self.length += new.length
@@ -106,9 +106,9 @@ class KVCache:
                 f"{self.max_length}; make the cache longer, or leave max_length out"
             )
         if new.length == 1:
-            return  # a decode step: looking at the values would stall a GPU
+            return  # a decode step: reading the values would make a GPU wait
         position = F.pad(new.position, (1, 0), value=-1)
-        if self.length:  # global layers never wrap, so their last column lies here
+        if self.length:  # global layers never wrap, so this is the last column
             position[:, 0] = self._layouts[AttentionType.GLOBAL][:, self.length - 1, 0]
         before, after = position[:, :-1], position[:, 1:]
         starts = (before < 0) & (after <= 0)  # padding goes on, or the sequence begins
@@ -138,7 +138,7 @@ def _pair(layout: TokenLayout) -> Tensor:
 def _extend(store: Tensor, new: Tensor, length: int) -> Tensor:
     """Write `new` columns (axis -2) at `length`; return all that their queries may see."""
     slots, added = store.shape[-2], new.shape[-2]
-    if added == 1 or length + added <= slots:  # whatever is overwritten, no query needs any more
+    if added == 1 or length + added <= slots:  # no query needs what is overwritten
         store.narrow(-2, length % slots, added).copy_(new)
         return store.narrow(-2, 0, min(length + added, slots))
     # A chunk that wraps: its first queries need keys that its last ones overwrite, so they see the

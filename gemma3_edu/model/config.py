@@ -1,9 +1,8 @@
 """What a Gemma 3 model is made of, as frozen values.
 
-A config says what a model *is*; nothing here computes. Field names are those of the public
-checkpoints' `config.json`, so that a reader can lay the two side by side. Reading and writing that
-file is the job of `hub.config_json`. Nothing here imports torch, so that costs can be studied
-without it.
+A config says what a model *is*; nothing here computes. The fields have the names that they have in
+the `config.json` of the public checkpoints, which `hub.config_json` reads and writes. There is no
+torch in this file, so that costs can be studied without it.
 """
 
 import dataclasses
@@ -26,10 +25,10 @@ class AttentionType(Enum):
 
 
 def layer_pattern(num_hidden_layers: int, period: int = 6) -> tuple[AttentionType, ...]:
-    """Layer types in which every `period`-th layer is global and the first is local (section 2).
+    """Every `period`-th layer is global, and all others are local (technical report, section 2).
 
-    Layer i, counted from 0, is global iff (i + 1) % period == 0. A depth that is no multiple of the
-    period, such as 4B's 34, ends in local layers.
+    Layer i, counted from 0, is global if (i + 1) % period == 0. A depth that is not a multiple of
+    the period, such as the 34 layers of 4B, ends in local layers.
 
     >>> "".join(kind.name[0] for kind in layer_pattern(14))
     'LLLLLGLLLLLGLL'
@@ -41,14 +40,10 @@ def layer_pattern(num_hidden_layers: int, period: int = 6) -> tuple[AttentionTyp
 
 @dataclass(frozen=True)
 class RopeConfig:
-    """Rotary position embedding of one attention type.
+    """Rotary position embedding of one attention type."""
 
-    `theta` is the base of the frequencies; every position is divided by `factor` (position
-    interpolation: 8 on the global layers of 4B and larger, 1 elsewhere).
-    """
-
-    theta: float
-    factor: float = 1.0
+    theta: float  # base of the frequencies
+    factor: float = 1.0  # positions are divided by it: by 8 on global layers of 4B, 12B and 27B
 
     def __post_init__(self) -> None:
         _positive("RopeConfig", theta=self.theta, factor=self.factor)
@@ -56,22 +51,18 @@ class RopeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
-    """The language model. `layer_types` holds one entry a layer, so it also gives their number.
+    """The language model. The letters are those of all shapes (see `gemma3_edu`)."""
 
-    `query_pre_attn_scalar` s scales attention scores by s ** -0.5; it equals `head_dim` except in
-    27B. `sliding_window` W lets a local query see W keys, its own included.
-    """
-
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    layer_types: tuple[AttentionType, ...]
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    query_pre_attn_scalar: float
-    sliding_window: int
-    max_position_embeddings: int
+    vocab_size: int  # V
+    hidden_size: int  # D
+    intermediate_size: int  # F
+    layer_types: tuple[AttentionType, ...]  # one per layer
+    num_attention_heads: int  # N query heads
+    num_key_value_heads: int  # K, a divisor of N
+    head_dim: int  # H
+    query_pre_attn_scalar: float  # s: scores are scaled by s ** -0.5; equal to H except in 27B
+    sliding_window: int  # W: how many keys a query sees in a local layer, its own included
+    max_position_embeddings: int  # the longest context
     rope_local: RopeConfig = RopeConfig(theta=10_000.0)
     rope_global: RopeConfig = RopeConfig(theta=1_000_000.0)
     rms_norm_eps: float = 1e-6
@@ -86,13 +77,13 @@ class TextConfig:
         _positive("TextConfig", **_numbers(self))
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
-                f"TextConfig: num_attention_heads={self.num_attention_heads} is no multiple of "
+                f"TextConfig: num_attention_heads={self.num_attention_heads} is not a multiple of "
                 f"num_key_value_heads={self.num_key_value_heads}; every key/value head serves the "
                 "same number of query heads"
             )
         if self.head_dim % 2:
             raise ValueError(
-                f"TextConfig: head_dim={self.head_dim} is odd; rotary embedding turns pairs"
+                f"TextConfig: head_dim={self.head_dim} is odd; rotary embedding rotates pairs"
             )
 
     @property
@@ -104,12 +95,16 @@ class TextConfig:
         """The rotary embedding of one attention type."""
         return self.rope_global if kind is AttentionType.GLOBAL else self.rope_local
 
+    def window(self, kind: AttentionType) -> int | None:
+        """W on local layers; None on global ones, which see everything before them."""
+        return self.sliding_window if kind is AttentionType.LOCAL else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class VisionConfig:
     """The SigLIP encoder (So400m/14 in all released sizes): square images, square patches."""
 
-    hidden_size: int = 1152
+    hidden_size: int = 1152  # E
     intermediate_size: int = 4304
     num_hidden_layers: int = 27
     num_attention_heads: int = 16
@@ -120,36 +115,29 @@ class VisionConfig:
 
     def __post_init__(self) -> None:
         _positive("VisionConfig", **_numbers(self))
-        for part, whole in [
-            ("num_attention_heads", "hidden_size"),
-            ("patch_size", "image_size"),
-        ]:
+        for part, whole in [("num_attention_heads", "hidden_size"), ("patch_size", "image_size")]:
             if getattr(self, whole) % getattr(self, part):
                 raise ValueError(
-                    f"VisionConfig: {whole}={getattr(self, whole)} is no multiple of "
+                    f"VisionConfig: {whole}={getattr(self, whole)} is not a multiple of "
                     f"{part}={getattr(self, part)}"
                 )
 
     @property
     def patches_per_side(self) -> int:
-        """Patches along one edge of the image; there are as many squared."""
+        """Patches along one edge of the image; the square of it is P."""
         return self.image_size // self.patch_size
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gemma3Config:
-    """The whole model; `vision` is None in the text-only sizes (270M, 1B).
-
-    The three token indices belong to the checkpoint's vocabulary: start of image, end of image, and
-    the soft token that stands wherever an image's embedding is to be put.
-    """
+    """The whole model; `vision` is None in the text-only sizes (270M, 1B)."""
 
     text: TextConfig
     vision: VisionConfig | None = None
-    mm_tokens_per_image: int = 256
-    boi_token_index: int = 255_999
-    eoi_token_index: int = 256_000
-    image_token_index: int = 262_144
+    mm_tokens_per_image: int = 256  # M
+    boi_token_index: int = 255_999  # start of image
+    eoi_token_index: int = 256_000  # end of image
+    image_token_index: int = 262_144  # the soft token: each marks the place of one image embedding
 
     def __post_init__(self) -> None:
         _positive("Gemma3Config", mm_tokens_per_image=self.mm_tokens_per_image)
@@ -160,7 +148,7 @@ class Gemma3Config:
             raise ValueError(
                 f"Gemma3Config: mm_tokens_per_image={self.mm_tokens_per_image} must be the square "
                 f"of a divisor of {self.vision.patches_per_side}, the patches along an edge; "
-                "pooling maps whole squares of patches to one soft token"
+                "pooling turns whole squares of patches into one soft token each"
             )
 
 

@@ -1,7 +1,7 @@
-"""Gemma 3: blocks, the decoder, and the whole with its vision tower.
+"""Gemma 3: the block, the decoder, and the whole model with its vision tower.
 
-The model returns logits and nothing else; it knows no tokenizer and no sampler. It keeps no state:
-who wants a cache makes a `KVCache` and passes it.
+The model returns logits and nothing else. It keeps no state: for a cache, make a `KVCache` and pass
+it in.
 
 >>> import torch
 >>> from gemma3_edu.model.presets import PRESETS
@@ -11,24 +11,24 @@ who wants a cache makes a `KVCache` and passes it.
 torch.Size([1, 3, 512])
 """
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from .attention import Attention
 from .cache import KVCache
-from .config import AttentionType, Gemma3Config, TextConfig
+from .config import Gemma3Config, TextConfig
 from .layers import GatedMLP, RMSNorm, TokenEmbedding
 from .layout import Batch, TokenLayout
-from .masks import attention_mask
-from .rope import rope_table
+from .masks import Mask, attention_mask
+from .rope import Rope, rope_table
 from .vision import VisionTower
 
 
 class Block(nn.Module):
     """x + norm(attention(norm(x))), then x + norm(mlp(norm(x))): four norms.
 
-    The second norm of each pair acts on the branch, before the sum. Mind the name
-    `post_attention_layernorm`: in Llama it is the norm *before* the MLP.
+    The second norm of each pair acts on the branch, before the sum. `post_attention_layernorm` is
+    such a norm; in Llama the same name means the norm *before* the MLP.
     """
 
     def __init__(self, config: TextConfig, layer: int):
@@ -44,11 +44,11 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "B T D"],
-        mask: Bool[Tensor, "B T S"],
-        rope: tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]],
+        mask: Mask,
+        rope: Rope,
         cache: KVCache | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """One layer of the residual stream; arguments as in Attention."""
+        """The residual stream after one more layer; the arguments are those of Attention."""
         branch = self.self_attn(self.input_layernorm(x), mask, rope, cache)
         x = x + self.post_attention_layernorm(branch)
         branch = self.mlp(self.pre_feedforward_layernorm(x))
@@ -68,15 +68,15 @@ class Decoder(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], layout: TokenLayout, cache: KVCache | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Embedded tokens to normalised hidden states; with a cache, T new columns after its own.
+        """Embeddings to normalized hidden states; with a cache, of T columns after those stored.
 
-        Masks and rope tables depend on the attention type alone, so they are made once for each.
+        Masks and rope tables depend only on the attention type, so each type has one of each.
         """
+        kinds = set(self.config.layer_types)
+        key_layouts = dict.fromkeys(kinds, layout) if cache is None else cache.begin(layout)
         masks, ropes = {}, {}
-        for kind in set(self.config.layer_types):
-            keys = layout if cache is None else cache.key_layout(kind, layout)
-            window = self.config.sliding_window if kind is AttentionType.LOCAL else None
-            masks[kind] = attention_mask(layout, keys, window)
+        for kind in kinds:
+            masks[kind] = attention_mask(layout, key_layouts[kind], self.config.window(kind))
             ropes[kind] = rope_table(layout.position, self.config.head_dim, self.config.rope(kind))
         for block, kind in zip(self.layers, self.config.layer_types, strict=True):
             x = block(x, masks[kind], ropes[kind], cache)
@@ -95,7 +95,7 @@ class Gemma3(nn.Module):
         self.vision = None if config.vision is None else VisionTower(config)
 
     def embed(self, batch: Batch) -> Float[Tensor, "B T D"]:
-        """Word embeddings, with the vision tower's soft tokens written where `image_id` > 0."""
+        """Token embeddings, and the soft tokens of the vision tower where `image_id` > 0."""
         soft = batch.layout.image_id > 0
         x = self.language_model.embed_tokens(batch.tokens.masked_fill(soft, 0))
         if batch.images is None:
@@ -114,13 +114,13 @@ class Gemma3(nn.Module):
         return x.masked_scatter(soft[:, :, None], embedded)
 
     def hidden_states(self, batch: Batch, cache: KVCache | None = None) -> Float[Tensor, "B T D"]:
-        """What the head reads. With a cache, `batch` holds the columns after those stored."""
+        """What the head reads. With a cache, `batch` contains the columns after those stored."""
         return self.language_model(self.embed(batch), batch.layout, cache)
 
     def logits(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
-        """The head alone: who needs the last column only passes the last column only."""
+        """The head alone. Pass only the last column if that is all you need."""
         return self.language_model.embed_tokens.logits(hidden)
 
     def forward(self, batch: Batch, cache: KVCache | None = None) -> Float[Tensor, "B T V"]:
-        """Logits of every column; those of padding mean nothing."""
+        """The logits of every column; those of padding mean nothing."""
         return self.logits(self.hidden_states(batch, cache))

@@ -1,4 +1,4 @@
-"""The layers that know nothing of attention: normalisation, feed-forward, embedding.
+"""The layers other than attention: normalization, feed-forward, embedding.
 
 >>> norm = RMSNorm(4)  # w starts at 0, so a fresh norm scales by 1 + 0
 >>> norm(torch.tensor([3.0, -3.0, 3.0, -3.0])).detach().round(decimals=3)
@@ -14,8 +14,9 @@ from torch.nn import functional as F
 class RMSNorm(nn.Module):
     """x / rms(x) * (1 + w) over the last axis, with eps inside the root.
 
-    The weight is stored as its difference from 1, so it starts at 0. All happens in float32 and the
-    cast comes last; Llama casts before it multiplies by the weight, which rounds differently.
+    The weight is stored as its difference from 1, so it starts at 0. Everything is computed in
+    float32 and cast to the dtype of x last; Llama casts before it multiplies by the weight, which
+    rounds differently.
     """
 
     def __init__(self, size: int, eps: float = 1e-6):
@@ -24,7 +25,6 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.zeros(size))
 
     def forward(self, x: Float[Tensor, "... size"]) -> Float[Tensor, "... size"]:
-        """Normalise the last axis; shape and dtype stay."""
         wide = x.float()
         normed = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
         return (normed * (1.0 + self.weight.float())).to(x.dtype)
@@ -40,21 +40,20 @@ class GatedMLP(nn.Module):
         self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """D -> F twice, one branch gating the other, then F -> D."""
         gate = F.gelu(self.gate_proj(x), approximate="tanh")
         return self.down_proj(gate * self.up_proj(x))
 
 
 class TokenEmbedding(nn.Module):
-    """One table, read both ways: a token's row on the way in, every row's score on the way out."""
+    """One table, used twice: it embeds the tokens, and it is the head that gives the logits."""
 
     def __init__(self, vocab_size: int, hidden_size: int):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(vocab_size, hidden_size))
-        nn.init.normal_(self.weight, std=hidden_size**-0.5)  # so that scaled rows are of order one
+        nn.init.normal_(self.weight, std=hidden_size**-0.5)  # scaled rows are then of order 1
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """Rows times sqrt(D), which is rounded to the weights' dtype first, as in training.
+        """The tokens' rows times sqrt(D), which is first rounded to the dtype of the weights.
 
         In bfloat16 that matters: sqrt(640) = 25.298 becomes 25.25.
         """
@@ -62,5 +61,5 @@ class TokenEmbedding(nn.Module):
         return F.embedding(tokens, self.weight) * scale
 
     def logits(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
-        """Scores of every token, from the same table, unscaled and without soft cap."""
+        """The score of every token: unscaled, and without the soft cap of Gemma 2."""
         return F.linear(x, self.weight)

@@ -1,11 +1,4 @@
-"""Where each token sits: the layout that masks, rotary embedding and cache are all functions of.
-
-The letters of all shapes in this package:
-
-    B batch            T query tokens       S key tokens        D hidden size
-    F feed-forward     V vocabulary         N query heads       K key/value heads
-    G = N / K          H head size          I images            Y, X pixels
-    P patches          M soft tokens of an image                E width of the vision encoder
+"""Where each token sits: masks, rotary embedding and cache all follow from this layout alone.
 
 >>> layout = TokenLayout.of_text(torch.tensor([[False, True, True], [True, True, True]]))
 >>> layout.position.tolist()
@@ -17,13 +10,14 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from .config import Gemma3Config
 
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """One row a sequence, one column a token.
+    """One row per sequence, one column per token.
 
     `position` counts from 0 in each row; -1 marks padding. `image_id` is 0 for text and n for the
     soft tokens of the row's n-th image (tokens around an image, such as start of image, are text).
@@ -34,16 +28,16 @@ class TokenLayout:
 
     @classmethod
     def of_text(cls, real: Bool[Tensor, "B T"]) -> "TokenLayout":
-        """Text alone; False marks padding, which may stand on the left only."""
+        """The layout of text; False marks padding, which must be on the left."""
         return cls.of(real, torch.zeros_like(real, dtype=torch.long))
 
     @classmethod
     def of(cls, real: Bool[Tensor, "B T"], image_id: Int[Tensor, "B T"]) -> "TokenLayout":
-        """Positions counted over the real tokens of each row."""
+        """The layout whose positions count the real tokens of each row."""
         if bool((real[:, :-1] & ~real[:, 1:]).any()):
             raise ValueError(
-                "attention_mask: padding stands right of a token; pad on the left, since the "
-                "cache's ring takes each row's columns in order"
+                "padding_mask: there is padding to the right of a token; pad on the left, since "
+                "the cache's ring takes each row's columns in order"
             )
         position = torch.where(real, real.long().cumsum(1) - 1, -1)
         return cls(position, image_id)
@@ -57,6 +51,11 @@ class TokenLayout:
     def length(self) -> int:
         """T, the number of columns, padding included."""
         return self.position.shape[1]
+
+    def image_starts(self) -> Bool[Tensor, "B T"]:
+        """True at the first soft token of each image."""
+        before = F.pad(self.image_id, (1, 0))[:, :-1]
+        return (self.image_id > 0) & (self.image_id != before)
 
     def columns(self, start: int, stop: int) -> "TokenLayout":
         """The columns start <= c < stop, as views."""
@@ -79,8 +78,8 @@ class TokenLayout:
 class Batch:
     """What the model reads: token ids, where they sit, and the pictures among them.
 
-    `images` are pixels in [-1, 1], in the order in which their soft tokens stand: row by row, left
-    to right. The constructor takes its parts on trust; `from_ids` checks them.
+    `images` are pixels in [-1, 1], in the order of their soft tokens: row by row, from left to
+    right. The constructor checks nothing; `from_ids` does.
     """
 
     tokens: Int[Tensor, "B T"]
@@ -93,24 +92,23 @@ class Batch:
         ids: Int[Tensor, "B T"],
         config: Gemma3Config,
         images: Float[Tensor, "I 3 Y X"] | None = None,
-        attention_mask: Int[Tensor, "B T"] | Bool[Tensor, "B T"] | None = None,
+        padding_mask: Int[Tensor, "B T"] | Bool[Tensor, "B T"] | None = None,
     ) -> "Batch":
-        """A checked batch of raw ids in the checkpoint's vocabulary; 0 in the mask is padding.
+        """A batch of ids, checked; 0 or False in `padding_mask` marks padding.
 
-        Every run of soft tokens (`image_token_index`) is one image and takes `mm_tokens_per_image`.
+        Every run of soft tokens (`image_token_index`) is one image and has `mm_tokens_per_image`.
 
         >>> from gemma3_edu.model.presets import PRESETS
         >>> Batch.from_ids(torch.tensor([[2, 7, 8]]), PRESETS["tiny-text"]).layout.position
         tensor([[0, 1, 2]])
         """
         if ids.numel() == 0:
-            raise ValueError(f"ids: shape {tuple(ids.shape)} holds no token; give at least one")
-        mask = torch.ones_like(ids) if attention_mask is None else attention_mask
-        real = mask > 0
+            raise ValueError(f"ids: shape {tuple(ids.shape)} contains no token; give at least one")
+        real = torch.ones_like(ids) > 0 if padding_mask is None else padding_mask > 0
         if not bool(real.any(1).all()):
-            raise ValueError("attention_mask: a row is all padding; leave it out of the batch")
+            raise ValueError("padding_mask: a row is all padding; leave it out of the batch")
         soft = (ids == config.image_token_index) & real if config.vision else torch.zeros_like(real)
-        text = ids.where(~soft, 0)  # the soft token may lie one past the vocabulary
+        text = ids.where(~soft, 0)  # the soft token's id may be one past the vocabulary
         low, high = int(text.min()), int(text.max())
         if low < 0 or high >= config.text.vocab_size:
             raise ValueError(
@@ -128,11 +126,11 @@ class Batch:
         return cls(ids, layout, images)
 
     def columns(self, start: int, stop: int) -> "Batch":
-        """The columns start <= c < stop, with the images whose soft tokens begin there."""
+        """The columns start <= c < stop, with the images whose soft tokens start there."""
         images = self.images
         if images is not None:
-            begins = _first_soft_tokens(self.layout.image_id).nonzero()[:, 1]  # one an image
-            images = images[(start <= begins) & (begins < stop)]
+            starts = self.layout.image_starts().nonzero()[:, 1]  # the column of each image
+            images = images[(start <= starts) & (starts < stop)]
             images = images if len(images) else None
         return Batch(self.tokens[:, start:stop], self.layout.columns(start, stop), images)
 
@@ -143,13 +141,9 @@ class Batch:
         return Batch(self.tokens.to(device), layout, images)
 
 
-def _first_soft_tokens(image_id: Int[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
-    before = torch.nn.functional.pad(image_id, (1, 0))[:, :-1]
-    return (image_id > 0) & (image_id != before)
-
-
 def _image_ids(soft: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-    starts = _first_soft_tokens(soft.long())
+    """Number the runs of soft tokens in each row: 1, 2, ...; text is 0."""
+    starts = soft & ~F.pad(soft, (1, 0))[:, :-1]
     return torch.where(soft, starts.long().cumsum(1), 0)
 
 
@@ -162,7 +156,7 @@ def _check_images(layout: TokenLayout, config: Gemma3Config, images: Tensor | No
                 "load a size that has a vision tower"
             )
         return
-    wanted = int(_first_soft_tokens(layout.image_id).sum())
+    wanted = int(layout.image_starts().sum())
     if given != wanted:
         raise ValueError(f"images: {given} given for {wanted} runs of soft tokens in the ids")
     size = config.vision.image_size
@@ -176,5 +170,5 @@ def _check_images(layout: TokenLayout, config: Gemma3Config, images: Tensor | No
         if bool((lengths != config.mm_tokens_per_image).any()):
             raise ValueError(
                 f"ids: an image has {lengths.tolist()} soft tokens in a run where each takes "
-                f"{config.mm_tokens_per_image}; text must stand between two images"
+                f"{config.mm_tokens_per_image}; there must be text between two images"
             )

@@ -1,10 +1,10 @@
-"""Who may see whom: a mask is a function of where tokens sit, and of nothing else.
+"""Which keys each query may see: a function of where tokens sit, and of nothing else.
 
-Each predicate takes two layouts, of T queries and of S keys, and gives `Bool[B T S]`, True where
+Each predicate takes two layouts, of T queries and of S keys, and returns `Bool[B T S]`, True where
 the query may see the key. Because keys bring their own layout, the order of slots in a ring buffer,
 left padding, ragged batches, prompts fed in chunks and several images need no code of their own.
 
-The picture below is T = 5, W = 3: rows are queries, columns keys.
+The picture below has T = 5 and W = 3; rows are queries, columns are keys.
 
 >>> import torch
 >>> text = TokenLayout.of_text(torch.ones(1, 5, dtype=torch.bool))
@@ -33,7 +33,7 @@ def causal(q: TokenLayout, k: TokenLayout) -> Mask:
 def within_window(q: TokenLayout, k: TokenLayout, window: int) -> Mask:
     """A query at i sees keys at j with i - j < W: W keys, its own included.
 
-    There is no upper bound, as in transformers 5: the tokens of one image stay whole to the right.
+    There is no upper bound, as in transformers 5, so a query sees its whole image to the right.
     """
     return q.position[:, :, None] - k.position[:, None, :] < window
 

@@ -1,7 +1,7 @@
-"""The released sizes: `PRESETS[name]` is a config, building it costs nothing.
+"""The configs of the released sizes, of the bundled model, and of two tiny ones for tests.
 
-Technical report (arXiv:2503.19786), Table 1 and section 2, and the released configs; 270M is not in
-the report. "nano" is the bundled model's, two sizes are for tests.
+The numbers are those of the technical report (arXiv:2503.19786, Table 1 and section 2) and of the
+released configs; 270M is not in the report.
 
 >>> [config.text.num_hidden_layers for config in PRESETS.values()]
 [18, 26, 34, 48, 62, 12, 7, 13]
@@ -19,9 +19,9 @@ _SIZES = {
     "4b":   (34, 2560, 10240,  8,  4, 256, 256, 1024, 262_208, 131_072, 8.0),
     "12b":  (48, 3840, 15360, 16,  8, 256, 256, 1024, 262_208, 131_072, 8.0),
     "27b":  (62, 5376, 21504, 32, 16, 128, 168, 1024, 262_208, 131_072, 8.0),
-    # ours, bundled with the package
+    # bundled with the package
     "nano":  (12, 128,   352,  4,  2,  40,  40,   64,   3_136,   2_048, 8.0),
-    # for tests: all sizes differ, both layer types occur, s is not H, an image outgrows W
+    # for tests: all sizes differ, both layer types occur, s is not H, an image is longer than W
     "tiny-text": (7,  24,  40, 4,  2,  10,   7,    5,     512,     256, 1.0),
     "tiny":      (13, 24,  40, 4,  2,  10,   7,    5,     576,     256, 8.0),
 }

@@ -1,7 +1,7 @@
-"""Rotary position embedding: a query and a key are turned by angles that grow with their position.
+"""Rotary position embedding: queries and keys are rotated by angles that grow with the position.
 
-Pair i of a head is elements i and i + H/2 (half-split, not neighbours); at position p it turns by
-p / factor * theta ** (-2i / H). The score of two turned vectors depends on their distance alone.
+Pair i of a head consists of elements i and i + H/2, not of neighbours. At position p it is rotated
+by p / factor * theta ** (-2i / H). The score of two rotated vectors depends only on their distance.
 
 >>> cos, sin = rope_table(torch.tensor([[0, 1]]), 4, RopeConfig(theta=10_000.0))
 >>> cos.shape  # B T H/2
@@ -16,13 +16,14 @@ from torch import Tensor
 
 from .config import RopeConfig
 
+Rope = tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]]
+"""The cosines and sines of one attention type, made by `rope_table`."""
 
-def rope_table(
-    position: Int[Tensor, "B T"], head_dim: int, rope: RopeConfig
-) -> tuple[Float[Tensor, "B T H2"], Float[Tensor, "B T H2"]]:
-    """cos and sin of every pair's angle, in float32, with H2 = H/2.
 
-    Float32 whatever the model's dtype: bfloat16 cannot tell position 8190 from 8192.
+def rope_table(position: Int[Tensor, "B T"], head_dim: int, rope: RopeConfig) -> Rope:
+    """cos and sin of every pair's angle, with H2 = H/2.
+
+    They are in float32 in every model, since in bfloat16 8190 and 8192 are the same position.
     """
     pair = torch.arange(0, head_dim, 2, device=position.device, dtype=torch.float32) / head_dim
     frequency = 1.0 / rope.theta**pair / rope.factor
@@ -33,7 +34,7 @@ def rope_table(
 def apply_rope(
     x: Float[Tensor, "B T N H"], cos: Float[Tensor, "B T H2"], sin: Float[Tensor, "B T H2"]
 ) -> Float[Tensor, "B T N H"]:
-    """Turn every head; computed in float32, returned in the dtype of `x`."""
+    """Rotate every head; computed in float32, returned in the dtype of `x`."""
     first, second = x.float().chunk(2, dim=-1)
     cos, sin = cos[:, :, None], sin[:, :, None]  # the same for every head
     turned = (first * cos - second * sin, second * cos + first * sin)

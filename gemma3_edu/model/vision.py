@@ -1,9 +1,9 @@
 """From pixels to soft tokens: SigLIP's encoder, pooling, norm and projection.
 
-An image is cut into patches; each becomes a vector that sees all others; neighbouring patches are
-averaged into squares; each square becomes one soft token of the language model's width. At the
-released size: 896 pixels, 64 x 64 patches, 16 x 16 squares, 256 soft tokens (technical report,
-section 2.1).
+An image is cut into patches, each of which becomes a vector that attends to all others. Squares of
+neighbouring patches are then averaged, and each average becomes one soft token, a vector of the
+language model's width. In the released sizes 896 x 896 pixels are 64 x 64 patches, which become
+16 x 16 soft tokens (technical report, section 2.1).
 
 >>> from gemma3_edu.model.presets import PRESETS
 >>> tower = VisionTower(PRESETS["tiny"])
@@ -31,16 +31,16 @@ class VisionAttention(nn.Module):
         self.out_proj = nn.Linear(e, e)
 
     def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I P E"]:
-        """Scores are scaled by head size ** -0.5, the kernel's default."""
-        q, k, v = (
-            project(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # I heads P size
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        """Scores are scaled by head size ** -0.5, the default of the kernel."""
+        q = self.q_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # I heads P size
+        k = self.k_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        v = self.v_proj(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        out = F.scaled_dot_product_attention(q, k, v)
+        return self.out_proj(out.transpose(1, 2).flatten(2))
 
 
 class VisionMLP(nn.Module):
-    """Two layers with biases and tanh GELU between; unlike the language model's, nothing gates."""
+    """Two layers with biases and the tanh form of GELU between them, and no gate."""
 
     def __init__(self, config: VisionConfig):
         super().__init__()
@@ -48,12 +48,11 @@ class VisionMLP(nn.Module):
         self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I P E"]:
-        """E -> F -> E."""
         return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
 
 
 class VisionBlock(nn.Module):
-    """A pre-norm block with plain LayerNorms, each of weight and bias."""
+    """x + attention(norm(x)), then x + mlp(norm(x)), with LayerNorms that have weight and bias."""
 
     def __init__(self, config: VisionConfig):
         super().__init__()
@@ -63,36 +62,36 @@ class VisionBlock(nn.Module):
         self.mlp = VisionMLP(config)
 
     def forward(self, x: Float[Tensor, "I P E"]) -> Float[Tensor, "I P E"]:
-        """x + attention(norm(x)), then x + mlp(norm(x))."""
         x = x + self.self_attn(self.layer_norm1(x))
         return x + self.mlp(self.layer_norm2(x))
 
 
 class VisionEncoder(nn.Module):
-    """SigLIP's vision transformer, without its pooling head: the projector reads the patches."""
+    """SigLIP's vision transformer without its pooling head: the projector reads the patches."""
 
     def __init__(self, config: VisionConfig):
         super().__init__()
         e, size = config.hidden_size, config.patch_size
         self.patch_embedding = nn.Conv2d(config.num_channels, e, size, stride=size)
         self.position_embedding = nn.Embedding(config.patches_per_side**2, e)
-        nn.init.normal_(self.position_embedding.weight, std=e**-0.5)  # else they drown the patches
+        nn.init.normal_(self.position_embedding.weight, std=e**-0.5)  # more would drown the patches
         self.layers = nn.ModuleList(VisionBlock(config) for _ in range(config.num_hidden_layers))
         self.post_layernorm = nn.LayerNorm(e, config.layer_norm_eps)
 
     def forward(self, images: Float[Tensor, "I 3 Y X"]) -> Float[Tensor, "I P E"]:
-        """Pixels in [-1, 1] to one vector a patch, patches row by row."""
-        x = self.patch_embedding(images).flatten(2).transpose(1, 2)  # a convolution whose stride is
-        x = x + self.position_embedding.weight  # its kernel is one matrix on every patch
+        """Pixels in [-1, 1] to one vector per patch, row by row."""
+        # stride == kernel size: one matrix applied to every patch
+        x = self.patch_embedding(images).flatten(2).transpose(1, 2)
+        x = x + self.position_embedding.weight
         for layer in self.layers:
             x = layer(x)
         return self.post_layernorm(x)
 
 
 class VisionProjector(nn.Module):
-    """Average squares of patches, normalise, change the width. No bias, nothing non-linear after.
+    """Average squares of patches, normalize, and change the width by one matrix without bias.
 
-    The matrix is stored as (E, D), used as x @ W: the one weight here that is not a Linear's.
+    The matrix is stored as (E, D) and used as x @ W, unlike the weight of a Linear.
     """
 
     def __init__(self, config: Gemma3Config):
@@ -109,13 +108,12 @@ class VisionProjector(nn.Module):
         """P patches to M soft tokens, both row by row."""
         grid = x.transpose(1, 2).unflatten(2, (self.patches_per_side, -1))  # I E rows columns
         pooled = F.avg_pool2d(grid, self.patches_per_side // self.pooled_side)
-        return self.mm_soft_emb_norm(pooled.flatten(2).transpose(1, 2)) @ (
-            self.mm_input_projection_weight
-        )
+        soft_tokens = self.mm_soft_emb_norm(pooled.flatten(2).transpose(1, 2))
+        return soft_tokens @ self.mm_input_projection_weight
 
 
 class VisionTower(nn.Module):
-    """Encoder and projector: what turns a picture into soft tokens."""
+    """Encoder and projector, which turn a picture into soft tokens."""
 
     def __init__(self, config: Gemma3Config):
         super().__init__()
@@ -125,6 +123,6 @@ class VisionTower(nn.Module):
         self.projector = VisionProjector(config)
 
     def forward(self, images: Float[Tensor, "I 3 Y X"]) -> Float[Tensor, "I M D"]:
-        """Soft tokens in the dtype of the weights; they are *not* scaled by sqrt(D) like words."""
+        """Soft tokens in the dtype of the weights; unlike words, they are not scaled by sqrt(D)."""
         pixels = images.to(self.encoder.patch_embedding.weight.dtype)
         return self.projector(self.encoder(pixels))

@@ -1,7 +1,4 @@
-"""Words and pictures to the batch that the model reads, and ids back to words.
-
-Read it in this order: `tokenizer`, `images`, `chat_template`, `processor`.
-"""
+"""Words and pictures to the batch that the model reads, and ids back to words."""
 
 from .chat_template import Message, image_text, render
 from .images import ImageSettings, ImageSource, load_image, pan_and_scan, resize_and_normalize

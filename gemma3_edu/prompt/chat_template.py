@@ -1,9 +1,9 @@
-"""A conversation as the one text that instruction-tuned models were trained on.
+"""A conversation as text, in the form that instruction-tuned models were trained on.
 
 Each turn is `<start_of_turn>`, the role and a newline, the content, `<end_of_turn>` and a newline.
-There are two roles, user and model; a system message has no turn, its text opens the first user
-turn (technical report, Table 4, and the template of the released checkpoints). The text carries no
-`<bos>`: that is an id, which the tokenizer puts in front, never text.
+There are two roles, user and model. A system message has no turn: its text opens the first user
+turn (technical report, Table 4, and the template of the released checkpoints). The text does not
+contain `<bos>`, which the tokenizer adds as an id.
 
 >>> text, images = render([Message.system("Be brief."), Message.user("Who wrote it?")])
 >>> print(text, end="")
@@ -36,11 +36,11 @@ ROLES = ("system", "user", "model")
 
 @dataclass(frozen=True)
 class Message:
-    """What one side says: a role and parts, text and images in any order.
+    """One message: a role, and texts and images in any order.
 
-    Every text part is stripped of the whitespace around it, and nothing is put between parts. The
-    role "assistant" is read as "model". Text that spells a control token is a ValueError: it would
-    forge a turn or an image.
+    Every text is stripped of the whitespace around it, and nothing is put between the parts. The
+    role "assistant" means "model". Raises ValueError for text that spells a control token, since it
+    would forge a turn or an image.
 
     >>> from pathlib import Path
     >>> text, images = render([Message.user("What is on ", Path("a.jpg"), "?")])
@@ -62,33 +62,33 @@ class Message:
         for part in parts:
             if not isinstance(part, str | ImageSource):
                 raise ValueError(
-                    f"Message: content holds a {type(part).__name__}; text is a str, an image a "
+                    f"Message: content contains a {type(part).__name__}; text is a str, an image a "
                     "PIL image, a pathlib.Path or bytes"
                 )
-        # Stripped and joined, since two harmless parts may spell a control token together.
+        # Stripped and joined, since two harmless parts together may spell a control token.
         written = _content(parts, image="\0")
         for control in CONTROL_TEXT:
             if control in written:
                 raise ValueError(
                     f"Message: text spells {control}, which would steer the model; remove it or "
-                    "write it otherwise, such as with a space"
+                    "write it differently, for example with a space"
                 )
         if self.role == "system" and [type(part) for part in parts] != [str]:
             raise ValueError("Message: a system message is one text; put images into a user turn")
 
     @classmethod
     def system(cls, text: str) -> "Message":
-        """Instructions, put in front of the first user turn; only the first message may be one."""
+        """Instructions for the whole conversation, as its first message."""
         return cls("system", (text,))
 
     @classmethod
     def user(cls, *parts: Part) -> "Message":
-        """A user's turn."""
+        """The user's turn: texts and images."""
         return cls("user", parts)
 
     @classmethod
     def model(cls, *parts: Part) -> "Message":
-        """The model's turn, earlier in the conversation or as a target to train on."""
+        """The model's turn: an earlier reply, or a target to train on."""
         return cls("model", parts)
 
 
@@ -99,10 +99,10 @@ def _content(parts: Sequence[Part], image: str) -> str:
 def render(
     messages: Sequence[Message], *, add_generation_prompt: bool = True
 ) -> tuple[str, list[ImageSource]]:
-    """The text, with `<start_of_image>` where an image belongs, and the images in that order.
+    """The text, with `<start_of_image>` in the place of each image, and the images in that order.
 
-    With `add_generation_prompt` the model's turn is opened at the end, so the last message must be
-    the user's; without, the text ends after the last message's turn, as for training.
+    With `add_generation_prompt` the text ends with the beginning of the model's turn, so the last
+    message must be the user's. Without it, the text ends with the last message, as for training.
 
     Raises ValueError for an empty conversation and for roles that do not alternate.
     """
@@ -124,7 +124,7 @@ def render(
 
 def _check(messages: Sequence[Message], add_generation_prompt: bool) -> None:
     if not isinstance(messages, Sequence) or not messages:
-        raise ValueError(f"messages: {messages!r} is no conversation; give a list of Message")
+        raise ValueError(f"messages: {messages!r} is not a conversation; pass a list of Message")
     for number, message in enumerate(messages):
         if not isinstance(message, Message):
             raise ValueError(
@@ -135,21 +135,21 @@ def _check(messages: Sequence[Message], add_generation_prompt: bool) -> None:
     turns = roles[1:] if roles[0] == "system" else roles
     if not turns or turns != [("user", "model")[i % 2] for i in range(len(turns))]:
         raise ValueError(
-            f"messages: the roles are {roles}; user and model must alternate, beginning with user, "
-            "after a system message or none"
+            f"messages: the roles are {roles}; user and model must alternate, beginning with user; "
+            "a system message may come before them"
         )
     if add_generation_prompt and turns[-1] == "model":
         raise ValueError(
             "messages: the last turn is the model's, so it cannot answer; end with a user turn, or "
-            "say add_generation_prompt=False for a finished conversation"
+            "pass add_generation_prompt=False for a finished conversation"
         )
 
 
 def image_text(crops: int, soft_tokens: int) -> str:
-    """What stands for one `<start_of_image>` in the prompt: the image, then its crops if any.
+    """The text that replaces one `<start_of_image>` in the prompt: the image and any crops of it.
 
     An image is two newlines, start of image, its soft tokens, end of image, two newlines. The words
-    around crops are transformers'; the report gives none, and Google's code has others.
+    around crops are those of transformers; the report gives none, and Google's code has others.
 
     >>> image_text(0, soft_tokens=1)
     '\\n\\n<start_of_image><image_soft_token><end_of_image>\\n\\n'
@@ -161,39 +161,3 @@ def image_text(crops: int, soft_tokens: int) -> str:
         f"Here is the original image {image} and here are some crops to help you see better "
     )
     return beginning + " ".join([image] * crops)
-
-
-# The same rules in the language that transformers reads; `messages` are its dicts.
-JINJA = """\
-{#- Gemma 3: user and model take turns; a system text opens the first user turn. -#}
-{%- set state = namespace(turns=messages, prefix="") -%}
-{%- if messages[0].role == "system" -%}
-    {%- set system = messages[0].content -%}
-    {%- set state.prefix = (system if system is string else system[0].text) ~ "\\n\\n" -%}
-    {%- set state.turns = messages[1:] -%}
-{%- endif -%}
-{{- bos_token -}}
-{%- for turn in state.turns -%}
-    {%- if (turn.role == "user") != (loop.index is odd) -%}
-        {{- raise_exception("user and assistant must alternate, beginning with user") -}}
-    {%- endif -%}
-    {{- "<start_of_turn>" ~ (turn.role if turn.role != "assistant" else "model") ~ "\\n" -}}
-    {{- state.prefix -}}
-    {%- set state.prefix = "" -%}
-    {%- if turn.content is string -%}
-        {{- turn.content | trim -}}
-    {%- else -%}
-        {%- for part in turn.content -%}
-            {%- if part.type == "image" -%}
-                {{- "<start_of_image>" -}}
-            {%- elif part.type == "text" -%}
-                {{- part.text | trim -}}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{- "<end_of_turn>\\n" -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-    {{- "<start_of_turn>model\\n" -}}
-{%- endif -%}
-"""

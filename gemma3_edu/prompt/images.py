@@ -1,9 +1,9 @@
 """Pictures to pixels: loading, resizing to the encoder's square, cutting long pictures into crops.
 
 Every picture becomes one square whatever its shape (the aspect ratio is not kept), so each costs
-the same number of soft tokens. Pan and scan (technical report, section 2.1) wins back detail in
-long pictures: equal crops side by side join the whole picture. The numbers of the rule are not in
-the report; they are those of transformers.
+the same number of soft tokens. Pan and scan (technical report, section 2.1) recovers detail in long
+pictures by adding equal crops to the whole picture. The report does not give the numbers of the
+rule; these are those of transformers.
 
 >>> picture = Image.new("RGB", (1600, 896), "white")
 >>> resize_and_normalize(picture, 8).shape, [crop.size for crop in pan_and_scan(picture)]
@@ -23,18 +23,18 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 ImageSource: TypeAlias = Image.Image | Path | bytes
-"""What a message may hold as a picture: a PIL image, the path of a file, or a file's bytes."""
+"""A picture in a message: a PIL image, the path of a file, or the bytes of a file."""
 
 
 def load_image(source: Image.Image | Path | bytes | str) -> Image.Image:
-    """The picture in RGB, of at least one pixel.
+    """Load a picture as RGB.
 
-    Everything is done as transformers does it with a PIL image: transparent parts are laid on
-    white, no EXIF entry is followed, an animation gives its first frame. A file, though, is turned
-    upright by its EXIF entry first (so does transformers when it is given a path, but then it
-    drops transparency, where this function does not).
+    A PIL image is treated as in transformers: transparent parts become white, EXIF entries are
+    ignored, and of an animation the first frame is taken. A file is first turned upright according
+    to its EXIF entry. transformers does that too when it is given a path, but then it drops
+    transparency, which this function does not.
 
-    Raises ValueError for a file that is missing, damaged or no picture, for a picture without
+    Raises ValueError for a file that is missing, damaged or not a picture, for a picture without
     pixels, and for one of more than twice `PIL.Image.MAX_IMAGE_PIXELS` (Pillow's guard against
     decompression bombs; above that number Pillow itself warns).
     """
@@ -78,7 +78,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def resize_and_normalize(image: Image.Image, size: int) -> Float[Tensor, "3 Y X"]:
-    """`size` by `size` pixels in [-1, 1], bilinear, averaging where it shrinks.
+    """`size` x `size` pixels in [-1, 1], bilinear, averaging where the picture shrinks.
 
     x / 127.5 - 1 gives for every byte the same float32 as transformers' (x / 255 - 0.5) / 0.5.
     """
@@ -92,10 +92,10 @@ def pan_and_scan(
 ) -> list[Image.Image]:
     """Crops of equal size that cover the picture along its longer side; often none.
 
-    None if the longer side is less than `min_ratio` times the shorter, or if a crop would have a
-    side below `min_crop` pixels. Otherwise as many as the ratio rounded (a half up), at least 2 and
-    at most `max_crops`. Only the ratio asks for crops, never the size. The last one is narrower
-    where the side does not divide evenly.
+    There are none if the longer side is less than `min_ratio` times the shorter, or if a crop would
+    have a side below `min_crop` pixels. Otherwise their number is the ratio, rounded (a half up),
+    but at least 2 and at most `max_crops`. The size alone never leads to crops. The last crop is
+    narrower where the side does not divide evenly.
 
     >>> [crop.size for crop in pan_and_scan(Image.new("RGB", (1001, 400)))]
     [(334, 400), (334, 400), (333, 400)]
@@ -107,8 +107,11 @@ def pan_and_scan(
     ratio = long / short
     if ratio < min_ratio:
         return []
-    number = min(max(2, min(math.floor(ratio + 0.5), long // min_crop)), max_crops)
-    step = math.ceil(long / number)
+    count = math.floor(ratio + 0.5)  # a half goes up; Python's round goes to even
+    count = min(count, long // min_crop)
+    count = max(count, 2)
+    count = min(count, max_crops)
+    step = math.ceil(long / count)
     if min(step, short) < min_crop:
         return []
     ends = [(start, min(start + step, long)) for start in range(0, long, step)]
@@ -119,25 +122,25 @@ def pan_and_scan(
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """What a checkpoint's `preprocessor_config.json` leaves open: when and how to pan and scan."""
+    """When and how to pan and scan: what a checkpoint's `preprocessor_config.json` can choose."""
 
-    pan_and_scan: bool = False
+    enabled: bool = False
     min_crop: int = 256
     max_crops: int = 4
     min_ratio: float = 1.2
 
     def crops(self, image: Image.Image) -> list[Image.Image]:
-        """`pan_and_scan` with these numbers, whether or not it is on by default."""
+        """`pan_and_scan` with these numbers, whether or not it is enabled."""
         return pan_and_scan(image, self.min_crop, self.max_crops, self.min_ratio)
 
     @classmethod
     def from_hf(cls, config: dict[str, Any], image_size: int) -> "ImageSettings":
-        """Read the file's content; `image_size` is the vision tower's.
+        """Read the content of the file; `image_size` is that of the vision tower.
 
-        What resizes or normalizes otherwise than Gemma 3 does is a ValueError.
+        Raises ValueError for a file that resizes or normalizes in another way than Gemma 3.
 
         >>> ImageSettings.from_hf({"do_pan_and_scan": True, "size": {"height": 8, "width": 8}}, 8)
-        ImageSettings(pan_and_scan=True, min_crop=256, max_crops=4, min_ratio=1.2)
+        ImageSettings(enabled=True, min_crop=256, max_crops=4, min_ratio=1.2)
         """
         for name, only in _fixed(image_size).items():
             value = config.get(name)
@@ -160,7 +163,7 @@ class ImageSettings:
 
 
 _HF_NAMES = {
-    "pan_and_scan": "do_pan_and_scan",
+    "enabled": "do_pan_and_scan",
     "min_crop": "pan_and_scan_min_crop_size",
     "max_crops": "pan_and_scan_max_num_crops",
     "min_ratio": "pan_and_scan_min_ratio_to_activate",

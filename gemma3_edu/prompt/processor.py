@@ -1,7 +1,7 @@
 """Conversations and plain text to what the model reads, and ids back to text.
 
-An image enters a prompt as text: its placeholder is replaced by the text of its tokens, and only
-then the whole becomes ids. So newlines that meet become one token, as in transformers (Google's own
+An image enters a prompt as text: the text of its tokens replaces its placeholder, and only then is
+the whole turned into ids. So newlines that meet become one token, as in transformers (Google's own
 code inserts ids instead).
 
 >>> import dataclasses
@@ -35,9 +35,9 @@ from .tokenizer import START_OF_IMAGE, Tokenizer
 
 @dataclass(frozen=True)
 class Processor:
-    """A tokenizer and image settings, tied to the model that they serve.
+    """A tokenizer and image settings for one model.
 
-    `stop_tokens` end an answer; where none are given, `<eos>` and `<end_of_turn>` do.
+    `stop_tokens` end an answer; if none are given, `<eos>` and `<end_of_turn>` do.
     """
 
     tokenizer: Tokenizer
@@ -60,7 +60,7 @@ class Processor:
         if config.vision and found != wanted:
             raise ValueError(
                 f"tokenizer: start of image, end of image and soft token are {found}, but the "
-                f"config says {wanted}; it is another model's tokenizer"
+                f"config has {wanted}; it is another model's tokenizer"
             )
 
     def __call__(
@@ -72,8 +72,8 @@ class Processor:
     ) -> Batch:
         """The batch of one conversation, or of a list of them, padded on the left.
 
-        `pan_and_scan` None does what the checkpoint says, and off where it says nothing. Without
-        `add_generation_prompt` a finished conversation is taken as it is, for training.
+        With `pan_and_scan` None the checkpoint's setting decides, which is off unless it is given.
+        Without `add_generation_prompt` a finished conversation is taken as it is, for training.
         """
         several = isinstance(messages, Sequence) and messages and isinstance(messages[0], Sequence)
         conversations: Any = messages if several else [messages]
@@ -92,10 +92,10 @@ class Processor:
         pan_and_scan: bool | None = None,
         add_bos: bool = True,
     ) -> Batch:
-        """The batch of plain text, or of a list of texts, to be continued as it stands.
+        """The batch of plain text, or of a list of texts, to be continued as it is.
 
-        With `images`, a list (of lists, for a list of texts), each `<start_of_image>` in the text
-        is the place of one. Nothing else that a text spells is refused.
+        `images` is a list, or a list of lists for a list of texts. Each `<start_of_image>` in a
+        text is the place of one image. Unlike in messages, no control text is refused.
         """
         single = isinstance(text, str)
         texts: Any = [text] if single else text
@@ -104,13 +104,13 @@ class Processor:
             raise ValueError("text: the list is empty; give at least one text")
         if rows is not None and len(rows) != len(texts):
             raise ValueError(
-                f"images: {len(rows)} lists given for {len(texts)} texts; give one a text, [] for "
-                "a text without images"
+                f"images: {len(rows)} lists given for {len(texts)} texts; give one per text, [] "
+                "for a text without images"
             )
         return self._batch(texts, rows, pan_and_scan, add_bos)
 
     def decode(self, ids: Int[Tensor, "T"] | Sequence[int], *, skip_special: bool = True) -> str:
-        """The text of one row of ids, without control tokens and padding unless asked for them."""
+        """The text of one row of ids; control tokens and padding are left out unless asked for."""
         row = ids.tolist() if isinstance(ids, Tensor) else ids
         return self.tokenizer.decode(row, skip_special=skip_special)
 
@@ -123,19 +123,19 @@ class Processor:
     ) -> Batch:
         pixels: list[Float[Tensor, "3 Y X"]] = []
         rows = []
-        for number, text in enumerate(texts):
+        for index, text in enumerate(texts):
             if images is not None:
-                text, squares = self._expand(text, images[number], pan_and_scan)
+                text, squares = self._expand(text, images[index], pan_and_scan)
                 pixels.extend(squares)
             rows.append(self.tokenizer.encode(text, add_bos=add_bos))
             if not rows[-1]:
-                raise ValueError(f"text: item {number} is empty; leave it out, or keep add_bos")
+                raise ValueError(f"text: item {index} is empty; leave it out, or keep add_bos")
         width = max(map(len, rows))
         tokens = torch.full((len(rows), width), self.tokenizer.pad_id)
         mask = torch.zeros_like(tokens)
-        for number, row in enumerate(rows):
-            tokens[number, width - len(row) :] = torch.tensor(row)
-            mask[number, width - len(row) :] = 1
+        for index, row in enumerate(rows):
+            tokens[index, width - len(row) :] = torch.tensor(row)
+            mask[index, width - len(row) :] = 1
         return Batch.from_ids(tokens, self.config, torch.stack(pixels) if pixels else None, mask)
 
     def _expand(
@@ -157,7 +157,7 @@ class Processor:
                 "a vision tower"
             )
         settings = self.image_settings
-        wanted = settings.pan_and_scan if pan_and_scan is None else pan_and_scan
+        wanted = settings.enabled if pan_and_scan is None else pan_and_scan
         expanded, pixels = between[0], []
         for source, after in zip(images, between[1:], strict=True):
             image = load_image(source)

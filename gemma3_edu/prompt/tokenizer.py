@@ -1,10 +1,10 @@
-"""Text to token ids and back, by the SentencePiece model that every checkpoint brings.
+"""Text to token ids and back, with the SentencePiece model that comes with every checkpoint.
 
-Gemma 3's vocabulary is a byte-pair encoding that loses nothing: no text is normalised, each digit
-is its own token, runs of spaces and newlines have tokens of their own, and a character the
-vocabulary lacks becomes its UTF-8 bytes (technical report, section 2.2). Some ids steer the model;
-they are read from the model file by name. The soft token, which holds an image's place, is not in
-the file: its id is the first one past it.
+Gemma 3's byte-pair encoding loses nothing: text is not normalized, each digit is its own token,
+runs of spaces and newlines have tokens of their own, and a character that is not in the vocabulary
+becomes its UTF-8 bytes (technical report, section 2.2). The ids of control tokens are read from the
+file by name. The soft token, which marks the place of an image, is not in the file: its id is the
+first one after those in the file.
 
 >>> tokenizer = Tokenizer("tests/data/tokenizer.model")
 >>> ids = tokenizer.encode("Call me Ishmael.\\n\\n")
@@ -26,7 +26,7 @@ START_OF_TURN, END_OF_TURN = "<start_of_turn>", "<end_of_turn>"
 START_OF_IMAGE, END_OF_IMAGE = "<start_of_image>", "<end_of_image>"
 SOFT_TOKEN = "<image_soft_token>"
 
-# Text that would forge a turn, an image or an end if a message spelled it.
+# Text that would forge a turn, an image or an end if it were in a message.
 CONTROL_TEXT = (
     *(PAD, EOS, BOS, UNK, MASK, START_OF_TURN, END_OF_TURN),
     *(START_OF_IMAGE, END_OF_IMAGE, SOFT_TOKEN),
@@ -37,20 +37,19 @@ SPACE = "▁"  # how the vocabulary writes a space
 class Tokenizer:
     """A SentencePiece `tokenizer.model`: the file, or its bytes (kept as `model`).
 
-    Raises ValueError where the file is missing or damaged, or is not Gemma 3's kind.
+    Raises ValueError for a file that is missing, damaged, or not a Gemma 3 tokenizer.
     """
 
     def __init__(self, model: bytes | str | Path) -> None:
         if not isinstance(model, bytes):
             if not Path(model).is_file():
-                raise ValueError(f"tokenizer: {model} is no file; name a tokenizer.model")
+                raise ValueError(f"tokenizer: {model} is not a file; pass the path of one")
             model = Path(model).read_bytes()
         self.model = model
         self._pieces = _open(model)
         ids = {text: self._pieces.piece_to_id(text) for text in CONTROL_TEXT}
-        self.pad_id, self.eos_id, self.bos_id, self.unk_id = (
-            ids[text] for text in (PAD, EOS, BOS, UNK)
-        )
+        self.pad_id, self.eos_id = ids[PAD], ids[EOS]
+        self.bos_id, self.unk_id = ids[BOS], ids[UNK]
         self.start_of_turn_id, self.end_of_turn_id = ids[START_OF_TURN], ids[END_OF_TURN]
         self.boi_id, self.eoi_id = ids[START_OF_IMAGE], ids[END_OF_IMAGE]
         self.soft_id = self._pieces.get_piece_size()
@@ -60,13 +59,13 @@ class Tokenizer:
         self._split = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
 
     def _spelled_tokens(self) -> dict[str, int]:
-        """Tokens that a text can spell, as it can in transformers, but SentencePiece would miss."""
+        """Tokens that a text can spell in transformers, and that SentencePiece alone would miss."""
         pieces = self._pieces
         spelled = {pieces.id_to_piece(i): i for i in range(self.soft_id) if pieces.is_control(i)}
         for unspellable in (PAD, EOS, BOS):
             spelled.pop(unspellable, None)
         spelled[SOFT_TOKEN] = self.soft_id
-        # A literal "▁▁" must not run together with the real spaces beside it.
+        # A literal "▁▁" must not run together with real spaces next to it.
         run = SPACE * 2
         while (index := pieces.piece_to_id(run)) != self.unk_id:
             spelled[run] = index
@@ -75,7 +74,7 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """V, the pieces in the model file; an embedding table may have more rows."""
+        """How many pieces are in the file; an embedding table may have more rows."""
         return self.soft_id
 
     def piece(self, index: int) -> str:
@@ -85,11 +84,11 @@ class Tokenizer:
         return SOFT_TOKEN if index == self.soft_id else self._pieces.id_to_piece(index)
 
     def encode(self, text: str, *, add_bos: bool = True) -> list[int]:
-        """The ids of a text, after that of `<bos>`, which a model expects once, at the start.
+        """The ids of a text after that of `<bos>`, which a model expects once, at the start.
 
-        Text that spells a turn or image token becomes that token, as in transformers: keep other
-        people's text away from here (`chat_template` refuses it). Text that spells `<pad>`,
-        `<eos>`, `<bos>` or `<unk>` stays text, where transformers would make it the token.
+        Text that spells a turn or image token becomes that token, as in transformers, so do not
+        pass other people's text here (`chat_template` refuses such text). Text that spells `<pad>`,
+        `<eos>`, `<bos>` or `<unk>` stays text; in transformers it becomes the token.
         """
         try:
             text.encode()
@@ -107,16 +106,16 @@ class Tokenizer:
         return ids
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
-        """The text of ids, without control tokens, or with them spelled out.
+        """The text of ids, without control tokens or with them spelled out.
 
-        Bytes that are no UTF-8 become U+FFFD. Ids past the soft token are rows that fill up an
-        embedding table; they have no text.
+        Bytes that are not UTF-8 become U+FFFD. Ids above the soft token only fill up an embedding
+        table and have no text.
         """
         decoder = StreamDecoder(self, skip_special=skip_special)
         return "".join(map(decoder.feed, ids)) + decoder.flush()
 
     def text_bytes(self, index: int, *, skip_special: bool = True) -> bytes:
-        """What one id adds to a text, in UTF-8: maybe only part of a character."""
+        """What one id adds to a text, in UTF-8; it may be only a part of a character."""
         if index < 0:
             raise ValueError(f"ids: {index} is below 0, where token ids begin")
         if index > self.soft_id or (skip_special and index in self._special):
@@ -127,7 +126,7 @@ class Tokenizer:
 
 
 class StreamDecoder:
-    """Decodes ids one at a time: what `feed` returns can be shown at once and is never taken back.
+    """Decode ids one at a time: what `feed` returns can be shown at once and is never taken back.
 
     A character that takes several byte tokens is held until its last one.
 
@@ -142,8 +141,8 @@ class StreamDecoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def feed(self, index: int) -> str:
-        """The text that has become certain with one more id."""
-        index = int(index)  # an element of a tensor too
+        """The text that one more id makes certain."""
+        index = int(index)  # it may be an element of a tensor
         return self._utf8.decode(self._tokenizer.text_bytes(index, skip_special=self._skip_special))
 
     def flush(self) -> str:
@@ -157,8 +156,8 @@ def _open(model: bytes) -> sentencepiece.SentencePieceProcessor:
         pieces.load_from_serialized_proto(model)
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise ValueError(
-            f"tokenizer: {len(model)} bytes that are no SentencePiece model ({error}); download "
-            "tokenizer.model again"
+            f"tokenizer: {len(model)} bytes that are not a SentencePiece model ({error}); "
+            "download tokenizer.model again"
         ) from error
     absent = [
         text

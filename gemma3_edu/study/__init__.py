@@ -1,4 +1,4 @@
-"""Ways to look into a model, to change it, and to count what it costs."""
+"""Look into a model, change it, and count what it costs."""
 
 from . import cost
 from .capture import capture

@@ -1,4 +1,4 @@
-"""Read activations from outside: name the layers, run the model, look.
+"""Read activations without changing the model: name the layers, run the model, look.
 
 >>> import torch
 >>> from torch import nn
@@ -20,16 +20,16 @@ from torch import Tensor, nn
 
 @contextmanager
 def capture(model: nn.Module, pattern: str) -> Iterator[dict[str, list[Tensor]]]:
-    """Outputs of all submodules whose dotted name matches `pattern`, in the order of the calls.
+    """The outputs of all submodules whose dotted name matches `pattern`, in the order of calls.
 
-    The pattern is a shell's: `language_model.layers.*.mlp` matches every MLP. A module that is
+    The pattern is as in a shell: `language_model.layers.*.mlp` matches every MLP. A module that is
     called several times, as in decoding, has several outputs. They are detached, not copied.
     Raises ValueError when nothing matches.
     """
     names = {name: module for name, module in model.named_modules() if fnmatchcase(name, pattern)}
     if not names:
         near = ", ".join(sorted({name.split(".")[0] for name, _ in model.named_modules() if name}))
-        raise ValueError(f"pattern={pattern!r} matches no submodule; at the top there are: {near}")
+        raise ValueError(f"pattern={pattern!r} matches no submodule; top-level ones are: {near}")
     seen: dict[str, list[Tensor]] = {}
 
     def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:

@@ -1,7 +1,7 @@
 """What a model costs, from its config alone: parameters, bytes, operations.
 
-All counts are exact integers of the architecture as built here. Functions take a whole config or
-its text part.
+All counts are exact integers of the architecture as it is built here. The functions take a whole
+config or its text part.
 
 >>> from gemma3_edu.model.presets import PRESETS
 >>> parameters(PRESETS["1b"])
@@ -21,10 +21,10 @@ def _text(config: Gemma3Config | TextConfig) -> TextConfig:
 
 
 def parameters_by_part(config: Gemma3Config | TextConfig) -> dict[str, int]:
-    """Parameters of each part; the embedding counts once, since the head is tied to it.
+    """Parameters of each part; the embedding is counted once, since the head is tied to it.
 
-    Technical report, Table 1, has "non-embedding" for attention, MLP and norms together. The 64
-    padded rows of the multimodal vocabularies (262,208 for 262,144) are counted.
+    The technical report, Table 1, counts attention, MLP and norms together as "non-embedding". The
+    64 padded rows of the multimodal vocabularies (262,208 for 262,144) are counted here.
     """
     text = _text(config)
     d, h = text.hidden_size, text.head_dim
@@ -52,22 +52,22 @@ def _vision_parameters(vision: VisionConfig) -> int:
 
 
 def parameters(config: Gemma3Config | TextConfig) -> int:
-    """All parameters; times 2 are the bytes of a bfloat16 checkpoint."""
+    """All parameters; twice as many are the bytes of a bfloat16 checkpoint."""
     return sum(parameters_by_part(config).values())
 
 
 @dataclass(frozen=True)
 class WeightFormat:
-    """How a matrix is stored: bits a number, and a scale of 16 bits for each `block` of a row.
+    """How a matrix is stored: bits per number, and a scale of 16 bits for each `block` of a row.
 
-    "row" is one scale a row (per channel), None is no scales at all.
+    "row" means one scale per row (per channel); None means no scales.
     """
 
     bits: int
     block: int | Literal["row"] | None = None
 
     def matrix_bytes(self, rows: int, columns: int) -> int:
-        """Bytes of one matrix, scales included. ValueError if a row is no whole number of blocks.
+        """Bytes of one matrix with its scales. Raises ValueError if blocks do not fill its rows.
 
         >>> FORMATS["int4-32"].matrix_bytes(2, 64)  # 128 half bytes and 4 scales: 4.5 bits each
         72
@@ -77,7 +77,7 @@ class WeightFormat:
         elif self.block == "row":
             scales = rows
         elif columns % self.block:
-            raise ValueError(f"columns={columns} is no multiple of block={self.block}")
+            raise ValueError(f"columns={columns} is not a multiple of block={self.block}")
         else:
             scales = rows * columns // self.block
         return rows * columns * self.bits // 8 + 2 * scales
@@ -96,8 +96,8 @@ FORMATS = {
 def weight_bytes(config: Gemma3Config | TextConfig, weights: str | WeightFormat = "bf16") -> int:
     """Bytes of the weights, the language model's matrices in a format of `FORMATS` or your own.
 
-    Norms stay in 16 bits, and so does the vision tower: rows of 4304 are no whole number of blocks
-    of 32. What a decoded token reads is the text part's: `weight_bytes(config.text, weights)`.
+    Norms stay in 16 bits, and so does the vision tower, since its rows of 4304 cannot be divided
+    into blocks of 32. A decoded token reads the text part: `weight_bytes(config.text, weights)`.
 
     >>> from gemma3_edu.model.presets import PRESETS
     >>> weight_bytes(PRESETS["27b"]), weight_bytes(PRESETS["27b"], "int4-32")
@@ -122,7 +122,7 @@ def _matrices(text: TextConfig) -> list[tuple[int, int]]:
 def cache_bytes(
     config: Gemma3Config | TextConfig, context: int, batch_size: int = 1, bytes_per_value: int = 2
 ) -> int:
-    """Bytes of keys and values for `context` tokens a row: min(context, W) on local layers.
+    """Bytes of keys and values for `context` tokens per row: min(context, W) on local layers.
 
     This is the formula of the architecture; the report's Table 3 fits neither it nor any other.
     """
@@ -148,10 +148,10 @@ def flops_by_part(
 ) -> dict[str, int]:
     """Floating-point operations to run `tokens` new tokens after `context` cached ones.
 
-    A multiplication and an addition count as two. Matrix products only: norms, rotations, softmax
-    and activations are left out, as is usual. "scores" counts the pairs a causal text mask allows
-    (W a query at most on local layers), "head" the columns whose logits are asked for. `images` are
-    encoded in all, not a row.
+    A multiplication and an addition count as two operations. Only matrix products are counted, as
+    is usual: norms, rotations, softmax and activations are left out. "scores" counts the pairs that
+    a causal mask of text allows (at most W per query on local layers), "head" the columns whose
+    logits are computed. `images` is the number in the whole batch, not per row.
     """
     text = _text(config)
     _at_least(1, tokens=tokens, batch_size=batch_size)
@@ -159,9 +159,7 @@ def flops_by_part(
     rows = batch_size * tokens
     pairs = sum(_pairs(text, kind, tokens, context) for kind in text.layer_types)
     weights = parameters_by_part(text)
-    per_pair = (
-        2 * text.num_attention_heads * text.head_dim
-    )  # one product for q k, one for weights v
+    per_pair = 2 * text.num_attention_heads * text.head_dim  # q k, and weights v
     parts = {
         "attention": 2 * rows * weights["attention"],
         "scores": 2 * batch_size * pairs * per_pair,
@@ -176,7 +174,7 @@ def flops_by_part(
 
 
 def _pairs(text: TextConfig, kind: AttentionType, tokens: int, context: int) -> int:
-    """Sum over the new queries of the keys each sees: i + 1 of them, or W if that is less."""
+    """The keys that each new query sees, i + 1 or W if that is less, summed over the queries."""
     last = context + tokens
     if kind is AttentionType.GLOBAL:
         return _triangle(last) - _triangle(context)

@@ -1,4 +1,4 @@
-"""Change layers from outside: the one way in which quantization and LoRA get into a model.
+"""Replace layers of a model: the one way in which quantization and LoRA are added to it.
 
 >>> from torch import nn
 >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4))
@@ -17,11 +17,11 @@ from torch import nn
 def replace_linears(
     model: nn.Module, make: Callable[[str, nn.Linear], nn.Module], pattern: str = "*"
 ) -> list[str]:
-    """Put `make(name, linear)` in the place of every Linear whose dotted name matches `pattern`.
+    """Replace every Linear whose dotted name matches `pattern` with `make(name, linear)`.
 
-    `make` may wrap the layer it gets, build another from its weight, or return it as it is. Changes
-    `model` itself; returns the names of the layers that changed. The token embedding is no Linear
-    and stays. Raises ValueError when no Linear matches.
+    `make` may wrap the layer, build another one from its weight, or return it unchanged. `model`
+    itself is changed; the names of the changed layers are returned. The token embedding is not a
+    Linear and stays. Raises ValueError when no Linear matches.
     """
     linears = [
         (name, module)
@@ -29,7 +29,7 @@ def replace_linears(
         if isinstance(module, nn.Linear) and fnmatchcase(name, pattern)
     ]
     if not linears:
-        raise ValueError(f"pattern={pattern!r} matches no Linear; '*.mlp.*' is all MLPs, say")
+        raise ValueError(f"pattern={pattern!r} matches no Linear; '*.mlp.*' matches all MLPs")
     changed = []
     for name, linear in linears:
         new = make(name, linear)

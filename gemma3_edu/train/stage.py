@@ -191,7 +191,7 @@ def _hasten(model: Gemma3, run: Run, stage: str) -> None:
         torch._dynamo.config.recompile_limit = 8 * len(model.language_model.layers)
     for module in model.language_model.modules():
         if isinstance(module, Attention) and run.device == "cpu" and stage != "long":
-            module.core = lambda *inputs: attend(*inputs)[0]
+            module.attend = lambda *inputs: attend(*inputs)[0]
         if isinstance(module, Block) and run.compiled:
             module.compile(dynamic=True)
 

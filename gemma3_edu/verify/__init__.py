@@ -1,4 +1,4 @@
-"""A checkpoint beside transformers, stage by stage, and models whose weights stay in their file."""
+"""Compare a checkpoint with transformers, stage by stage; run models that do not fit in memory."""
 
 from .offload import offloaded
 from .verify import relative_error, report, verify

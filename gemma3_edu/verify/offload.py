@@ -1,4 +1,4 @@
-"""Run a model that does not fit in memory: a layer's weights are read when it runs, then let go.
+"""Run a model that does not fit in memory: read a layer's weights when it runs, then free them.
 
 >>> import torch
 >>> with torch.device("meta"):
@@ -24,11 +24,11 @@ from torch import Tensor, nn
 def offloaded(
     model: nn.Module, tensor_of: Callable[[str], Tensor], layers: Iterable[nn.Module]
 ) -> Iterator[nn.Module]:
-    """Inside, a model without weights runs: `tensor_of` gives a parameter by its dotted name.
+    """Within the context, a model without weights runs: `tensor_of(name)` reads a parameter.
 
-    Each of the `layers` has its parameters during its own forward only, so memory holds one of them
-    at a time and each pass reads all anew; every other parameter is there all the while. Behind it
-    all are what they were, for example shapes on the meta device.
+    Each of the `layers` has its parameters only during its own forward, so that one layer is in
+    memory at a time, and every pass reads all of them again. All other parameters are in memory
+    throughout. On exit every parameter is restored, for example to a shape on the meta device.
     """
     layers = list(layers)
     names = {module: name for name, module in model.named_modules()}
@@ -41,10 +41,8 @@ def offloaded(
             _fill(name, tensor_of, module)
         for layer in layers:
             for part in layer.modules():
-                before, after = (
-                    partial(_fill, names[part], tensor_of),
-                    partial(_restore, _own(part)),
-                )
+                before = partial(_fill, names[part], tensor_of)
+                after = partial(_restore, _own(part))
                 stack.callback(layer.register_forward_pre_hook(_on(part, before)).remove)
                 hook = layer.register_forward_hook(_on(part, after), always_call=True)
                 stack.callback(hook.remove)
@@ -56,7 +54,7 @@ def _own(module: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _on(part: nn.Module, action: Callable[[nn.Module], None]) -> Callable[..., None]:
-    """A hook that does something to a part, whatever it is called with."""
+    """A hook that calls `action(part)` and ignores its arguments."""
 
     def hook(*called_with: Any) -> None:
         action(part)

@@ -1,11 +1,11 @@
-"""transformers' Gemma 3, as far as we compare with it; the only place that knows its interface.
+"""The Gemma 3 of transformers, for comparison; the only place that knows its interface.
 
-It is no dependency: every function here raises ValueError where it is not installed.
+transformers is not a dependency: every function here raises ValueError if it is not installed.
 
 >>> import torch
 >>> from gemma3_edu.model.presets import PRESETS
 >>> batch = Batch.from_ids(torch.tensor([[2, 7, 8]]), PRESETS["tiny-text"])
->>> sorted(as_they_want(batch))
+>>> sorted(their_arguments(batch))
 ['attention_mask', 'input_ids', 'use_cache']
 """
 
@@ -24,16 +24,16 @@ def _transformers() -> ModuleType:
         import transformers
     except ImportError as error:
         raise ValueError(
-            "transformers: it is what this compares with, and it is not installed; "
+            "transformers: it is needed for the comparison and is not installed; "
             "pip install transformers"
         ) from error
     return transformers
 
 
 def their_model(folder: str | Path) -> nn.Module:
-    """Their model of a checkpoint folder without weights, which lie on the meta device.
+    """Their model of a checkpoint folder, with its parameters on the meta device, without values.
 
-    Parameters move there one by one as they are made. Buffers stay: they are no part of the files.
+    Each parameter is moved there as soon as it is made. Buffers are not in the files, so they stay.
     """
     library = _transformers()
     config = library.AutoConfig.from_pretrained(folder)
@@ -52,8 +52,8 @@ def their_model(folder: str | Path) -> nn.Module:
     return model.eval()
 
 
-def as_they_want(batch: Batch) -> dict[str, Any]:
-    """A batch as their model's arguments, without a cache."""
+def their_arguments(batch: Batch) -> dict[str, Any]:
+    """A batch as the arguments of their model, without a cache."""
     given: dict[str, Any] = {
         "input_ids": batch.tokens,
         "attention_mask": (batch.layout.position >= 0).long(),
@@ -68,7 +68,7 @@ def as_they_want(batch: Batch) -> dict[str, Any]:
 def their_inputs(
     folder: str | Path, photo: Path, question: str
 ) -> tuple[Int[Tensor, "1 T"], Float[Tensor, "I 3 Y X"]]:
-    """Ids and pixels that their processor makes of a question about a photograph."""
+    """The ids and pixels that their processor makes from a question about a photograph."""
     content = [{"type": "image", "path": str(photo)}, {"type": "text", "text": question}]
     given = (
         _transformers()

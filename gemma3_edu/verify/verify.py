@@ -1,8 +1,9 @@
-"""Ours beside transformers on one checkpoint folder, stage by stage, on the files' own weights.
+"""Compare our model with transformers' on one checkpoint folder, stage by stage.
 
-Both read the same prompt in float32, which leaves rounding too small to hide a mistake in. Each
-holds one layer's weights at a time (see `offload`), so even 27B needs memory for its largest matrix
-alone, the embedding. A prompt is longer than the sliding window: most mistakes show only there.
+Both read the same prompt in float32, whose rounding is too small to hide a mistake. Only one layer
+of weights is in memory at a time (see `offload`), so even 27B needs memory only for its largest
+matrix, the embedding. The prompt is longer than the sliding window, since most mistakes show only
+there.
 
 >>> relative_error(torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
 1.0
@@ -32,23 +33,23 @@ from ..model.layout import Batch
 from ..prompt.chat_template import Message
 from ..prompt.processor import Processor
 from .offload import offloaded
-from .oracle import as_they_want, their_inputs, their_model
+from .oracle import their_arguments, their_inputs, their_model
 
 LIMIT = 1e-3
-"""Relative error of a column that counts as equal. Rounding stays far below, mistakes do not."""
+"""The largest relative error that counts as equal. Rounding stays far below, mistakes do not."""
 EMBEDDING = "language_model.embed_tokens.weight"
 LAST = 8
-"""Logits are compared on so many last columns: all would be a prompt times the vocabulary."""
+"""Logits are compared on so many last columns; all would take prompt x vocabulary numbers."""
 PHOTO = ASSETS / "photos" / "french-alpine-landscape.jpg"
 QUESTION = "What is on this photo?"
 
 Progress = Callable[[str, int, int], object]
-"""Told what runs, how many layers of it are done, and of how many."""
+"""Called with what is running, layers done, layers in total."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The worst relative error of one stage of one case; for ids, the share that differs."""
+    """The worst relative error of one stage of one case; for ids, the fraction that differs."""
 
     case: str
     name: str
@@ -56,12 +57,12 @@ class Stage:
 
     @property
     def equal(self) -> bool:
-        """Whether that is rounding alone."""
+        """Whether the error is as small as rounding."""
         return self.error <= LIMIT
 
 
 def relative_error(ours: Float[Tensor, "... D"], theirs: Float[Tensor, "... D"]) -> float:
-    """The length of the difference beside theirs, of the worst column; infinite for other shapes.
+    """|ours - theirs| / |theirs| of the worst column; infinite if the shapes differ.
 
     A column is the last axis. NaN and infinity are never equal to anything.
     """
@@ -80,10 +81,10 @@ def verify(
     """Yield the stages of all cases in the order of the model, as soon as each case is done.
 
     Cases: `text`, a prompt of `tokens` (default: 64 more than the window); `cache`, the same in
-    pieces through our cache, against transformers without one; `image`, a photograph in a prompt;
-    `ids` and `pixels`, what the two processors make of that. Without tokenizer files ids are
-    random, and processors are not compared. Raises ValueError when the folder is no Gemma 3, when
-    the prompt does not fit, or when transformers is missing.
+    pieces through our cache, against transformers without one; `image`, a prompt with a photograph;
+    `ids` and `pixels`, which the two processors make of that prompt. Without tokenizer files the
+    ids are random, and processors are not compared. Raises ValueError when the folder is not a
+    Gemma 3 checkpoint, when the prompt does not fit, or when transformers is missing.
     """
     folder = Path(folder).expanduser()
     files, config = CheckpointFiles(folder), config_from_hf(folder)
@@ -115,9 +116,8 @@ class _Weights:
 
     def __init__(self, files: CheckpointFiles, names: dict[str, str]):
         self.files, self.names = files, names
-        self.embedding = files[
-            names[EMBEDDING]
-        ].float()  # in use all the while, and twice in theirs
+        # Always in use, and under two names in theirs, so it is read once.
+        self.embedding = files[names[EMBEDDING]].float()
 
     def __call__(self, name: str) -> Tensor:
         ours = name if name in self.names else our_name(name)
@@ -134,10 +134,10 @@ class _Pair:
 
     @torch.no_grad()
     def compare(self, case: str, batch: Batch) -> tuple[list[Stage], Tensor]:
-        """All stages of a prompt, the logits last; and their logits."""
-        with self._taps(self.theirs, f"{case}: transformers") as theirs:
-            want = self.theirs(**as_they_want(batch), logits_to_keep=LAST).logits
-        with self._taps(self.ours, f"{case}: gemma3_edu") as ours:
+        """All stages of a prompt, ending with the logits; and their logits."""
+        with self._stages(self.theirs, f"{case}: transformers") as theirs:
+            want = self.theirs(**their_arguments(batch), logits_to_keep=LAST).logits
+        with self._stages(self.ours, f"{case}: gemma3_edu") as ours:
             got = self.ours.logits(self.ours.hidden_states(batch)[:, -LAST:])
         if ours.keys() != theirs.keys():
             raise ValueError(f"stages: {sorted(ours.keys() ^ theirs.keys())} in one model only")
@@ -147,19 +147,21 @@ class _Pair:
 
     @torch.no_grad()
     def cached(self, batch: Batch) -> Tensor:
-        """Our last logits, the prompt fed in two chunks, the second of which wraps the ring, and
-        then two single tokens."""
+        """Our last logits when the prompt comes in two chunks and two single tokens.
+
+        The second chunk is the one that wraps the ring.
+        """
         cache, end = KVCache(self.ours.config.text), batch.layout.length
         borders = [0, end // 2, end - 2, end - 1, end]
         hidden = []
-        with self._taps(self.ours, "cache: gemma3_edu", passes=len(borders) - 1):
+        with self._stages(self.ours, "cache: gemma3_edu", passes=len(borders) - 1):
             for start, stop in pairwise(borders):
                 hidden.append(self.ours.hidden_states(batch.columns(start, stop), cache))
             return self.ours.logits(torch.cat(hidden, 1)[:, -LAST:])
 
     @contextmanager
-    def _taps(self, model: nn.Module, title: str, passes: int = 1) -> Iterator[dict[str, Tensor]]:
-        """Inside, the model has weights, and what its stages say is kept by our names."""
+    def _stages(self, model: nn.Module, title: str, passes: int = 1) -> Iterator[dict[str, Tensor]]:
+        """Within the context, the model has weights; the outputs of its stages are kept by name."""
         seen: dict[str, Tensor] = {}
         stages = {
             module: stage for name, module in model.named_modules() if (stage := _stage(name))
@@ -180,7 +182,7 @@ class _Pair:
 
 
 def _stage(name: str) -> str | None:
-    """The stage that a module of either model ends, by our name; None for all other modules."""
+    """Our name of the stage that a module of either model ends; None for all other modules."""
     ours = (our_name(f"{name}.") or f"{name}.").removesuffix(".")
     parent, _, last = ours.rpartition(".")
     if last.isdecimal() and parent in ("language_model.layers", "vision.encoder.layers"):
@@ -189,7 +191,7 @@ def _stage(name: str) -> str | None:
 
 
 def _text(config: Gemma3Config, processor: Processor | None, length: int) -> Batch:
-    """A prompt of so many tokens: the beginning of a novel, or random ids without a tokenizer."""
+    """A prompt of `length` tokens: the beginning of a novel, or random ids without a tokenizer."""
     if processor is None:
         ids = torch.randint(5, min(config.boi_token_index, config.text.vocab_size), (1, length))
         ids[0, 0] = 2
@@ -221,7 +223,7 @@ def _processors(folder: Path, batch: Batch) -> Iterator[Stage]:
 
 
 def report(stages: Sequence[Stage]) -> str:
-    """A table with the worst stage of each case, and the verdict in one line."""
+    """A table with the worst stage of each case, and a verdict in one line."""
     lines = ["| case | stages | worst stage | relative error |", "|---|---|---|---|"]
     for case in dict.fromkeys(stage.case for stage in stages):
         of_case = [stage for stage in stages if stage.case == case]
@@ -230,19 +232,19 @@ def report(stages: Sequence[Stage]) -> str:
     wrong = [stage for stage in stages if not stage.equal]
     if wrong:
         first = wrong[0]
-        said = f"DIFFERENT, first in case {first.case!r} at {first.name}: {first.error:.1e}"
+        verdict = f"DIFFERENT, first in case {first.case!r} at {first.name}: {first.error:.1e}"
     else:
-        said = f"EQUAL at all {len(stages)} stages"
-    return "\n".join([*lines, "", f"{said} (limit {LIMIT:.0e})"])
+        verdict = f"EQUAL at all {len(stages)} stages"
+    return "\n".join([*lines, "", f"{verdict} (limit {LIMIT:.0e})"])
 
 
 def versions() -> dict[str, str]:
-    """What took part; a bug report names them."""
+    """The versions of the packages that took part, for a bug report."""
     names = ("gemma3_edu", "torch", "transformers")
     return {name: metadata.version(name.replace("_", "-")) for name in names}
 
 
 def as_json(stages: Sequence[Stage]) -> str:
-    """All stages and versions."""
+    """All stages and versions, as JSON."""
     rows = [{"case": s.case, "stage": s.name, "error": s.error} for s in stages]
     return json.dumps({"versions": versions(), "limit": LIMIT, "stages": rows}, indent=1) + "\n"

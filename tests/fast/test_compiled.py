@@ -99,10 +99,10 @@ def test_layers_put_in_before_are_kept(any_compiler):
 
 def test_an_attention_put_in_before_is_kept(any_compiler):
     model = tiny_model(tiny_config())
-    model.get_submodule("language_model.layers.1.self_attn").core = first_key_alone
+    model.get_submodule("language_model.layers.1.self_attn").attend = first_key_alone
     batch = prompts(model.config, "tttttttt")
     fast = FastDecoder(model)
-    cores = [block.self_attn.core for block in fast.language_model.layers]
+    cores = [block.self_attn.attend for block in fast.language_model.layers]
     assert cores == [attend_one, first_key_alone, attend_one]
     assert torch.equal(fast(batch), model(batch))
 

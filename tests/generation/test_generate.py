@@ -98,7 +98,7 @@ class TestLimits:
         config = tiny_config(max_position_embeddings=20)
         ids, mask = torch.full((1, 30), 5), torch.ones(1, 30, dtype=torch.long)
         mask[:, :20] = 0
-        batch = Batch.from_ids(ids, config, attention_mask=mask)
+        batch = Batch.from_ids(ids, config, padding_mask=mask)
         assert text(tiny_model(config), batch, max_new_tokens=10).shape == (1, 10)
 
     def test_a_prompt_longer_than_max_positions(self):

@@ -151,11 +151,18 @@ class TestSampler:
         [
             ({"temperature": -0.1}, "temperature=-0.1 must be at least 0"),
             ({"temperature": float("nan")}, "temperature=nan must be at least 0"),
-            ({"top_k": 0}, "k=0 must be at least 1"),
-            ({"top_p": 0.0}, r"p=0.0 must lie in \(0, 1\]"),
-            ({"top_p": 1.1}, r"p=1.1 must lie in \(0, 1\]"),
+            ({"top_k": 0}, "top_k=0 must be at least 1"),
+            ({"top_p": 0.0}, r"top_p=0.0 must be in \(0, 1\]"),
+            ({"top_p": 1.1}, r"top_p=1.1 must be in \(0, 1\]"),
         ],
     )
     def test_bad_values(self, wrong, message):
         with pytest.raises(ValueError, match=message):
             Sampler(**wrong)
+
+    def test_bad_values_of_the_filters_themselves(self):
+        with pytest.raises(ValueError, match="k=0 must be at least 1; leave top_k out"):
+            keep_top_k(self.LOGITS, 0)
+        for p in (0.0, 1.1):
+            with pytest.raises(ValueError, match=rf"p={p} must be in \(0, 1\]; 1 keeps"):
+                keep_top_p(self.LOGITS, p)

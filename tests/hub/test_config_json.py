@@ -203,7 +203,7 @@ def change(text: dict | None = None, vision: dict | None = None, **top: object) 
         (change({"head_dim": 255}), "head_dim=255 is odd"),
         (change(vision={"hidden_act": "gelu"}), "vision_config: hidden_act='gelu'"),
         (change(vision={"model_type": "clip"}), "vision_config: model_type='clip'"),
-        (change(vision={"patch_size": 15}), "image_size=896 is no multiple of patch_size=15"),
+        (change(vision={"patch_size": 15}), "image_size=896 is not a multiple of patch_size=15"),
         (change(mm_tokens_per_image=100), "mm_tokens_per_image=100 must be the square"),
     ],
 )
@@ -215,10 +215,10 @@ def test_what_is_not_gemma_3_is_refused(source, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "does not exist; a checkpoint folder holds a config.json"),
+        (None, "does not exist; every checkpoint folder has one"),
         (b"{", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
-        (b"[1]", "holds a list, not an object"),
+        (b"[1]", "contains a list, not an object"),
     ],
 )
 def test_bad_files(tmp_path, content, message):

@@ -129,7 +129,7 @@ def test_visible_attention_changes_nothing_but_the_view():
     real = batch.layout.position >= 0
     with torch.no_grad():
         want = model(batch)[real]
-        with visible_attention(model), capture(model, "*.self_attn.weights") as seen:
+        with visible_attention(model), capture(model, "*.self_attn.attention_weights") as seen:
             got = model(batch)[real]
     torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
     assert len(seen) == config.text.num_hidden_layers
@@ -143,15 +143,16 @@ def test_visible_attention_changes_nothing_but_the_view():
 def test_visible_attention_puts_back_what_was_there():
     model = tiny_model(tiny_config())
     layers = [block.self_attn for block in model.language_model.layers]
-    own = layers[0].core = lambda *x: attend_fused(*x)
+    own = layers[0].attend = lambda *x: attend_fused(*x)
 
     def fails_inside() -> None:
         with visible_attention(model):
             with visible_attention(model):
                 pass
-            assert not {own, attend_fused} & {layer.core for layer in layers}  # the outer one holds
+            # The outer one still holds.
+            assert not {own, attend_fused} & {layer.attend for layer in layers}
             raise RuntimeError("on purpose")
 
     with pytest.raises(RuntimeError, match="on purpose"):
         fails_inside()
-    assert [layer.core for layer in layers] == [own, attend_fused, attend_fused]
+    assert [layer.attend for layer in layers] == [own, attend_fused, attend_fused]

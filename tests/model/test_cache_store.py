@@ -23,7 +23,7 @@ def fill(cache: KVCache, layout: TokenLayout, size: int) -> None:
     """Store nothing but where the columns sit, chunk by chunk."""
     for borders in chunks(layout, size):
         part = layout.columns(*borders)
-        cache.key_layout(LOCAL, part)
+        cache.begin(part)
         cache.commit(part)
 
 
@@ -84,10 +84,10 @@ def test_layouts_lie_where_keys_lie(size):
     layout = text_layout(23, 8)
     cache = KVCache(tiny_config(window=5).text, 2, 24)
     fill(cache, layout, size)
-    following = cache.key_layout(LOCAL, layout.next_column()).position
+    following = cache.begin(layout.next_column())[LOCAL].position
     assert following[0].tolist() == [20, 21, 22, 23, 19]  # column 23 lies in slot 23 mod 5 = 3
     assert following[1].tolist() == [5, 6, 7, 8, 4]
-    everything = cache.key_layout(GLOBAL, layout.next_column()).position
+    everything = cache.begin(layout.next_column())[GLOBAL].position
     assert everything[0].tolist() == list(range(24))
     assert everything[1].tolist() == [-1] * 15 + list(range(9))
 
@@ -103,10 +103,9 @@ def test_any_chunks_leave_the_same_layout(window):
     for size in range(1, layout.length + 1):
         cache = KVCache(config.text, 2)
         fill(cache, layout, size)
-        for kind, found in seen.items():
-            keys = cache.key_layout(kind, chunk)
+        for kind, keys in cache.begin(chunk).items():
             pairs = torch.stack([keys.position, keys.image_id], -1)
-            found.add(tuple(tuple(sorted(map(tuple, row))) for row in pairs.tolist()))
+            seen[kind].add(tuple(tuple(sorted(map(tuple, row))) for row in pairs.tolist()))
     kept = layout.followed_by(chunk)
     whole = torch.stack([kept.position, kept.image_id], -1)
     for kind, start in ((LOCAL, -window - 3), (GLOBAL, 0)):
@@ -137,7 +136,7 @@ class TestRefusals:
     def test_another_number_of_rows(self):
         cache = KVCache(tiny_config().text, batch_size=2)
         with pytest.raises(ValueError, match="3 rows for a cache made with batch_size=2"):
-            cache.key_layout(LOCAL, text_layout(4, 4, 4))
+            cache.begin(text_layout(4, 4, 4))
 
     @pytest.mark.parametrize("columns", [1, 2, 9])
     def test_more_than_max_length(self, columns):
@@ -145,7 +144,7 @@ class TestRefusals:
         fill(cache, text_layout(8), 3)
         wanted = rf"8 columns stored and {columns} new ones exceed max_length=8"
         with pytest.raises(ValueError, match=wanted):
-            cache.key_layout(GLOBAL, text_layout(columns))
+            cache.begin(text_layout(columns))
 
     @pytest.mark.parametrize(
         "position",
@@ -162,16 +161,14 @@ class TestRefusals:
     def test_positions_that_do_not_count_up(self, position):
         zeros = torch.zeros(1, 4, dtype=torch.long)
         with pytest.raises(ValueError, match="positions must count up by one from 0"):
-            KVCache(tiny_config().text).key_layout(
-                LOCAL, TokenLayout(torch.tensor([position]), zeros)
-            )
+            KVCache(tiny_config().text).begin(TokenLayout(torch.tensor([position]), zeros))
 
     def test_a_chunk_that_does_not_go_on_where_the_last_ended(self):
         cache = KVCache(tiny_config().text, batch_size=2)
         fill(cache, text_layout(8, 3), 8)
         begin = torch.tensor([[8, 9], [3, 4]])
         zeros = torch.zeros_like(begin)
-        cache.key_layout(LOCAL, TokenLayout(begin, zeros))
+        cache.begin(TokenLayout(begin, zeros))
         for wrong in ([[0, 1], [0, 1]], [[8, 9], [8, 9]], [[9, 10], [3, 4]], [[-1, 0], [3, 4]]):
             with pytest.raises(ValueError, match="positions must count up by one from 0"):
-                cache.key_layout(LOCAL, TokenLayout(torch.tensor(wrong), zeros))
+                cache.begin(TokenLayout(torch.tensor(wrong), zeros))

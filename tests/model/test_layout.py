@@ -48,7 +48,7 @@ class TestFromIds:
 
     def test_a_boolean_mask(self):
         ids, mask = torch.tensor([[0, 2, 7]]), torch.tensor([[False, True, True]])
-        assert Batch.from_ids(ids, CONFIG, attention_mask=mask).layout.position[0, 0] == -1
+        assert Batch.from_ids(ids, CONFIG, padding_mask=mask).layout.position[0, 0] == -1
 
     def test_images_are_numbered_in_each_row(self):
         batch = batch_of([5, *IMAGE, *IMAGE, 9], [5] * 7 + IMAGE + [9], images=3)
@@ -94,7 +94,7 @@ SOFT_RUN = [5, *[SOFT] * SOFT_TOKENS, 6]
 class TestRefusals:
     @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (2, 0)])
     def test_an_empty_batch(self, shape):
-        with pytest.raises(ValueError, match=r"ids: shape \(\d, \d\) holds no token"):
+        with pytest.raises(ValueError, match=r"ids: shape \(\d, \d\) contains no token"):
             Batch.from_ids(torch.zeros(shape, dtype=torch.long), CONFIG)
 
     @pytest.mark.parametrize("bad", [64, 999_999, -1])
@@ -111,7 +111,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("mask", [[1, 1, 0], [1, 0, 1], [0, 1, 0]])
     def test_padding_right_of_a_token(self, mask):
-        with pytest.raises(ValueError, match="padding stands right of a token; pad on the left"):
+        with pytest.raises(ValueError, match="padding to the right of a token; pad on the left"):
             batch_of([5, 6, 7], mask=[mask])
 
     def test_a_row_of_padding(self):

@@ -105,15 +105,15 @@ MUTANTS = [
     Mutant(
         "key/value heads tiled over query heads, not repeated",
         ATTENTION,
-        "q = q.unflatten(1, (heads, groups)).flatten(2, 3)  # B K GT H\n",
-        "q = q.unflatten(1, (groups, heads)).transpose(1, 2).flatten(2, 3)\n",
+        "q = q.unflatten(1, (K, G)).flatten(2, 3)  # B K GT H\n",
+        "q = q.unflatten(1, (G, K)).transpose(1, 2).flatten(2, 3)\n",
         "model/test_attention.py",
     ),
     Mutant(
         "each query's mask repeated in its place, not the whole mask",
         ATTENTION,
-        "mask[:, None].repeat(1, 1, groups, 1)",
-        "mask[:, None].repeat_interleave(groups, 2)",
+        "mask[:, None].repeat(1, 1, G, 1)",
+        "mask[:, None].repeat_interleave(G, 2)",
         "model/test_attention.py",
     ),
     Mutant(
@@ -133,9 +133,9 @@ MUTANTS = [
     ),
     Mutant(
         "a window on global layers too",
-        "model/gemma3.py",
-        "self.config.sliding_window if kind is AttentionType.LOCAL else None",
-        "self.config.sliding_window",
+        "model/config.py",
+        "return self.sliding_window if kind is AttentionType.LOCAL else None",
+        "return self.sliding_window",
         PARITY,
     ),
     Mutant("window W + 1", MASKS, "None, :] < window\n", "None, :] <= window\n", PARITY),

@@ -104,8 +104,8 @@ MUTANTS = [
     Mutant(
         "borders heed the images of the first row only",
         GENERATION,
-        "joined.any(0)",
-        "joined[0]",
+        "inside_an_image.any(0)",
+        "inside_an_image[0]",
         "generation/test_generate.py",
     ),
     Mutant(
@@ -133,7 +133,7 @@ MUTANTS = [
     Mutant(
         "a row that has stopped goes on",
         GENERATION,
-        "sampler(logits, generator).masked_fill(stopped, PAD)",
+        "sampler(logits, generator).masked_fill(stopped, PAD_ID)",
         "sampler(logits, generator)",
         "generation/test_generate.py",
     ),

@@ -51,8 +51,8 @@ MUTANTS = [
     Mutant(
         "images handed to the first chunk alone",
         LAYOUT,
-        "(start <= begins) & (begins < stop)",
-        "(begins < stop) & (start <= 0)",
+        "(start <= starts) & (starts < stop)",
+        "(starts < stop) & (start <= 0)",
         "model/test_layout.py",
     ),
     Mutant(
@@ -87,10 +87,10 @@ MUTANTS = [
     Mutant(
         "padding on the right",
         "prompt/processor.py",
-        "            tokens[number, width - len(row) :] = torch.tensor(row)\n"
-        "            mask[number, width - len(row) :] = 1\n",
-        "            tokens[number, : len(row)] = torch.tensor(row)\n"
-        "            mask[number, : len(row)] = 1\n",
+        "            tokens[index, width - len(row) :] = torch.tensor(row)\n"
+        "            mask[index, width - len(row) :] = 1\n",
+        "            tokens[index, : len(row)] = torch.tensor(row)\n"
+        "            mask[index, : len(row)] = 1\n",
         "prompt/test_processor.py",
     ),
     Mutant(
@@ -125,8 +125,8 @@ MUTANTS = [
     Mutant(
         "pan and scan on by default",
         IMAGES,
-        "    pan_and_scan: bool = False\n",
-        "    pan_and_scan: bool = True\n",
+        "    enabled: bool = False\n",
+        "    enabled: bool = True\n",
         "prompt/test_images.py prompt/test_processor.py",
     ),
     Mutant(
@@ -154,8 +154,8 @@ MUTANTS = [
     Mutant(
         "the tied head loaded as a tensor of its own",
         "hub/weights.py",
-        'IGNORED = ("lm_head.", "language_model.lm_head.",',
-        'IGNORED = ("the head",',
+        '    "lm_head.",\n    "language_model.lm_head.",\n',
+        "",
         "hub/test_weights.py",
     ),
 ]

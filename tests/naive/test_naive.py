@@ -45,11 +45,11 @@ def test_the_ring_holds_what_the_list_holds(window):
         for layer, (kind, naively) in enumerate(zip(config.layer_types, lists, strict=True)):
             k, v = torch.randn(2, 2, 2, 1, 10, generator=generator)  # one column of B K 1 H each
             naively.append(k[:, :, 0], v[:, :, 0])
-            position = cache.key_layout(kind, layout).position[0]
+            position = cache.begin(layout)[kind].position[0]
             stores = cache.update(layer, k, v)
             for store, want in zip(stores, naively.stacked(), strict=True):
                 assert store[:, :, position.argsort()].equal(want)
-        assert cache.key_layout(AttentionType.LOCAL, layout).position[0].tolist() == [
+        assert cache.begin(layout)[AttentionType.LOCAL].position[0].tolist() == [
             column for column in naive.cache.ring(length, window) if column is not None
         ]
         cache.commit(layout)

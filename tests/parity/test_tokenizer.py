@@ -21,8 +21,8 @@ from transformers import AutoTokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
 import gemma3_edu
+from gemma3_edu.hub.processor_files import CHAT_TEMPLATE
 from gemma3_edu.hub.tokenizer_json import merges, read_pieces, tokenizer_files, tokenizer_json
-from gemma3_edu.prompt.chat_template import JINJA
 from gemma3_edu.prompt.tokenizer import CONTROL_TEXT, Tokenizer
 from tests.tokenizers import sentencepiece_of, small_tokenizer
 
@@ -205,6 +205,6 @@ def test_released_template():
                 add_generation_prompt=len(roles) % 4 > 0,
                 bos_token="<bos>",
             )[0]
-            for template in (JINJA, released)
+            for template in (CHAT_TEMPLATE.read_text(encoding="utf-8"), released)
         ]
         assert said[0] == said[1]

@@ -101,13 +101,13 @@ def test_roles_alternate(roles):
 
 
 def test_the_model_cannot_answer_itself():
-    with pytest.raises(ValueError, match="end with a user turn, or say add_generation_prompt=Fals"):
+    with pytest.raises(ValueError, match="end with a user turn, or pass add_generation_prompt=Fal"):
         render([U, M])
     assert render([U, M], add_generation_prompt=False)
 
 
 def test_what_is_no_conversation():
-    with pytest.raises(ValueError, match="give a list of Message"):
+    with pytest.raises(ValueError, match="pass a list of Message"):
         render([])
 
 

@@ -203,7 +203,7 @@ def test_crop_settings():
 
 
 def test_settings_of_a_checkpoint():
-    settings = ImageSettings(pan_and_scan=True, min_crop=64, max_crops=3, min_ratio=1.5)
+    settings = ImageSettings(enabled=True, min_crop=64, max_crops=3, min_ratio=1.5)
     assert ImageSettings.from_hf(settings.to_hf(36), 36) == settings
     assert ImageSettings.from_hf({}, 36) == ImageSettings()
     nothing = {"do_pan_and_scan": None, "pan_and_scan_min_crop_size": None, "image_mean": None}

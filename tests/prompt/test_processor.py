@@ -7,8 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gemma3_edu.hub.processor_files import processor_from_folder, processor_to_files
-from gemma3_edu.prompt.chat_template import JINJA, Message
+from gemma3_edu.hub.processor_files import (
+    CHAT_TEMPLATE,
+    processor_from_folder,
+    processor_to_files,
+)
+from gemma3_edu.prompt.chat_template import Message
 from gemma3_edu.prompt.images import ImageSettings, resize_and_normalize
 from gemma3_edu.prompt.processor import Processor
 from tests.tokenizers import DATA, small_config, small_tokenizer
@@ -74,7 +78,7 @@ def test_pan_and_scan(processor):
 def test_pan_and_scan_by_default_is_what_the_checkpoint_says(processor):
     conversation = [Message.user("What?", WIDE)]
     assert len(processor(conversation).images) == 1
-    on = dataclasses.replace(processor, image_settings=ImageSettings(True, max_crops=2))
+    on = dataclasses.replace(processor, image_settings=ImageSettings(enabled=True, max_crops=2))
     assert len(on(conversation).images) == 3
     assert len(on(conversation, pan_and_scan=False).images) == 1
 
@@ -143,9 +147,9 @@ def test_a_text_only_model_reads_no_images(text_only):
 
 
 def test_nothing_to_read(text_only):
-    with pytest.raises(ValueError, match="is no conversation"):
+    with pytest.raises(ValueError, match="is not a conversation"):
         text_only([])
-    with pytest.raises(ValueError, match="is no conversation"):
+    with pytest.raises(ValueError, match="is not a conversation"):
         text_only([[Message.user("a")], []])
     with pytest.raises(ValueError, match="text: the list is empty"):
         text_only.text([])
@@ -165,7 +169,7 @@ def test_another_models_tokenizer():
     with pytest.raises(ValueError, match="has 2048 tokens, but the model's vocab_size is 2047"):
         Processor(small_tokenizer(), small)
     moved = dataclasses.replace(small_config(), boi_token_index=2045)
-    with pytest.raises(ValueError, match=r"are \(2046, 2047, 2048\), but the config says \(2045"):
+    with pytest.raises(ValueError, match=r"are \(2046, 2047, 2048\), but the config has \(2045"):
         Processor(small_tokenizer(), moved)
 
 
@@ -183,7 +187,7 @@ def read(folder, processor, tokenizer=None):
 
 
 def test_files_there_and_back(processor, text_only, tmp_path):
-    settings = ImageSettings(True, min_crop=64, max_crops=3, min_ratio=1.5)
+    settings = ImageSettings(enabled=True, min_crop=64, max_crops=3, min_ratio=1.5)
     original = dataclasses.replace(processor, image_settings=settings, stop_tokens=(1,))
     back = read(write(tmp_path, original), original)
     assert back.image_settings == settings
@@ -193,7 +197,7 @@ def test_files_there_and_back(processor, text_only, tmp_path):
         "preprocessor_config.json",
         "processor_config.json",
     }
-    assert processor_to_files(original)["chat_template.jinja"].decode() == JINJA
+    assert processor_to_files(original)["chat_template.jinja"] == CHAT_TEMPLATE.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -218,15 +222,15 @@ def test_settings_inside_the_processors_file(processor, tmp_path):
     inside = {"image_processor": {"do_pan_and_scan": True}, "image_seq_length": 9}
     assert read(
         write(tmp_path, processor, **{"processor_config.json": inside}), processor
-    ).image_settings.pan_and_scan
+    ).image_settings.enabled
 
 
 def test_no_tokenizer(processor, tmp_path):
     assert read(tmp_path, processor) is None
-    with pytest.raises(ValueError, match=r"absent\.model is no file"):
+    with pytest.raises(ValueError, match=r"absent\.model is not a file"):
         read(tmp_path, processor, tmp_path / "absent.model")
     write(tmp_path, processor, **{"tokenizer.model": None})
-    with pytest.raises(ValueError, match=r"no tokenizer\.model.*name one with tokenizer=PATH"):
+    with pytest.raises(ValueError, match=r"no tokenizer\.model.*pass one with tokenizer=PATH"):
         read(tmp_path, processor)
     bare = read(tmp_path / "absent", processor, str(DATA / "tokenizer.model"))
     assert (bare.image_settings, bare.stop_tokens) == (ImageSettings(), (1, 106))
@@ -238,8 +242,8 @@ def test_no_tokenizer(processor, tmp_path):
         ("preprocessor_config.json", {"size": {"height": 896, "width": 896}}, "config: size="),
         ("processor_config.json", {"image_seq_length": 256}, "image_seq_length=256"),
         ("preprocessor_config.json", b"{", "preprocessor_config.json is not JSON"),
-        ("generation_config.json", b"[]", "generation_config.json holds a list"),
-        ("tokenizer.model", b"\xff", "no SentencePiece model"),
+        ("generation_config.json", b"[]", "generation_config.json contains a list"),
+        ("tokenizer.model", b"\xff", "not a SentencePiece model"),
     ],
 )
 def test_files_that_do_not_fit(processor, tmp_path, name, content, said):

@@ -145,13 +145,13 @@ def test_bad_ids_and_text():
 
 
 def test_bad_models(tmp_path):
-    with pytest.raises(ValueError, match=r"absent\.model is no file"):
+    with pytest.raises(ValueError, match=r"absent\.model is not a file"):
         Tokenizer(tmp_path / "absent.model")
-    with pytest.raises(ValueError, match="100 bytes that are no SentencePiece model"):
+    with pytest.raises(ValueError, match="100 bytes that are not a SentencePiece model"):
         Tokenizer(b"\xff" * 100)
     with pytest.raises(ValueError, match=r"download tokenizer\.model again"):
         Tokenizer(small_tokenizer().model[:-1])
-    with pytest.raises(ValueError, match="no SentencePiece model"):
+    with pytest.raises(ValueError, match="not a SentencePiece model"):
         Tokenizer(b"")
     model = ModelProto.FromString(small_tokenizer().model)
     model.pieces[105].piece = "<|im_start|>"

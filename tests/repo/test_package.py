@@ -66,6 +66,8 @@ VIOLATIONS = [
     ("import_order", "model.masks", with_import("from gemma3_edu.model.vision import VisionTower")),
     ("import_order", "model.masks", with_import("from ..model import Gemma3")),
     ("import_order", "model.brand_new", with_import("from .config import TextConfig")),
+    ("import_order", "prompt.images", with_import("from .processor import Processor")),
+    ("import_order", "generation.sampling", with_import("from .generate import chunks")),
     ("import_order", "lessons.figures.heads", with_import("from ..nb import STYLE")),
     ("import_order", "lessons.checks.heads", with_import("from ..figures.digest import describe")),
     # rows above that are closed all the same
@@ -108,6 +110,7 @@ VIOLATIONS = [
     ("docstrings", "model.masks", CLEAN.replace('"""A function."""', '"""   """')),
     ("docstrings", "model.masks", CLEAN + "class C:\n    x = 1\n"),
     ("docstrings", "model.masks", CLEAN + 'class C:\n    """A class."""\n    def g(self): ...\n'),
+    ("docstrings", "model.masks", CLEAN + "def forward(x): ...\n"),
     ("docstrings", "model.masks", 'def f():\n    """Add.\n\n    >>> 1\n    1\n    """\n'),
     ("an_example", "model.masks", CLEAN.replace(">>> 1 + 1\n2\n", "")),
     ("an_example", "model.masks", CLEAN.replace("1 + 1", "1 + 1  # doctest: +SKIP")),
@@ -157,11 +160,11 @@ def test_every_rule_has_been_seen_to_fail():
     assert {rule for rule, _, _ in VIOLATIONS} == {rule.__name__ for rule in RULES}
 
 
-def test_private_names_setters_and_the_terminal_need_no_words():
+def test_private_names_setters_forward_and_the_terminal_need_no_words():
     source = CLEAN + (
         'class C:\n    """A class."""\n    @property\n    def x(self):\n        """Its x."""\n'
         "    @x.setter\n    def x(self, value): ...\n    def _y(self): ...\n"
-        "    def __len__(self): ...\ndef _g(): ...\n"
+        "    def __len__(self): ...\n    def forward(self): ...\ndef _g(): ...\n"
     )
     assert complaints(Module("model.masks", source)) == {}
     assert complaints(Module("__main__", CLEAN.replace(">>> 1 + 1\n2\n", ""))) == {}

@@ -111,7 +111,7 @@ def test_one_picture_counted_by_torch_at_full_size(size):
         ),
         (
             lambda: cost.WeightFormat(4, 32).matrix_bytes(1152, 4304),
-            "columns=4304 is no multiple of block=32",
+            "columns=4304 is not a multiple of block=32",
         ),
     ],
 )

@@ -164,7 +164,7 @@ def test_what_hastens_a_step_changes_no_loss(folder, monkeypatch):
     plain = next_token_loss(model(lesson.batch), lesson.batch.tokens, lesson.counted)
     stage._hasten(model, run, "instruct")
     logits, wanted = stage._guess(model, lesson)
-    assert model.language_model.layers[0].self_attn.core is not attend_fused
+    assert model.language_model.layers[0].self_attn.attend is not attend_fused
     torch.testing.assert_close(torch.nn.functional.cross_entropy(logits, wanted), plain)
 
 

@@ -90,7 +90,7 @@ def answer_looks(model: Gemma3, batch: Batch, ids: Sequence[int]) -> Float[Tenso
 
     The column before a word chooses it, so the first row is that of the prompt's last column.
     """
-    pattern = "language_model.layers.*.self_attn.weights"
+    pattern = "language_model.layers.*.self_attn.attention_weights"
     with visible_attention(model), capture(model, pattern) as seen:
         _ = model(continued(batch, ids))
     weights = torch.stack([layer[0] for (layer,) in seen.values()])  # L N T S

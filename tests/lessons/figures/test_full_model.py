@@ -72,7 +72,8 @@ def test_text_put_behind_a_batch_is_the_batch_of_the_whole():
 @torch.no_grad()
 def last_column(model: Gemma3, batch: Batch) -> Tensor:
     """What the last column of a batch gives to its pictures, layer by layer: no answer behind."""
-    with visible_attention(model), capture(model, "language_model.layers.*.self_attn.weights") as w:
+    pattern = "language_model.layers.*.self_attn.attention_weights"
+    with visible_attention(model), capture(model, pattern) as w:
         _ = model(batch)
     found = torch.stack([layer[0][0, :, -1].mean(0) for layer in w.values()])
     return found[:, batch.layout.image_id[0] > 0]
