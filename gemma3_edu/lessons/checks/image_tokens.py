@@ -28,8 +28,7 @@ Pool = Callable[[Tensor, int], Tensor]
 
 def _patches() -> list[Case]:
     g = torch.Generator().manual_seed(12)
-    small = torch.tensor([[0.0], [4.0], [8.0], [16.0]]).expand(4, 1)[None]
-    cases = [(small, 2)]
+    cases = [(torch.arange(16.0).view(1, 16, 1), 2)]
     for images, across, side, width in [(2, 6, 2, 5), (3, 6, 3, 7), (1, 12, 4, 3), (2, 3, 1, 4)]:
         x = torch.randn(width, across**2, images, generator=g).permute(2, 1, 0)  # not contiguous
         cases.append((x, side))

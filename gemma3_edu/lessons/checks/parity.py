@@ -72,12 +72,11 @@ def _in_words(fn: Search, ours: Stages, theirs: Stages, limit: float) -> str:
     found = ask(fn, ours, theirs, limit)
     if found is None:
         return "none"
-    pair = isinstance(found, tuple) and len(found) == 2
-    if not pair or not isinstance(found[0], str) or not isinstance(found[1], Integral):
-        raise CheckError(
-            f"got {_said(found)}, expected (stage, position), a str and an int, or None"
-        )
-    return f"{found[0]}, position {found[1]}"
+    parts = found if isinstance(found, tuple) else (found,)
+    if not (len(parts) == 2 and isinstance(parts[0], str) and isinstance(parts[1], Integral)):
+        kinds = ", ".join(type(part).__name__ for part in parts[:3])
+        raise CheckError(f"got {kinds}, expected (stage, position), a str and an int, or None")
+    return f"{parts[0]}, position {parts[1]}"
 
 
 def _ratio(ours: Tensor, theirs: Tensor) -> Tensor:

@@ -60,8 +60,8 @@ PAIR = "expected (stage, position), a str and an int, or None (both are equal bu
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (f"got 'embeddings', {PAIR}", lambda *case: "embeddings"),
-        (f"got ('logits', tensor(3)), {PAIR}", lambda *case: ("logits", torch.tensor(3))),
+        (f"got str, {PAIR}", lambda *case: "embeddings"),
+        (f"got str, Tensor, {PAIR}", lambda *case: ("logits", torch.tensor(3))),
         (
             "got 'none', expected 'embeddings, position 3' (a short column of the embeddings"
             " differs)",
