@@ -31,8 +31,8 @@ from ..model.cache import KVCache
 from ..model.gemma3 import Block, Gemma3
 from ..model.layers import TokenEmbedding
 from ..model.layout import Batch
-from ..model.masks import Mask, attention_mask
-from ..model.rope import Rope, rope_table
+from ..model.masks import attention_mask
+from ..model.rope import rope_table
 from ..study.replace import replace_linears
 
 
@@ -169,7 +169,7 @@ class _OneColumn(KVCache):
 
 def _run_blocks(
     x: Float[Tensor, "1 1 D"],
-    inputs: Sequence[tuple[Block, Mask, Rope, KVCache]],
+    inputs: Sequence[tuple[Block, Tensor, tuple[Tensor, Tensor], KVCache]],  # masks differ in S
 ) -> Float[Tensor, "1 1 D"]:
     for block, mask, rope, cache in inputs:
         x = block(x, mask, rope, cache)
