@@ -98,14 +98,14 @@ def score_histograms(factors: Sequence[float]) -> Figure:
     for ax in axes[-1]:
         ax.set_xlabel("score")
     told = [
-        f"at factor {factor:.3g} "
+        f"at factor {factor:.3g}, "
         + listed(f"{bits(scores(way, factor)):.1f} with {way}" for way in WAYS)
         for factor in factors
     ]
     return with_alt(
         fig,
-        "Histograms of scores, a row for each factor and a column for each way; bits of attention"
-        f" are {'; '.join(told)}.",
+        "Histograms of scores, a row for each factor and a column for each way; bits of"
+        f" attention: {'; '.join(told)}.",
     )
 
 

@@ -99,7 +99,7 @@ def likeness_curves(
     told = []
     for name, rope in settings.items():
         near, far = (round(value, 2) + 0.0 for value in likeness(places, head_dim, rope).tolist())
-        told.append(f"{name} {near:.2f} and {far:.2f}")
+        told.append(f"{near:.2f} and {far:.2f} for {name}")
     return with_alt(
         fig,
         f"Likeness against distance on a log scale, falling from 1; at {longest // 32:,} and"
@@ -128,7 +128,7 @@ def dials(
         _block(ax, distance, settings, head_dim, pairs)
     most = max(distances)
     turns = {name: most / wavelengths(head_dim, rope)[-1] for name, rope in settings.items()}
-    told = listed(f"{count:.2f} times with {name}" for name, count in turns.items())
+    told = listed(f"{count:.3g} times with {name}" for name, count in turns.items())
     return with_alt(
         fig,
         f"Dials of {len(pairs)} pairs for {rows} settings at distances"
