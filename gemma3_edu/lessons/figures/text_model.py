@@ -112,7 +112,7 @@ def surprise_against_position(nats: Float[Tensor, "P T"], levels: Mapping[str, f
     ax.set(xlabel="tokens before it", ylabel="surprise, nats a token")
     ax.set_ylim(bottom=0)
     fig.legend(loc="outside upper center", ncols=2, frameon=False)
-    across = listed(f"{name} {level:.1f}" for name, level in levels.items())
+    across = ", ".join(f"{name} {level:.1f}" for name, level in levels.items()) or "none"
     return with_alt(
         fig,
         f"Surprise in nats a token against the number of tokens before, up to {nats.shape[1]}:"
