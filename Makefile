@@ -34,11 +34,11 @@ NBVAL := $(PYTEST) notebooks --nbval --nbval-current-env \
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
+# The settings keep JupyterLab's question about news off the page; a user's own settings win.
 lab: $(VENV)/lab ## open your copy of the notebooks in JupyterLab (sets up .venv the first time)
 	$(BIN)/python tools/learner_copy.py
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/my \
-		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None \
-		$(ALLOW_ROOT) $(LAB_ARGS)
+		--LabApp.app_settings_dir=tools/lab_settings $(ALLOW_ROOT) $(LAB_ARGS)
 
 fresh: $(VENV)/lab ## a new copy of a notebook in my/, yours put aside: make fresh NB=05
 	$(BIN)/python tools/learner_copy.py --fresh $(NB)

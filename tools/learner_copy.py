@@ -3,17 +3,18 @@
     python tools/learner_copy.py              copy what is not there yet; touch nothing that is
     python tools/learner_copy.py --fresh 05   put your 05 aside under another name, copy it anew
 
+Lessons are copied without their outputs, which would answer what they ask; solutions keep theirs.
 my/ lies beside notebooks/, so the links to figures, README and solutions work from both.
 """
 
 import argparse
 import hashlib
 import json
-import shutil
+import os
 import sys
 from pathlib import Path
 
-from lessons import NOTEBOOKS, ROOT, find
+from lessons import NOTEBOOKS, ROOT, find, is_solution
 
 MY = ROOT / "my"
 RECORD = ".copied.json"  # what each file was when it was copied, to notice newer lessons
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             lines = copy_new(options.source, options.target)
         else:
             lines = copy_fresh(options.fresh, options.source, options.target)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     print("\n".join(lines))
     return 0
@@ -42,18 +43,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def copy_new(source: Path, target: Path) -> list[str]:
     """Copy every file of the lessons that `target` lacks; returns what to tell the learner."""
-    record, copied, newer = _read(target), 0, []
+    record, told = _record(source, target)
+    copied, newer = 0, []
     for name in _names(source):
-        mine = target / name
+        mine, fresh = target / name, handed_out(source / name)
         if not mine.exists():
-            mine.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, mine)
-            record[name] = _content(source / name)
+            _put(mine, fresh)
+            record[name] = _content(fresh)
+            _put(target / RECORD, _listed(record))  # at once: the next copy may be interrupted
             copied += 1
-        elif record.get(name) != _content(source / name) != _content(mine):
+        elif record.get(name) != _content(fresh) != _content(mine.read_bytes()):
             newer.append(name)
-    _write(target, record)
-    told = [f"{copied} files copied to {target.name}/; work there, it is yours"]
+    told.append(f"{copied} files copied to {target.name}/; work there, it is yours")
     told += [f"{name} has changed since you copied it; yours is untouched" for name in newer]
     return [*told, "a fresh copy of a lesson, yours put aside: make fresh NB=05"]
 
@@ -63,20 +64,37 @@ def copy_fresh(number: str, source: Path, target: Path) -> list[str]:
 
     ValueError if there is no such lesson.
     """
-    record, told = _read(target), []
-    for path in find([number], source):
+    paths = find([number], source)
+    record, told = _record(source, target)
+    for path in paths:
         name = path.relative_to(source).as_posix()
-        mine = target / name
-        if mine.exists() and _content(mine) != _content(path):
+        mine, fresh, aside = target / name, handed_out(path), None
+        if mine.exists() and mine.read_bytes() != fresh:
             aside = _unused(mine)
-            mine.rename(aside)
             told.append(f"your {name} is now {aside.relative_to(target).as_posix()}")
-        mine.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, mine)
-        record[name] = _content(path)
+        _put(mine, fresh, aside)
+        record[name] = _content(fresh)
+        _put(target / RECORD, _listed(record))
         told.append(f"{target.name}/{name} is fresh")
-    _write(target, record)
     return told
+
+
+def handed_out(path: Path) -> bytes:
+    """What a learner gets of a file: of a lesson no outputs, of all else every byte.
+
+    ValueError if a lesson is not a notebook (a merge left open, say).
+    """
+    data = path.read_bytes()
+    if path.suffix != ".ipynb" or is_solution(path):
+        return data
+    try:
+        nb = json.loads(data)
+        for cell in nb["cells"]:
+            if cell["cell_type"] == "code":
+                cell.update(outputs=[], execution_count=None)
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"{path} is not a notebook: {error}") from error
+    return (json.dumps(nb, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _names(source: Path) -> list[str]:
@@ -93,18 +111,46 @@ def _unused(path: Path) -> Path:
     return aside
 
 
-def _content(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _content(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
-def _read(target: Path) -> dict[str, str]:
-    record = target / RECORD
-    return json.loads(record.read_text()) if record.exists() else {}
+def _record(source: Path, target: Path) -> tuple[dict[str, str], list[str]]:
+    """What each file was when it was copied, and what to tell the learner about this list.
+
+    If it cannot be read, all that lies in `target` counts as copied today.
+    """
+    path = target / RECORD
+    if not path.exists():
+        return {}, []
+    try:
+        record = json.loads(path.read_bytes())
+        if isinstance(record, dict):
+            return record, []
+    except ValueError:
+        pass
+    there = [name for name in _names(source) if (target / name).exists()]
+    record = {name: _content(handed_out(source / name)) for name in there}
+    _put(path, _listed(record))
+    told = f"{target.name}/{RECORD} was damaged and is made anew: changes of lessons count from now"
+    return record, [told]
 
 
-def _write(target: Path, record: dict[str, str]) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    (target / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+def _listed(record: dict[str, str]) -> bytes:
+    return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _put(path: Path, data: bytes, aside: Path | None = None) -> None:
+    """Write a file whole or not at all; what stands at its place goes to `aside` first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")  # a killed copy's is written over by the next
+    try:
+        draft.write_bytes(data)
+        if aside is not None:
+            path.rename(aside)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ PURPOSE = {
     7: "One operation a line, a shape comment on each; a verdict against section 6.",
     8: "One verdict against a torch builtin.",
     9: "Two to four named mistakes, one at a time, and where each first differs.",
-    10: "A question, a figure through `show`, two sentences on what to see.",
+    10: "A question, `show` with a figure of lessons/figures, two sentences on what to see.",
     11: "At most one widget, with static small multiples above it.",
     12: "Parameters, operations, cache bytes: by formula and counted on the meta device.",
     13: "One cell tagged `final=module:Name`; the next one gives the verdict against the package.",

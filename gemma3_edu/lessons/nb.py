@@ -26,6 +26,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 
 from .checks.grading import CheckError, require, standard_torch
+from .figures.alt import alt_of
 from .figures.digest import describe
 
 # Global, local, image, reference. Colour and line style always change together, so that a curve is
@@ -42,16 +43,14 @@ STYLE: dict[str, Any] = {
 }
 
 
-def show(fig: Figure, *, alt: str) -> None:
+def show(fig: Figure) -> None:
     """Display a figure once, with the words that stand for it, and close it.
 
-    `alt` says what there is to see, with a number. It is printed as the caption, stored as the
-    picture's alternative text, and followed by the digest (see `figures.digest`) as the text form.
-    ValueError if `alt` has fewer than six words, or if the figure holds what no digest can tell.
+    The words are those the figure carries (see `figures.alt`). They are printed as the caption,
+    stored as the picture's alternative text, and followed by the digest (see `figures.digest`) as
+    the text form. ValueError if it carries none, or if it holds what no digest can tell.
     """
-    if len(alt.split()) < 6:
-        raise ValueError(f"alt={alt!r} is too short: say in six words or more what there is to see")
-    digest = describe(fig)
+    alt, digest = alt_of(fig), describe(fig)
     png = io.BytesIO()
     fig.savefig(png, format="png", dpi=96, bbox_inches="tight", metadata={"Software": None})
     plt.close(fig)  # or the inline backend shows it a second time, without words

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from gemma3_edu.lessons import nb
 from gemma3_edu.lessons.checks import Check, CheckError
+from gemma3_edu.lessons.figures.alt import with_alt
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.nb import attempt, show, verdict
 
@@ -32,8 +33,8 @@ def displayed(monkeypatch) -> list:
 
 
 def test_show_displays_one_bundle_of_picture_words_and_digest(displayed, capsys):
-    fig = curve([0, 1, 4, 9])
-    assert show(fig, alt=ALT) is None
+    fig = with_alt(curve([0, 1, 4, 9]), ALT)
+    assert show(fig) is None
     ((bundle,), options) = displayed[0]
     assert len(displayed) == 1
     assert bundle.keys() == {"image/png", "text/plain"}
@@ -46,26 +47,26 @@ def test_show_closes_the_figure(displayed):
     fig, ax = plt.subplots()
     ax.plot([1, 2])
     assert plt.fignum_exists(fig.number)
-    show(fig, alt=ALT)
+    show(with_alt(fig, ALT))
     assert not plt.fignum_exists(fig.number)
 
 
-def test_show_refuses_a_short_alt(displayed):
-    with pytest.raises(ValueError, match="alt='A curve of squares' is too short"):
-        show(curve([0, 1]), alt="A curve of squares")
+def test_show_refuses_a_figure_without_alternative_text(displayed):
+    with pytest.raises(ValueError, match="carries no alternative text: give it one by with_alt"):
+        show(curve([0, 1]))
     assert displayed == []
 
 
-def test_show_refuses_a_figure_without_words(displayed):
+def test_show_refuses_a_figure_without_digest(displayed):
     empty, contour, solid = Figure(), Figure(), Figure()
     empty.subplots()
     contour.subplots().contour(np.arange(9.0).reshape(3, 3))
     solid.add_subplot(projection="3d").plot([0, 1], [0, 1], [0, 1])
     for fig, told in [(empty, "is empty"), (contour, "QuadContourSet"), (solid, "three-dim")]:
         with pytest.raises(ValueError, match=told):
-            show(fig, alt=ALT)
+            show(with_alt(fig, ALT))
     with pytest.raises((TypeError, BeartypeCallHintParamViolation)):
-        show(curve([0, 1]).axes[0], alt=ALT)
+        show(curve([0, 1]).axes[0])
     assert displayed == []
 
 

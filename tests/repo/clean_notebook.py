@@ -12,11 +12,8 @@ from .notebook_rules.final import definition, shipped_source
 
 MODULE, NAME = "gemma3_edu.model.layers", "RMSNorm"
 ALT = "The square grows from zero to nine over four points."
-FIGURE = {
-    "image/png": "iVBORw0KGgo=",
-    "text/plain": f"[figure] {ALT}\naxes 0 '' x='' linear y='' linear\n  line 'square' over 0..3:"
-    " n=4 first=0 last=9 min=0 max=9 mean=3.5",
-}
+DIGEST = """axes 0 '' x='' linear y='' linear
+  line 'square' over 0..3: n=4 first=0 last=9 min=0 max=9 mean=3.5"""
 STUB = """\
 def my_norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     raise NotImplementedError("your turn")
@@ -54,7 +51,7 @@ def clean(path: Path) -> NotebookNode:
             new_markdown_cell("## 7. Fast"),
             new_markdown_cell("## 9. Break it\n\nSee `x < 3` and [the title](#3.-Set-up)."),
             new_markdown_cell("## 10. See it"),
-            new_code_cell(f"show(fig, alt={ALT!r})", outputs=[picture()]),
+            new_code_cell("show(squares(4))", outputs=[picture()]),
             new_markdown_cell("## 13. The version we keep"),
             new_code_cell(final, metadata={"tags": [f"final={MODULE}:{NAME}"]}),
             new_code_cell(
@@ -91,9 +88,11 @@ def printed(text: str, name: str = "stdout") -> NotebookNode:
     return new_output("stream", name=name, text=text)
 
 
-def picture(alt: str = ALT) -> NotebookNode:
-    """What `show` displays."""
-    return new_output("display_data", data=FIGURE, metadata={"image/png": {"alt": alt}})
+def picture(alt: str = ALT, words: str | None = None) -> NotebookNode:
+    """What `show` displays; `words` puts others into the text form than into the metadata."""
+    text = f"[figure] {alt if words is None else words}\n{DIGEST}"
+    data = {"image/png": "iVBORw0KGgo=", "text/plain": text}
+    return new_output("display_data", data=data, metadata={"image/png": {"alt": alt}})
 
 
 def widget() -> NotebookNode:

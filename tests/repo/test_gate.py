@@ -52,10 +52,12 @@ def test_the_sanitizer_masks_what_it_is_for(line: str):
 
 
 CELL = """\
+from gemma3_edu.lessons.figures.alt import with_alt
+
 x = torch.arange(4.0)
 fig, ax = plt.subplots()
 _ = ax.plot(x, x**2, label="square")
-show(fig, alt="The square grows from zero to nine over four points.")
+show(with_alt(fig, "The square grows from zero to nine over four points."))
 print("last", int(x[-1]))
 x / 8"""
 

@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from notebook_outputs import IGNORED, code_cells
 
-from .clean_notebook import clean, count, folder_for_lessons, picture, printed, result, widget
+from .clean_notebook import ALT, clean, count, folder_for_lessons, picture, printed, result, widget
 from .notebook_rules import RULES
 from .notebook_rules.final import bare, definition
 
@@ -105,7 +105,12 @@ VIOLATIONS: list[tuple[str, Change]] = [
     ("pictures_have_words", prose("## 7. Fast", "## 7. Fast\n\n![The block](../README.md)")),
     ("pictures_have_words", says("![A block with four norms and two sums](https://x.org/b.svg)")),
     ("pictures_have_words", saw(PNG)),
-    ("pictures_have_words", saw(picture("Another text than the one in the digest."))),
+    ("pictures_have_words", saw(picture(words="Another text than that of the picture."))),
+    ("pictures_have_words", saw(picture("A curve of squares"))),
+    ("cells_keep_the_words_back", edit(FIGURE, "(4)", "(4), alt='Nine at the end of the curve.'")),
+    ("cells_keep_the_words_back", edit(FIGURE, "squares(4)", f"with_alt(squares(4), {ALT!r})")),
+    ("cells_keep_the_words_back", runs(f"words = {ALT[:40]!r}")),
+    ("cells_keep_the_words_back", runs(f"words = f'{ALT[:40]} {{3}}'")),
     ("widgets_are_tagged", saw(widget())),
     ("widgets_are_tagged", both(saw(widget()), tag(BY_HAND, "widget"))),
     ("widgets_are_tagged", both(*[runs("f()", "widget", IGNORED, outputs=(widget(),))] * 2)),

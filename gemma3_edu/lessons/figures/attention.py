@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ...model.layers import RMSNorm
 from ...model.presets import PRESETS
+from .alt import listed, with_alt
 
 WAYS = ("no norm", "soft cap", "QK-norm")
 CAP = 50.0  # of Gemma 2's attention
@@ -66,7 +67,11 @@ def entropy_curves() -> Figure:
     ax.set(xlabel="factor on W_q and W_k", ylabel="bits", ylim=(-0.2, 6.6))
     ax.set_xticks([2.0**k for k in range(-4, 9, 2)], ["1/16", "1/4", "1", "4", "16", "64", "256"])
     ax.legend(loc="center left")
-    return fig
+    return with_alt(
+        fig,
+        "Bits of attention against the factor on W_q and W_k: without norm from 6 to 0, with soft"
+        " cap down to 0.6 at factor 4 and up again to 5.0, with QK-norm level at 5.3.",
+    )
 
 
 def score_histograms(factors: Sequence[float]) -> Figure:
@@ -92,7 +97,16 @@ def score_histograms(factors: Sequence[float]) -> Figure:
         row[0].set_ylabel(f"factor {factor:.3g}")
     for ax in axes[-1]:
         ax.set_xlabel("score")
-    return fig
+    told = [
+        f"at factor {factor:.3g}, "
+        + listed(f"{bits(scores(way, factor)):.1f} with {way}" for way in WAYS)
+        for factor in factors
+    ]
+    return with_alt(
+        fig,
+        "Histograms of scores, a row for each factor and a column for each way; bits of"
+        f" attention: {'; '.join(told)}.",
+    )
 
 
 def _histogram(ax: Axes, way: str, factor: float) -> None:
@@ -124,6 +138,7 @@ def norm_and_turn(
     swapped = [turned(_normed(x) * g, place) for x, g in zip((q, k), gains.flip(0), strict=True)]
     late = [_normed(turned(x, place)) * g for x, g in zip((q, k), gains, strict=True)]
     right = [turned(_normed(x) * g, place) for x, g in zip((q, k), gains, strict=True)]
+    told = []
     for (queries, keys), colour, style, name in [
         (right, "C0", "-", "norm, then turn"),
         (late, "C1", "--", "turn, then norm"),
@@ -131,9 +146,15 @@ def norm_and_turn(
     ]:
         found = (queries[1:] * keys[:-1]).sum(-1) / sqrt(2)
         ax.plot(place[1:], found, color=colour, ls=style, marker="o", ms=3, label=name)
+        low, high = f"{found.min():.2f}", f"{found.max():.2f}"
+        told.append(f"{name}: " + (f"flat at {low}" if low == high else f"{low} to {high}"))
     ax.set(xlabel="position of the query; the key is one before it", ylabel="score")
     ax.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.2), frameon=False)
-    return fig
+    return with_alt(
+        fig,
+        f"Score with the left neighbour at {length - 1} positions, three curves:"
+        f" {'; '.join(told)}.",
+    )
 
 
 def turned(x: Float[Tensor, "... 2"], place: Float[Tensor, "T"]) -> Float[Tensor, "T 2"]:

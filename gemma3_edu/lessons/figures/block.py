@@ -22,6 +22,7 @@ from ...model.config import AttentionType
 from ...model.gemma3 import Gemma3
 from ...model.layout import Batch
 from ...study.capture import capture
+from .alt import listed, with_alt
 
 _SERIES = [("stream", "C0", "-", "o"), ("attention", "C1", "--", "s"), ("mlp", "C2", ":", "^")]
 _NAMES = {"stream": "stream", "attention": "attention adds", "mlp": "MLP adds"}
@@ -104,7 +105,11 @@ def activations() -> Figure:
     right.set(xlabel="gate a", ylabel="distance from GELU, tanh form", yscale="log")
     right.set(ylim=(1e-7, 10))
     right.legend(loc="upper right", ncols=2, fontsize=9)
-    return fig
+    return with_alt(
+        fig,
+        "Left, GELU, SiLU and ReLU, alike from afar; right, distance from GELU's tanh form, on a"
+        " logarithmic axis: SiLU up to 0.2, GELU by erf never above 0.0005.",
+    )
 
 
 def through_layers(sizes: Sizes) -> Figure:
@@ -133,7 +138,13 @@ def through_layers(sizes: Sizes) -> Figure:
     handles, names = ax.get_legend_handles_labels()
     once = dict(zip(names, handles, strict=True))
     fig.legend(once.values(), once.keys(), loc="outside upper center", ncols=4, frameon=False)
-    return fig
+    stream, attention, mlp = middle["stream"], middle["attention"], middle["mlp"]
+    return with_alt(
+        fig,
+        f"Root mean squares through {len(attention)} layers, in powers of 2: the stream begins at"
+        f" {stream[0]:.2g} and ends at {stream[-1]:.2g}; attention adds {attention.min():.2g} to"
+        f" {attention.max():.2g} a layer, the MLP {mlp.min():.2g} to {mlp.max():.2g}.",
+    )
 
 
 def by_token(sizes: Sizes, tokens: Sequence[str], layers: Sequence[int]) -> Figure:
@@ -154,7 +165,15 @@ def by_token(sizes: Sizes, tokens: Sequence[str], layers: Sequence[int]) -> Figu
         ax.set(ylim=(every.min().item() / 1.5, 3 * every.max().item()))  # with room for the legend
     axes[0, 0].legend(loc="upper right", ncols=3, fontsize=9)
     axes[-1, 0].set_xticks(range(len(tokens)), tokens, rotation=50, ha="right", fontsize=9)
-    return fig
+    told = []
+    for layer in layers:
+        found = [f"{getattr(sizes, name)[layer].median():.2g}" for name, *_ in _SERIES]
+        told.append(f"layer {layer} " + listed(found))
+    return with_alt(
+        fig,
+        f"Root mean squares for each of {len(tokens)} tokens; the medians of the stream before the"
+        f" layer, of what attention and of what the MLP adds: {'; '.join(told)}.",
+    )
 
 
 def _tokens(ax: Axes, sizes: Sizes, layer: int, title: str) -> None:

@@ -24,6 +24,7 @@ from ...model.cache import KVCache
 from ...model.config import TextConfig, layer_pattern
 from ...model.presets import PRESETS
 from ...study import cost
+from .alt import listed, with_alt
 
 CONTEXTS = [2**n for n in range(10, 18)]  # 1K to 128K
 _UNITS = {1e6: "1 MB", 1e7: "10 MB", 1e8: "100 MB", 1e9: "1 GB", 1e10: "10 GB", 1e11: "100 GB"}
@@ -79,7 +80,12 @@ def slots_over_time(held: Mapping[str, Sequence[Sequence[int]]], window: int) ->
     )
     for ax, (name, steps) in zip(axes[:, 0], held.items(), strict=True):
         _slots(ax, name, steps, window)
-    return fig
+    told = [f"{name} holds {listed(steps[-1])}" for name, steps in held.items()]
+    return with_alt(
+        fig,
+        "Slots by steps, each with the number of the column it holds, the newest in bold. At the"
+        f" end {'; '.join(told)}.",
+    )
 
 
 def _slots(ax: Axes, name: str, steps: Sequence[Sequence[int]], window: int) -> None:
@@ -134,7 +140,20 @@ def bytes_against_context(sizes: Mapping[str, TextConfig]) -> Figure:
     names = ["all global", "5 local : 1 global", "measured"]
     fig.legend(handles, names, loc="outside upper center", ncols=3)
     fig.supxlabel("context, tokens", fontsize=10)
-    return fig
+    saved = [
+        [
+            bytes_of(with_pattern(text, 0), [n])[0] / bytes_of(text, [n])[0]
+            for text in sizes.values()
+        ]
+        for n in (CONTEXTS[0], CONTEXTS[-1])
+    ]
+    first, last = (f"{min(times):.1f} to {max(times):.1f}" for times in saved)
+    return with_alt(
+        fig,
+        f"Cache bytes against context in {len(sizes)} panels, log-log: all global rises straight,"
+        f" 5:1 bends from the window on; the last panel shows the saving, {first} times at 1K"
+        f" tokens and {last} times at 128K.",
+    )
 
 
 def _two_curves(
@@ -193,7 +212,13 @@ def report_figures(
     right.set(title="Figure 6", xlabel="context, tokens", ylabel="MB", xscale="log")
     label_contexts(right)
     right.legend(loc="upper left")
-    return fig
+    share = [f"{name} {size / weights:.0%}" for name, size in overhead.items()]
+    longest = [f"{name} {sizes[-1] / 1e6:,.0f} MB" for name, sizes in curves.items()]
+    return with_alt(
+        fig,
+        f"The cache as a share of the weights at 32K tokens: {'; '.join(share)}. At 128K tokens it"
+        f" is {'; '.join(longest)}.",
+    )
 
 
 @dataclass(frozen=True)
@@ -236,7 +261,10 @@ def what_if(*settings: Setting) -> Figure:
         ax.label_outer()
     curves = [line for line in axes[0, 0].lines if line.get_label() != "here"]
     fig.legend(handles=curves, loc="upper center", ncols=3, frameon=False)
-    return fig
+    told = [f"{_knobs(s)}, {s.context:,} tokens: {_result(s)}" for s in settings]
+    return with_alt(
+        fig, f"Cache bytes against context, a panel for each setting. {'; '.join(told)}."
+    )
 
 
 def _what_if(ax: Axes, setting: Setting) -> None:
@@ -244,15 +272,23 @@ def _what_if(ax: Axes, setting: Setting) -> None:
         sizes = [setting.bytes_at(context, local) for context in CONTEXTS]
         ax.plot(CONTEXTS, sizes, look, label=name)
     here = setting.bytes_at(setting.context)
-    times = setting.bytes_at(setting.context, local=0) / here
     ax.plot([setting.context], [here], "C1o", ms=7, label="here")
     weights = 2 * cost.parameters(PRESETS[setting.size])
     ax.axhline(weights, color="black", ls="-.", lw=1, label="weights in bfloat16")
-    told = f"{here / 1e9:.2f} GB, {times:.1f} times smaller"
-    ax.text(0.97, 0.06, told, ha="right", transform=ax.transAxes)
-    bytes_each = f"{setting.bytes_per_value} byte{'s' if setting.bytes_per_value > 1 else ''}"
-    knobs = f"{setting.local}:1, W = {setting.window:,}, batch {setting.batch}, {bytes_each}"
-    ax.set_title(f"{setting.size.upper()}, {knobs}", fontsize=10)
+    ax.text(0.97, 0.06, _result(setting), ha="right", transform=ax.transAxes)
+    ax.set_title(_knobs(setting), fontsize=10)
     ax.set(xscale="log", yscale="log", ylim=(1e6, 3e13), xlabel="context, tokens")
     label_bytes(ax, [1e7, 1e9, 1e11, 1e13])
     label_contexts(ax)
+
+
+def _knobs(setting: Setting) -> str:
+    bytes_each = f"{setting.bytes_per_value} byte{'s' if setting.bytes_per_value > 1 else ''}"
+    knobs = f"{setting.local}:1, W = {setting.window:,}, batch {setting.batch}, {bytes_each}"
+    return f"{setting.size.upper()}, {knobs}"
+
+
+def _result(setting: Setting) -> str:
+    here = setting.bytes_at(setting.context)
+    times = setting.bytes_at(setting.context, local=0) / here
+    return f"{here / 1e9:.2f} GB, {times:.1f} times smaller"

@@ -30,6 +30,7 @@ from ...prompt.chat_template import Message
 from ...prompt.images import ImageSource, load_image
 from ...prompt.processor import Processor
 from ...study.capture import capture
+from .alt import with_alt
 
 WORDS = 4  # of an answer, at most: more panels than that are too small to read
 WRITTEN = 5  # per cent: a share is written on its square from here on
@@ -122,7 +123,12 @@ def laid_over(*stories: Story, layers: Sequence[int] | None = None) -> Figure:
         for ax in row[1 + len(story.words) :]:
             ax.remove()
         _no_ticks(row)
-    return fig
+    told = [f"{s.question} {''.join(s.words)}".replace(r"\n", " ").strip() for s in stories]
+    return with_alt(
+        fig,
+        f"The picture of each question, then once for each of the first {WORDS} tokens of the"
+        f" answer, bright where the attention that chose the token falls. {'; '.join(told)}.",
+    )
 
 
 def looks_and_needs(
@@ -144,7 +150,13 @@ def looks_and_needs(
             lit(ax, picture, each, least)
         row[0].set_ylabel(name)
         _no_ticks(row)
-    return fig
+    return with_alt(
+        fig,
+        f"The picture once for each of {len(words)} tokens of the answer, in 2 rows: above, bright"
+        f" where the token looks, at most {looks.max():.0%} of the attention on a square; below,"
+        f" bright where covering the square makes it less likely, by at most {needs.max():.1f}"
+        " nats.",
+    )
 
 
 def lit(ax: Axes, picture: ArrayLike, values: Float[Tensor, "M"], least: float) -> None:
@@ -187,7 +199,14 @@ def conversations(talks: Sequence[tuple[Sequence[ArrayLike], str, str]]) -> Figu
         for ax in row[len(pictures) :]:
             ax.remove()
         _no_ticks(row)
-    return fig
+    told = [
+        f"{len(pictures)} pictures, {question} {answer}" for pictures, question, answer in talks
+    ]
+    return with_alt(
+        fig,
+        f"{len(talks)} rows of pictures, each with its question above and nano's answer below."
+        f" {'; '.join(told)}.",
+    )
 
 
 def by_stage(changes: Mapping[str, Sequence[float]], stages: Sequence[str]) -> Figure:
@@ -198,7 +217,15 @@ def by_stage(changes: Mapping[str, Sequence[float]], stages: Sequence[str]) -> F
     ax.set_xticks(range(len(stages)), stages, rotation=45, ha="right")
     ax.set(ylabel="relative difference")
     fig.legend(loc="outside upper center", ncols=2, frameon=False)
-    return fig
+    told = [
+        f"{name} at {next((s for s, v in zip(stages, values, strict=True) if v > 0), 'no stage')}"
+        for name, values in changes.items()
+    ]
+    return with_alt(
+        fig,
+        f"Relative difference by stage, a curve for each of {len(changes)} mistakes, first above 0:"
+        f" {'; '.join(told)}.",
+    )
 
 
 def weight_and_work(parts: Mapping[str, Mapping[str, tuple[int, int]]]) -> Figure:
@@ -229,4 +256,13 @@ def weight_and_work(parts: Mapping[str, Mapping[str, tuple[int, int]]]) -> Figur
     ax.invert_yaxis()
     ax.set(xlabel="share, %", xlim=(0, 100))
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
-    return fig
+    told = []
+    for size, by_part in parts.items():
+        part, (weights, work) = next(iter(by_part.items()))
+        whole = [sum(each[which] for each in by_part.values()) for which in (0, 1)]
+        told.append(f"{part} of {size} {weights / whole[0]:.0%} and {work / whole[1]:.0%}")
+    return with_alt(
+        fig,
+        f"Two bars for each of {len(parts)} sizes, cut by part: shares of the weights and of the"
+        f" work on one prompt. {'; '.join(told)}.",
+    )

@@ -20,6 +20,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from .alt import listed, with_alt
+
 HEADS, WIDTH, HIDDEN = 8, 6, 40  # N, H and D of the toy
 KV_HEADS = (8, 4, 2, 1)
 UNLIKE, ALIKE, TRAINED = WAYS = (
@@ -54,7 +56,12 @@ def who_reads_whom(sizes: Mapping[str, tuple[int, int]]) -> Figure:
             fontsize=10,
         )
         ax.set_xlim(-widest / 2 - 0.2, widest / 2 + 0.2)
-    return fig
+    told = [f"{name} {heads} to {kv_heads}" for name, (heads, kv_heads) in sizes.items()]
+    return with_alt(
+        fig,
+        "Query heads as circles above, key/value heads as squares below, lines between: circles to"
+        f" squares are {listed(told)}.",
+    )
 
 
 def bytes_and_error() -> Figure:
@@ -70,7 +77,12 @@ def bytes_and_error() -> Figure:
     ax.set_xticks(kept, named)
     ax.set(xlabel="bytes kept for a token", ylabel="relative error", ylim=(-0.03, 1.03))
     ax.legend(loc="lower left")
-    return fig
+    return with_alt(
+        fig,
+        f"Relative error against bytes kept for a token, {kept[0]} down to {kept[-1]}: unlike heads"
+        f" lose {error(UNLIKE, 4):.2f} at the first halving, like pairs {error(ALIKE, 4):.2f}, and"
+        f" {STEPS} steps of training bring {error(UNLIKE, 4):.2f} down to {error(TRAINED, 4):.2f}.",
+    )
 
 
 def sharing(*kv_heads: int) -> Figure:
@@ -97,7 +109,13 @@ def sharing(*kv_heads: int) -> Figure:
         left.set_title(f"K = {count}, G = {HEADS // count}", fontsize=10)
         _bars(right, count)
     axes[-1, 1].set_xlabel("cache (1 is that of K = 8); relative error")
-    return fig
+    shares = [f"{count / HEADS:.2f}" for count in kv_heads]
+    lost = [f"{way} {listed(f'{error(way, count):.2f}' for count in kv_heads)}" for way in WAYS]
+    return with_alt(
+        fig,
+        f"A row each for K = {listed(kv_heads)}: lines from {HEADS} query heads to K squares, and"
+        f" bars of the cache, {listed(shares)}, and of three errors: {'; '.join(lost)}.",
+    )
 
 
 def kept_bytes(kv_heads: int) -> int:

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from ...model.layout import TokenLayout
 from ...model.masks import attention_mask
+from .alt import listed, with_alt
 
 SOFT_TOKENS = 4  # of an image in these drawings: 2 x 2 squares
 ORDERS = ("qIIa", "IqIa", "IIqa")
@@ -56,7 +57,13 @@ def mixed_masks(order: str = "ttItItt", window: int = 5) -> Figure:
     _mask(axes[1], letters, window, f"local layer, W = {window}")
     axes[0].set(xlabel="key\nt: text   #: soft token")
     axes[1].set(xlabel="key\n[ start of image   ] end of image", ylabel="")
-    return fig
+    images = order.count("I")
+    return with_alt(
+        fig,
+        f"Masks of {len(letters)} tokens with {images} images of {SOFT_TOKENS}: on a global layer"
+        f" {images} coloured squares on the diagonal and a full triangle below; on a local layer,"
+        f" W = {window}, the same squares and a band.",
+    )
 
 
 def orders(*prompts: str, window: int | None = None) -> Figure:
@@ -67,16 +74,23 @@ def orders(*prompts: str, window: int | None = None) -> Figure:
     count = len(prompts)
     fig, axes = plt.subplots(1, count, figsize=(2.35 * count if count > 1 else 3.4, 3.3))
     panels = axes if count > 1 else [axes]
+    told = []
     for ax, order in zip(panels, prompts, strict=True):
         letters = spelled(order)
         _mask(ax, letters, window, " ".join(_WORDS.get(letter, "") for letter in order).strip())
         ax.title.set_fontsize(10)
-        told = see_question(letters, window).items()
-        ax.set_xlabel("\n".join(f"image {n} sees q: {'yes' if seen else 'no'}" for n, seen in told))
+        seen = {n: "yes" if sees else "no" for n, sees in see_question(letters, window).items()}
+        ax.set_xlabel("\n".join(f"image {n} sees q: {word}" for n, word in seen.items()))
+        names = " ".join(_WORDS.get(letter, "answer") for letter in order)
+        told.append(f"{names}: " + listed(f"image {n} {word}" for n, word in seen.items()))
         ax.set_ylabel("query" if ax is panels[0] else "")
     # By hand: the automatic layout draws everything twice, too slow under a slider.
     fig.subplots_adjust(left=0.08, right=0.99, bottom=0.2, top=0.92, wspace=0.16)
-    return fig
+    return with_alt(
+        fig,
+        f"The masks of {len(prompts)} prompts side by side, and which image sees the question."
+        f" {'; '.join(told)}.",
+    )
 
 
 def see_question(letters: str, window: int | None = None) -> dict[int, bool]:
@@ -112,7 +126,12 @@ def pooled_photo(pixels: Float[Tensor, "3 Y X"], patches: int = 64, squares: int
         ax.imshow(((colours + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy())
         ax.set_title(f"{count} x {count} {name}", fontsize=10)
         ax.set(xticks=[], yticks=[], xlabel=f"{count**2:,} in all")
-    return fig
+    return with_alt(
+        fig,
+        f"One photograph three times, each coarser: {edge} x {edge} pixels, {patches} x {patches}"
+        f" patches, and {squares} x {squares} soft tokens, where all that is smaller than"
+        f" {edge // squares} pixels is gone.",
+    )
 
 
 def turning(curves: dict[str, Sequence[float]], global_layers: Sequence[int]) -> Figure:
@@ -126,7 +145,13 @@ def turning(curves: dict[str, Sequence[float]], global_layers: Sequence[int]) ->
     ax.set(xlabel="layers passed (grey line: a global one)", ylabel="cosine to the embedding")
     ax.set_ylim(min(0.0, *(min(v) for v in curves.values())) - 0.03, 1.05)
     ax.legend(loc="lower left")
-    return fig
+    ends = listed(f"{values[-1]:.2f} for {name}" for name, values in curves.items())
+    layers = len(next(iter(curves.values()))) - 1
+    return with_alt(
+        fig,
+        f"Cosine to the embedding through {layers} layers, {len(curves)} curves that begin at 1 and"
+        f" end at {ends}.",
+    )
 
 
 _LINES = [("C2", ":", "^"), ("black", "-.", "s"), ("C0", "-", "o")]  # image, reference, words

@@ -24,6 +24,7 @@ from ...model.config import AttentionType, layer_pattern
 from ...model.layout import TokenLayout
 from ...model.masks import attention_mask
 from ...naive.masks import reach
+from .alt import listed, with_alt
 
 GREYS = ListedColormap(["#e4e4e4", "#3c3c3c"])
 
@@ -45,7 +46,11 @@ def both_masks(window: int = 5, length: int = 16) -> Figure:
     fig, axes = plt.subplots(1, 2, figsize=(6.4, 3.3), layout="constrained")
     _mask(axes[0], _local(length, length), "global layer")
     _mask(axes[1], _local(length, window), f"local layer, W = {window}")
-    return fig
+    return with_alt(
+        fig,
+        f"Two masks of {length} tokens: the global layer fills the lower triangle, the local layer"
+        f" with W = {window} only a band of {window} keys a row along the diagonal.",
+    )
 
 
 def reach_by_depth(layer_types: Sequence[AttentionType], window: int, length: int) -> Figure:
@@ -53,7 +58,15 @@ def reach_by_depth(layer_types: Sequence[AttentionType], window: int, length: in
     fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
     _reach(ax, layer_types, window, length)
     ax.legend(loc=(0.56, 0.52))
-    return fig
+    depth = len(layer_types)
+    mixed = reach(layer_types, window, length)
+    local = reach([AttentionType.LOCAL] * depth, window, length)
+    return with_alt(
+        fig,
+        f"Tokens back against layers: local layers alone climb {local[0]:,} a layer to"
+        f" {local[-1]:,} at layer {depth}; with the global layers the curve reaches {mixed[-1]:,}"
+        f" at layer {mixed.index(mixed[-1]) + 1}.",
+    )
 
 
 def who_hears_whom(*windows: int, length: int = 18, depths: Sequence[int] = (1, 5, 6)) -> Figure:
@@ -71,7 +84,15 @@ def who_hears_whom(*windows: int, length: int = 18, depths: Sequence[int] = (1, 
             after = f"{depth} layer{'s' if depth > 1 else ''}"
             _mask(ax, heard(layer_pattern(depth), window, length), f"W = {window}, {after}")
             ax.label_outer()
-    return fig
+    told = []
+    for window in windows:
+        seen = [int(heard(layer_pattern(n), window, length)[-1].sum()) - 1 for n in depths]
+        told.append(f"W = {window}: {listed(seen)}")
+    return with_alt(
+        fig,
+        f"Who has heard whom among {length} tokens after {listed(depths)} layers; how many others"
+        f" the last token has heard, for {'; '.join(told)}.",
+    )
 
 
 def who_notices(notices: Mapping[str, Sequence[bool]]) -> Figure:
@@ -80,7 +101,16 @@ def who_notices(notices: Mapping[str, Sequence[bool]]) -> Figure:
     _mask(ax, torch.tensor(list(notices.values())), "")
     ax.set(xlabel="position of the token", ylabel="")
     ax.set_yticks(range(len(notices)), list(notices))
-    return fig
+    told = [
+        f"{name} {f'first at {list(row).index(True)}' if any(row) else 'nowhere'}"
+        for name, row in notices.items()
+    ]
+    positions = len(next(iter(notices.values())))
+    return with_alt(
+        fig,
+        f"{len(notices)} rows by {positions} positions, dark where the output is another one:"
+        f" {', '.join(told)}.",
+    )
 
 
 def masks_and_reach(

@@ -22,6 +22,7 @@ from matplotlib.patches import Patch
 from ...model.config import TextConfig
 from ...model.presets import PRESETS
 from ...study import cost
+from .alt import listed, with_alt
 from .cache import CONTEXTS, label_contexts
 
 
@@ -133,9 +134,9 @@ def what_fits(rows: Sequence[tuple[str, str]] = ROWS) -> Figure:
     for y, row in enumerate(plans):
         for x, plan in enumerate(row):
             dark = cards[y, x] in (3, 4)
-            told = f"{plan.total / 1e9:.1f}" if plan.known else "-"
+            gigabytes = f"{plan.total / 1e9:.1f}" if plan.known else "-"
             colour = "white" if dark else "black"
-            ax.text(x + 0.5, y + 0.5, told, color=colour, ha="center", va="center")
+            ax.text(x + 0.5, y + 0.5, gigabytes, color=colour, ha="center", va="center")
         if y and rows[y][0] != rows[y - 1][0]:
             ax.plot([0, len(CONTEXTS)], [y, y], "k-", lw=1.5, label=f"{rows[y][0]} from here")
     ax.set_xticks([i + 0.5 for i in range(len(CONTEXTS))], [f"{n // 1024}K" for n in CONTEXTS])
@@ -147,7 +148,15 @@ def what_fits(rows: Sequence[tuple[str, str]] = ROWS) -> Figure:
     keys = keys[: len(CARDS) + bool((cards == len(CARDS)).any())]
     keys.append(Patch(fc="white", ec="black", label="- past the size's limit"))
     fig.legend(handles=keys, loc="outside upper center", ncols=3, frameon=False)
-    return fig
+    last = rows[-1][0]
+    of_last = [(name, row) for (size, name), row in zip(rows, plans, strict=True) if size == last]
+    told = [f"{name} {r[0].total / 1e9:.1f} and {r[-1].total / 1e9:.1f}" for name, r in of_last]
+    return with_alt(
+        fig,
+        f"{len(rows)} rows of sizes and formats, {len(CONTEXTS)} contexts, the gigabytes in each"
+        f" cell and the smallest card as its colour; at 1K and at 128K tokens {last.upper()} takes"
+        f" in {listed(told)}.",
+    )
 
 
 _SIZE_LOOKS = [("C3", ":"), ("C0", "-"), ("C1", "--"), ("C2", "-."), ("black", "-")]
@@ -162,7 +171,9 @@ def time_floor(*panels: tuple[str, str]) -> Figure:
     fig, axes = plt.subplots(
         1, len(panels), figsize=(7, 3.5), layout="constrained", squeeze=False, sharey=True
     )
+    told = []
     for ax, (weights, card) in zip(axes[0], panels, strict=True):
+        ends = []
         for size, (colour, style) in zip(SIZES, _SIZE_LOOKS, strict=True):
             plans = [Plan(size, weights, n, card) for n in CONTEXTS]
             plans = [plan for plan in plans if plan.fits and plan.known]
@@ -170,6 +181,7 @@ def time_floor(*panels: tuple[str, str]) -> Figure:
                 continue
             x, y = [p.context for p in plans], [1000 * p.seconds for p in plans]
             ax.plot(x, y, color=colour, ls=style, label=size.upper())
+            ends.append(f"{size.upper()} {y[0]:.2g} to {y[-1]:.2g}")
             heavy = [p for p in plans if p.cache_bytes > p.text_bytes][:1]
             for plan in heavy:
                 at = [plan.context], [1000 * plan.seconds]
@@ -178,9 +190,14 @@ def time_floor(*panels: tuple[str, str]) -> Figure:
         ax.set(title=f"{weights} on {card}", xlabel="context, tokens", yscale="log")
         ax.set_xscale("log")
         label_contexts(ax)
+        told.append(f"{weights} on {card} {listed(ends)}")
     axes[0, 0].set_ylabel("least ms a token")
     axes[0, 0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
-    return fig
+    return with_alt(
+        fig,
+        "Least milliseconds a token against context, log-log, from the shortest to the longest that"
+        f" fits: {'; '.join(told)}.",
+    )
 
 
 def many_rows(size: str, weights: str, card: str, contexts: Sequence[int]) -> Figure:
@@ -192,11 +209,13 @@ def many_rows(size: str, weights: str, card: str, contexts: Sequence[int]) -> Fi
     fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
     rows = [2**n for n in range(13)]
     looks = ["C0-", "C1--", "C2:", "k-"]
+    highest: dict[int, float] = {}
     for context, look in zip(contexts, looks, strict=False):
         plans = [Plan(size, weights, context, card, n) for n in rows]
         plans = [plan for plan in plans if plan.fits]
         x, y = [p.batch for p in plans], [p.batch / p.seconds for p in plans]
         ax.plot(x, y, look, marker="o", ms=4, label=f"{context:,} tokens a row")
+        highest[context] = y[-1]
     most = 1 / Plan(size, weights, contexts[0], card).computing
     ax.axhline(most, color="black", ls="-.", lw=1, label="arithmetic alone")
     ax.set(xscale="log", yscale="log", xlabel="rows", ylabel="most tokens a second")
@@ -204,7 +223,14 @@ def many_rows(size: str, weights: str, card: str, contexts: Sequence[int]) -> Fi
     ax.set_xticks([1, 8, 64, 512, 4096], ["1", "8", "64", "512", "4096"])
     ax.legend(loc="lower right")
     ax.set_title(f"{size.upper()} {weights} on {card}", fontsize=10)
-    return fig
+    told = listed(
+        f"{rate / most:.0%} with {context:,} tokens a row" for context, rate in highest.items()
+    )
+    return with_alt(
+        fig,
+        f"Most tokens a second against rows, log-log, for {size.upper()} {weights} on {card}; where"
+        f" the memory is full they are, of what the arithmetic alone allows, {told}.",
+    )
 
 
 def compare_plans(*plans: Plan) -> Figure:
@@ -230,18 +256,24 @@ def compare_plans(*plans: Plan) -> Figure:
     right.plot([1000 * p.computing for p in plans], places, "kD", ms=6, label="arithmetic")
     ends = [max(card, p.total / 1e9) for card, p in zip(limits, plans, strict=True)]
     longest = max(1000 * plan.seconds for plan in plans)
+    names = [f"{p.size.upper()} {p.weights}\n{p.context // 1024}K, {p.card}" for p in plans]
+    told = []
     for place, (plan, end, card) in enumerate(zip(plans, ends, limits, strict=True)):
-        told = f"{plan.total / 1e9:.1f} of {card}"
-        left.text(end + 0.03 * max(ends), place, told, va="center")
-        told = f"{1 / plan.seconds:,.0f} a second" if plan.fits else "does not fit"
-        right.text(1000 * plan.seconds + 0.04 * longest, place, told, va="center")
+        held = f"{plan.total / 1e9:.1f} of {card}"
+        left.text(end + 0.03 * max(ends), place, held, va="center")
+        rate = f"{1 / plan.seconds:,.0f} a second" if plan.fits else "does not fit"
+        right.text(1000 * plan.seconds + 0.04 * longest, place, rate, va="center")
+        told.append(f"{names[place]}: {held} GB, {rate}".replace("\n", ", "))
     left.set(xlabel="GB", xlim=(0, 1.5 * max(ends)))
     right.set(xlabel="least ms a token", xlim=(0, 1.55 * longest))
-    names = [f"{p.size.upper()} {p.weights}\n{p.context // 1024}K, {p.card}" for p in plans]
     left.set_yticks(places, names)
     handles = [*left.containers, left.lines[0], right.lines[0]]
     fig.legend(handles=handles, loc="upper center", ncols=5, frameon=False, columnspacing=1.2)
-    return fig
+    return with_alt(
+        fig,
+        "Bars for each plan: its bytes against the card's memory, and the most tokens that it can"
+        f" write. {'; '.join(told)}.",
+    )
 
 
 def _stack(ax: Axes, bars: Sequence[Sequence[float]]) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...model.layers import RMSNorm
+from .alt import listed, with_alt
 
 _MARKERS = {"A": ("C0", "o", 34), "B": ("C1", "s", 50), "C": ("C2", "^", 22)}
 # Multiples of 1/256, so that groups differ by exactly what was added, in float32 as well.
@@ -75,7 +76,11 @@ def groups_in_the_plane() -> Figure:
         _scatter(ax, after)
         ax.set(title=_name(norm), xlabel="first number", xlim=(-3.2, 3.2), ylim=(-2.8, 3.8))
     axes[0].set_ylabel("second number")
-    return fig
+    return with_alt(
+        fig,
+        "Three groups of 14 points: RMSNorm moves them along rays to three places on a circle,"
+        " LayerNorm moves all 42 to two places, B and C to the same.",
+    )
 
 
 def groups_in_space() -> Figure:
@@ -98,7 +103,11 @@ def groups_in_space() -> Figure:
             ax.set(title=f"{_name(norm)}, from {view}", xlim=(-2.4, 2.4), ylim=(-2.4, 2.4))
         beside.set(xlabel="across the mean", ylabel="mean, times √3")
         above.set(xlabel="across the mean", ylabel="across the mean")
-    return fig
+    return with_alt(
+        fig,
+        "Points of three numbers: after RMSNorm three groups lie apart on a sphere; after LayerNorm"
+        " 42 points lie on a ring seen edge-on, B and C in the same place.",
+    )
 
 
 def size_curves(eps: float = 1e-6) -> Figure:
@@ -110,7 +119,11 @@ def size_curves(eps: float = 1e-6) -> Figure:
     ax.text(1.6 * eps, 0.4, "eps after the root", color="C1")
     ax.text(1.6 * sqrt(eps), 0.6, "eps under the root", color="C0")
     ax.set_xlim(1e-8, 10)
-    return fig
+    return with_alt(
+        fig,
+        "The rms that comes out against the rms that goes in: with eps under the root it falls from"
+        f" 1 to 0 around {sqrt(eps):g}, with eps after the root around {eps:g}.",
+    )
 
 
 def eps_effect(eps_values: Sequence[float]) -> Figure:
@@ -137,7 +150,13 @@ def eps_effect(eps_values: Sequence[float]) -> Figure:
         size_out = points.pow(2).mean(-1).sqrt()
         right.scatter(_SIZES, size_out, s=16, c="C2", label="the points", zorder=3)
         right.set_xlim(1e-4, 1e3)
-    return fig
+    short = [int((rms_norm(cloud, eps).pow(2).mean(-1) < 0.25).sum()) for eps in eps_values]
+    counts = [f"{n} at eps {eps:.3g}" for n, eps in zip(short, eps_values, strict=True)]
+    return with_alt(
+        fig,
+        f"{len(cloud)} points after RMSNorm, of which less than half way from the middle to the"
+        f" circle are {listed(counts)}.",
+    )
 
 
 def _name(norm: object) -> str:

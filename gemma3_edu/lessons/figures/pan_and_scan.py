@@ -17,6 +17,7 @@ from matplotlib.patches import Ellipse, Rectangle
 
 from ...naive.images import Box, pan_and_scan
 from ...prompt.images import ImageSource, load_image
+from .alt import with_alt
 
 _SHOWN = 480  # pixels of the longer side of a picture as drawn
 _RULES = [("cut from 1.2 on", 1.2, "C0", "-"), ("cut from 1.5 on", 1.5, "C1", "--")]
@@ -53,7 +54,11 @@ def cut_picture(source: ImageSource, side: int = 224) -> Figure:
         whole, *squares = [fig.add_subplot(grid[0, place]) for place in range(1 + across)]
     _with_cuts(whole, source)
     _as_seen(squares, source, side)
-    return fig
+    return with_alt(
+        fig,
+        f"A picture of {picture.width} x {picture.height} pixels cut into {across - 1} crops, and"
+        f" the {across} squares of {side} pixels that the encoder sees: the whole and the crops.",
+    )
 
 
 def cut_pictures(sources: Sequence[ImageSource], side: int = 112) -> Figure:
@@ -73,7 +78,18 @@ def cut_pictures(sources: Sequence[ImageSource], side: int = 112) -> Figure:
     for row, source in zip(axes, sources, strict=True):
         _with_cuts(row[0], source)
         _as_seen(list(row[1:]), source, side)
-    return fig
+    told = []
+    for width, height in sizes:
+        whole, *crops = views(width, height)
+        drawn = (
+            f", {stretch(crops[0]):.2f} times in its {len(crops)} crops" if crops else ", no crops"
+        )
+        told.append(f"{width} x {height}: {stretch(whole):.2f} times in the whole{drawn}")
+    return with_alt(
+        fig,
+        f"{len(sources)} pictures with their cuts, and beside each the squares that the encoder"
+        f" sees. Shapes are drawn out, {'; '.join(told)}.",
+    )
 
 
 def tokens_and_stretch(tokens: int = 256, short: int = 1000, longest: int = 6) -> Figure:
@@ -100,7 +116,11 @@ def tokens_and_stretch(tokens: int = 256, short: int = 1000, longest: int = 6) -
     )
     left.legend(loc=(0.42, 0.24))
     right.legend(loc="upper left", handlelength=1.8, borderpad=0.3)
-    return fig
+    return with_alt(
+        fig,
+        "Against the ratio of the sides: soft tokens step from 256 to 768 at 1.2, to 1,024 at 2.5"
+        " and 1,280 at 3.5; a crop's shapes are true at 2, 3 and 4, the whole's never past 1.",
+    )
 
 
 def what_if(*sizes: tuple[int, int], tokens: int = 256) -> Figure:
@@ -113,7 +133,17 @@ def what_if(*sizes: tuple[int, int], tokens: int = 256) -> Figure:
     fig.subplots_adjust(left=0.01, right=0.99, top=1 - 0.28 / (2.0 * len(sizes)), bottom=0.02)
     for ax, size in zip(axes[:, 0], sizes, strict=True):
         _what_if(ax, size, tokens)
-    return fig
+    told = []
+    for width, height in sizes:
+        whole, *crops = views(width, height)
+        drawn = f", drawn out {stretch(crops[0]):.2f} times in its crops" if crops else ""
+        told.append(
+            f"{width} x {height}: {1 + len(crops)} squares, circles drawn out"
+            f" {stretch(whole):.2f} times in the whole{drawn}"
+        )
+    return with_alt(
+        fig, f"Pictures full of circles and the squares that are encoded. {'; '.join(told)}."
+    )
 
 
 def readings(
@@ -133,7 +163,15 @@ def readings(
     axes[0].set(xlim=(-0.02, 1.02), title="answers that are right")
     axes[1].set(title="surprise at the right answer")
     axes[1].set_xlim(0, 1.08 * max(high for _, _, high in nats.values()))
-    return fig
+    told = [
+        f"{name}: {share[0]:.1%} and {surprise[0]:.1f} nats"
+        for name, share, surprise in zip(shares, shares.values(), nats.values(), strict=True)
+    ]
+    return with_alt(
+        fig,
+        f"Two panels with {len(shares)} rows, answers that are right and surprise at the right"
+        f" answer. {'; '.join(told)}.",
+    )
 
 
 def _with_cuts(ax: Axes, source: ImageSource) -> None:

@@ -16,6 +16,8 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from .alt import with_alt
+
 STRETCH = 16
 """So many positions are averaged in every figure here."""
 FLOOR = 1e-5
@@ -47,7 +49,16 @@ def error_per_stage(curves: Mapping[str, Mapping[str, float]]) -> Figure:
         _errors(ax, errors, name, look)
     _stage_ticks(ax, list(next(iter(curves.values()))))
     fig.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    return fig
+    told = []
+    for name, errors in curves.items():
+        above = [stage for stage, error in errors.items() if error > FLOOR]
+        told.append(f"{name} {f'from {above[0]} on' if above else 'nowhere'}")
+    stages = len(next(iter(curves.values())))
+    return with_alt(
+        fig,
+        f"Relative error at {stages} stages, logarithmic; above the floor of 0.00001 is"
+        f" {'; '.join(told)}.",
+    )
 
 
 def cost_by_position(costs: Mapping[str, Float[Tensor, "P T"]], window: int) -> Figure:
@@ -68,7 +79,14 @@ def cost_by_position(costs: Mapping[str, Float[Tensor, "P T"]], window: int) -> 
     bar = fig.colorbar(mesh, ax=ax, label="cost, nats a token", ticks=ticks)
     bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks])
     bar.ax.minorticks_off()
-    return fig
+    early = rows[:, : window // STRETCH].abs().amax(1) < 0.01
+    late = [name for name, white in zip(costs, early.tolist(), strict=True) if white]
+    return with_alt(
+        fig,
+        "Cost of each mistake by position, red for more and blue for less; white, less than 0.01"
+        f" nats, before position {window} {'are' if len(late) > 1 else 'is'}"
+        f" {', '.join(late) or 'no row'}.",
+    )
 
 
 def loss_by_position(
@@ -91,7 +109,17 @@ def loss_by_position(
         line[0].set_ylabel("nats a token")
     handles, names = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    return fig
+    told = []
+    for name, nats in wrong.items():
+        near, far = (
+            (nats - right)[:, part].mean() for part in (slice(window), slice(window, None))
+        )
+        told.append(f"{name} {near:+.2f} and {far:+.2f}")
+    return with_alt(
+        fig,
+        f"Loss by position without and with each of {len(wrong)} mistakes; the mean difference in"
+        f" nats up to position {window} and after it: {'; '.join(told)}.",
+    )
 
 
 def one_mistake(
@@ -116,7 +144,7 @@ def one_mistake(
     low, high = beside.get_ylim()
     beside.set_ylim(low, high + 0.55 * (high - low))  # room for the legend
     fig.suptitle(name, fontsize=11)
-    return fig
+    return with_alt(fig, f"{name}: left its error at each stage, right its loss by position.")
 
 
 def _errors(ax: Axes, errors: Mapping[str, float], name: str, look: tuple[str, Any, str]) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from .alt import with_alt
+
 COLUMNS = 28  # of a question's line
 
 
@@ -33,4 +35,7 @@ def asked(
         ax.set_xticks([])
         ax.set_yticks([])
     fig.tight_layout()
-    return fig
+    pairs = zip(questions, answers, strict=True)
+    told = "; ".join(f"{question} {answer}" for question, answer in pairs)
+    count = f"{len(pictures)} picture{'s' if len(pictures) > 1 else ''}"
+    return with_alt(fig, f"{count} with a question above and the answer below: {told}.")

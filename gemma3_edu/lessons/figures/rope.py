@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ...model.config import RopeConfig
+from .alt import listed, with_alt
 
 SETTINGS = {
     "base 10k": RopeConfig(10_000.0),
@@ -65,7 +66,15 @@ def wavelength_curves(
     ax.set(yscale="log", xlabel="pair i", ylabel="tokens to go round once")
     ax.set_xticks([*range(0, head_dim // 2, 16), head_dim // 2 - 1])
     ax.legend(handles=ax.lines[: len(settings)], loc="lower right")
-    return fig
+    told = []
+    for name, rope in settings.items():
+        found = wavelengths(head_dim, rope)
+        above = int((found > lengths[-1]).sum())
+        told.append(f"{name} ends at {found[-1]:,.0f} tokens, {above} pairs above {lengths[-1]:,}")
+    return with_alt(
+        fig,
+        f"Wavelength of {head_dim // 2} pairs on a log scale, straight lines: {'; '.join(told)}.",
+    )
 
 
 def likeness_curves(
@@ -86,7 +95,16 @@ def likeness_curves(
     ax.axhline(0, color="0.35", linestyle=":", linewidth=1, label="0")
     ax.set(xscale="log", xlabel="distance of query and key", ylabel="likeness")
     ax.legend(handles=ax.lines[: len(settings)], loc="upper right")
-    return fig
+    places = torch.tensor([longest // 32, longest])
+    told = []
+    for name, rope in settings.items():
+        near, far = (round(value, 2) + 0.0 for value in likeness(places, head_dim, rope).tolist())
+        told.append(f"{near:.2f} and {far:.2f} for {name}")
+    return with_alt(
+        fig,
+        f"Likeness against distance on a log scale, falling from 1; at {longest // 32:,} and"
+        f" {longest:,} tokens it is {'; '.join(told)}.",
+    )
 
 
 def dials(
@@ -108,7 +126,15 @@ def dials(
     fig.subplots_adjust(left=0, right=1, top=1 - 0.05 / height, bottom=0.02 / height, hspace=0.02)
     for ax, distance in zip(axes[:, 0], distances, strict=True):
         _block(ax, distance, settings, head_dim, pairs)
-    return fig
+    most = max(distances)
+    turns = {name: most / wavelengths(head_dim, rope)[-1] for name, rope in settings.items()}
+    told = listed(f"{count:.3g} times with {name}" for name, count in turns.items())
+    return with_alt(
+        fig,
+        f"Dials of {len(pairs)} pairs for {rows} settings at distances"
+        f" {listed(f'{distance:,}' for distance in distances)}: at {most:,} the slowest pair has"
+        f" gone round {told}.",
+    )
 
 
 def _block(

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from ...generation.sampling import Sampler, keep_top_p
 from ...prompt.chat_template import Message
+from .alt import listed, with_alt
 
 PS = [n / 200 - 0.0005 for n in range(1, 201)]  # off the borders of even distributions
 _LOOKS = [("C0", "-"), ("C1", "--"), ("C2", ":"), ("C3", "-.")]
@@ -62,7 +63,13 @@ def kept_mass(
         count.axhline(k, color="0.45", ls="-", lw=1, label=f"k = {k}")
         count.annotate(f"k = {k}", (0.02, k), (0, 3), textcoords="offset points", fontsize=9)
     mass.legend(loc="lower right", fontsize=9)
-    return fig
+    takes = {name: mass_and_count(each, [0.9])[1][0] for name, each in named.items()}
+    told = listed(f"{count:,} for {name}" for name, count in takes.items())
+    return with_alt(
+        fig,
+        "Kept mass and number of kept tokens against p, a staircase for each distribution: p = 0.9"
+        f" takes {told}, of {max(len(each) for each in named.values()):,} tokens.",
+    )
 
 
 def what_is_left(
@@ -80,11 +87,13 @@ def what_is_left(
     fig, axes = plt.subplots(
         rows, across, figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained"
     )
+    counts = []
     for ax, sampler in zip(axes.flat, samplers, strict=False):
         after = sampler.probabilities(logits[None])[0]
         _bars(ax, before[best].tolist(), after[best].tolist())
         left = int((after > 0).sum())
         told = f"{left:,} token{'s' if left > 1 else ''} left"
+        counts.append(f"{words(sampler)}: {told}")
         ax.text(0.97, 0.06, told, ha="right", transform=ax.transAxes)
         ax.set_title(words(sampler), fontsize=10)
         ax.set_yticks(range(len(best)), [names[token] for token in best])
@@ -93,7 +102,10 @@ def what_is_left(
     for ax in axes[-1]:
         ax.set_xlabel("probability")
     axes[0, 0].legend(loc="center right", fontsize=9)
-    return fig
+    return with_alt(
+        fig,
+        f"The {len(best)} likeliest tokens before and after each way to draw. {'; '.join(counts)}.",
+    )
 
 
 def words(sampler: Sampler) -> str:

@@ -26,6 +26,7 @@ from ...model.gemma3 import Gemma3
 from ...model.layout import Batch
 from ...study import cost
 from ...study.capture import capture
+from .alt import listed, with_alt
 
 CLEAR = 0.1
 """A first choice is written out where its logit leads by this much; else it may be another one on
@@ -72,7 +73,15 @@ def parameter_shares(configs: Mapping[str, Gemma3Config]) -> Figure:
     ax.invert_yaxis()
     ax.set(xlabel="share of all parameters, %", xlim=(0, 100))
     fig.legend(loc="outside upper center", ncols=5, frameon=False, handlelength=1.6)
-    return fig
+    told = [
+        f"{name} {parts['embedding'] / total:.0%} and {parts['mlp'] / total:.0%}"
+        for name, parts, total in zip(configs, counted, totals, strict=True)
+    ]
+    return with_alt(
+        fig,
+        f"{rows} bars cut by share of parameters; the embedding's share and the MLPs' are"
+        f" {'; '.join(told)}.",
+    )
 
 
 def surprise_against_position(nats: Float[Tensor, "P T"], levels: Mapping[str, float]) -> Figure:
@@ -103,7 +112,13 @@ def surprise_against_position(nats: Float[Tensor, "P T"], levels: Mapping[str, f
     ax.set(xlabel="tokens before it", ylabel="surprise, nats a token")
     ax.set_ylim(bottom=0)
     fig.legend(loc="outside upper center", ncols=2, frameon=False)
-    return fig
+    across = ", ".join(f"{name} {level:.1f}" for name, level in levels.items()) or "none"
+    return with_alt(
+        fig,
+        f"Surprise in nats a token against the number of tokens before, up to {nats.shape[1]}:"
+        f" {means[0]:.1f} at the first token, {means[-1]:.1f} in the last stretch; levels drawn"
+        f" across: {across}.",
+    )
 
 
 @dataclass(frozen=True)
@@ -148,18 +163,27 @@ def through_blocks(early: Early, levels: Mapping[str, float]) -> Figure:
         left.axhline(level, color="black", ls=style, lw=1.5, label=name)
     left.set(xlabel="blocks passed", ylabel="surprise, nats a token")
     left.set_ylim(0, 1.4 * early.surprise.mean(1).max().item())
+    shares = []
     for token, look, name in [
         (early.read, "C1--s", "the token it read"),
         (early.next, "C0-o", "the token that comes"),
     ]:
         share = 100 * (early.best == token).double().mean(1)
         right.plot(count, share, look, ms=4, label=name)
+        shares += [f"{share[0]:.0f} %", f"{share[-1]:.0f} %"]
     right.set(xlabel="blocks passed", ylabel="its first choice, % of tokens", ylim=(-4, 140))
     right.set_yticks(range(0, 101, 25))
     for ax in (left, right):
         ax.set_xticks(range(0, len(early.surprise), 2))
         ax.legend(loc="upper right", fontsize=9)
-    return fig
+    ends = [early.surprise[n].mean().item() for n in (0, -1)]
+    return with_alt(
+        fig,
+        f"Through {len(early.surprise) - 1} blocks: left, surprise goes from {ends[0]:.1f} to"
+        f" {ends[1]:.1f} nats a token; right, the token just read is the first choice in"
+        f" {shares[0]} before and {shares[1]} after, the one that comes in"
+        f" {shares[2]} and {shares[3]}.",
+    )
 
 
 def after_blocks(early: Early, piece: Callable[[int], str], blocks: Sequence[int]) -> Figure:
@@ -186,7 +210,12 @@ def after_blocks(early: Early, piece: Callable[[int], str], blocks: Sequence[int
         for name, colour, hatch in _CHOICES
     ]
     fig.legend(handles=handles, loc="upper center", ncols=3, frameon=False, fontsize=9)
-    return fig
+    told = listed(f"{early.surprise[count].mean():.1f} after {count}" for count in blocks)
+    return with_alt(
+        fig,
+        f"A bar for each of {len(steps)} steps, one panel for each number of blocks; mean surprise"
+        f" in nats is {told}.",
+    )
 
 
 def _choices(ax: Axes, early: Early, piece: Callable[[int], str], count: int) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ...hub.tokenizer_json import NORMAL, USER_DEFINED, read_pieces
 from ...prompt.tokenizer import Tokenizer
+from .alt import listed, with_alt
 
 # Fill and outline of each kind: two channels, so that a kind is told apart by either.
 KINDS = {
@@ -82,7 +83,9 @@ def token_boxes(texts: Mapping[str, str], tokenizer: Tokenizer) -> Figure:
         for kind, (fill, line) in KINDS.items()
     ]
     fig.legend(handles=handles, loc="lower center", ncols=4, frameon=False, handlelength=1.6)
-    return fig
+    counts = {name: sum(map(len, lines)) for name, lines in rows.items()}
+    told = [f"{name} {_many(count, 'token')}" for name, count in counts.items()]
+    return with_alt(fig, f"Text cut into boxes, one for each token: {listed(told)}.")
 
 
 def _lines(tokens: Sequence[Token]) -> list[list[Token]]:
@@ -152,4 +155,9 @@ def stream_curves(streams: Mapping[str, Sequence[Float[Tensor, "T D"]]]) -> Figu
     left.set(xlabel="layers passed", ylabel="rms of the stream", ylim=(0, None))
     right.set(xlabel="layers passed", ylabel="cosine with the embedding", ylim=(-0.05, 1.05))
     right.legend()
-    return fig
+    after_one = [f"{likeness_to_the_first(each)[1]:.2f} {name}" for name, each in streams.items()]
+    return with_alt(
+        fig,
+        f"The stream through {len(each) - 1} layers, two curves in each panel: left its rms, right"
+        f" its cosine with the embedding, which after one layer is {listed(after_one)}.",
+    )

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ...model.vision import VisionBlock, VisionEncoder
 from ...study.capture import capture
+from .alt import listed, with_alt
 
 SIGNED = "PuOr_r"  # zero is white; told apart by colour-blind eyes too
 _EDGE = "#D55E00"
@@ -81,7 +82,14 @@ def cut_up(
     axes[2].imshow(as_colours(square[:, down, right]))
     axes[2].set_title(f"patch {patch:,}\n{patch_size} x {patch_size} pixels", fontsize=10)
     _no_ticks(axes)
-    return fig
+    side, less = square.shape[1], small.shape[1]
+    many, few = side // patch_size, less // patch_size
+    return with_alt(
+        fig,
+        f"A photograph, {pixels.shape[1]} by {pixels.shape[0]}, squeezed to a square of {side}"
+        f" pixels and cut into {many} by {many} patches; one patch of {patch_size} by {patch_size}"
+        f" pixels; the same at {less} pixels, {few} by {few} patches.",
+    )
 
 
 def where_patches_look(
@@ -112,7 +120,13 @@ def where_patches_look(
             ax.set_title(f"layer {layer}", fontsize=10)
             _outline(ax, *divmod(patch, across), 1, width=2)
     _no_ticks(axes.flat)
-    return fig
+    largest = mean[:, list(patches)].amax(-1)
+    return with_alt(
+        fig,
+        f"A picture, one row each for patch {listed(patches)}, and where the patch looks in"
+        f" {layers} layers; the brightest cell of a field has {largest.min():.0%} to"
+        f" {largest.max():.0%} of the attention.",
+    )
 
 
 def patch_fields(
@@ -138,7 +152,12 @@ def patch_fields(
         _outline(ax, *divmod(patch, across), 1, width=2)
     _no_ticks(axes.flat)
     fig.colorbar(drawn, ax=axes, label=label, shrink=0.9)
-    return fig
+    told = [f"{title} {_from_to(field)}" for title, field in fields.items()]
+    return with_alt(
+        fig,
+        f"{label.capitalize()} for every patch, laid out as the picture, from least to most:"
+        f" {'; '.join(told)}.",
+    )
 
 
 def gradients(fields: Mapping[str, tuple[Float[Tensor, "R R"], Float[Tensor, "R R"]]]) -> Figure:
@@ -156,7 +175,15 @@ def gradients(fields: Mapping[str, tuple[Float[Tensor, "R R"], Float[Tensor, "R 
         ax.set_xticks(range(len(after)))
         ax.set_yticks(range(len(after)))
     fig.colorbar(drawn, ax=axes, label="gradient", shrink=0.9)
-    return fig
+    told = [
+        f"{int(((after - before).abs() > 1e-7).sum())} for {title}"
+        for title, (before, after) in fields.items()
+    ]
+    return with_alt(
+        fig,
+        f"Gradients for {len(after)} pictures and {len(after)} captions after one logit has moved,"
+        f" a panel for each loss; dots mark the places that changed, {listed(told)}.",
+    )
 
 
 def similarities(matrices: Mapping[str, Float[Tensor, "R R"]], captions: Sequence[str]) -> Figure:
@@ -172,7 +199,21 @@ def similarities(matrices: Mapping[str, Float[Tensor, "R R"]], captions: Sequenc
         ax.set(xlabel="caption", ylabel="picture of a")
         ax.label_outer()
     fig.colorbar(drawn, ax=axes, label="cosine", shrink=0.7)
-    return fig
+    told = []
+    for title, matrix in matrices.items():
+        own = torch.eye(len(matrix), dtype=torch.bool)
+        told.append(f"{title} {_from_to(matrix[own])} and {_from_to(matrix[~own])}")
+    return with_alt(
+        fig,
+        f"Cosines of {len(captions)} pictures with {len(captions)} captions, a panel for each loss;"
+        f" on the diagonal and off it they are {'; '.join(told)}.",
+    )
+
+
+def _from_to(values: Tensor) -> str:
+    """The least and the greatest value."""
+    low, high = (round(value.item(), 2) + 0.0 for value in values.aminmax())  # no -0
+    return f"{low:.2f} to {high:.2f}"
 
 
 def _outline(ax: Axes, row: int, column: int, size: int, width: float) -> None:

@@ -1,12 +1,15 @@
 """Rules about saved outputs: nothing that another machine would print differently."""
 
+import ast
 import re
 from pathlib import Path
 
 from nbformat import NotebookNode
 from notebook_outputs import IGNORED, code_cells, tags
 
-from .reading import compared_lines, links, markdown_cells, place, rule
+from gemma3_edu.lessons.figures.alt import FEWEST_WORDS
+
+from .reading import compared_lines, links, markdown_cells, place, rule, tree
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -54,11 +57,36 @@ def pictures_have_words(nb: NotebookNode, path: Path) -> list[str]:
             kinds = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
             if not kinds:
                 continue
-            alt = output.metadata.get("image/png", {}).get("alt")
+            alt = alt_of(output)
             digest = output.data.get("text/plain", "")
-            if kinds != ["image/png"] or not alt or not digest.startswith(f"[figure] {alt}"):
-                out.append(f"{place(nb, cell)}: a picture without words; use show(fig, alt=...)")
+            if kinds != ["image/png"] or not digest.startswith(f"[figure] {alt}\n"):
+                out.append(f"{place(nb, cell)}: a picture without words; use show(fig)")
+            elif len(alt.split()) < FEWEST_WORDS:
+                out.append(f"{place(nb, cell)}: {alt!r}: say in six words what there is to see")
     return out
+
+
+@rule
+def cells_keep_the_words_back(nb: NotebookNode, path: Path) -> list[str]:
+    """No alternative text in code: it would answer what the reader is asked about the picture."""
+    out = []
+    every = " ".join(alt_of(output) for cell in code_cells(nb) for output in cell.outputs)
+    for cell in code_cells(nb):
+        for node in ast.walk(tree(cell)):
+            given = isinstance(node, ast.keyword) and node.arg == "alt"
+            text = node.value if isinstance(node, ast.Constant) else None
+            told = isinstance(text, str) and len(text.split()) >= FEWEST_WORDS
+            if given or (told and " ".join(text.split()) in every):
+                out.append(
+                    f"{place(nb, cell)}: an alternative text in the code; put it into the figure's"
+                    " function in gemma3_edu/lessons/figures, by with_alt"
+                )
+    return out
+
+
+def alt_of(output: NotebookNode) -> str:
+    """The alternative text of a saved output, or nothing."""
+    return str(output.get("metadata", {}).get("image/png", {}).get("alt", ""))
 
 
 @rule

@@ -1,0 +1,97 @@
+"""Figures carry words for what there is to see, and the words follow the numbers drawn."""
+
+import re
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from gemma3_edu.lessons.figures.alt import alt_of, with_alt
+from gemma3_edu.lessons.figures.cache import Setting, slots_over_time
+from gemma3_edu.lessons.figures.cache import what_if as what_if_cached
+from gemma3_edu.lessons.figures.image_tokens import mixed_masks, orders
+from gemma3_edu.lessons.figures.masks import both_masks, reach_by_depth, who_hears_whom, who_notices
+from gemma3_edu.lessons.figures.norms import eps_effect
+from gemma3_edu.lessons.figures.pan_and_scan import what_if
+from gemma3_edu.lessons.figures.parity import error_per_stage, loss_by_position
+from gemma3_edu.lessons.figures.pictures import asked
+from gemma3_edu.lessons.figures.rope import dials
+from gemma3_edu.lessons.figures.sampling import kept_mass
+from gemma3_edu.lessons.figures.vision import gradients, patch_fields
+from gemma3_edu.model.config import layer_pattern
+
+ALT = "The square of three is nine, the cube twenty-seven."
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_a_figure_carries_its_words_on_one_line():
+    fig = Figure()
+    assert with_alt(fig, ALT.replace(", ", ",\n")) is fig
+    assert alt_of(fig) == ALT
+
+
+def test_few_words_and_none_are_refused():
+    with pytest.raises(ValueError, match="alt='A curve of squares only' is too short"):
+        with_alt(Figure(), "A curve of squares only")
+    with pytest.raises(ValueError, match="carries no alternative text"):
+        alt_of(Figure())
+    assert alt_of(with_alt(Figure(), "A curve of squares and cubes")) != ""
+
+
+HALF = torch.tensor([0.5, 0.25, 0.125, 0.125])
+ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (
+            lambda: asked([torch.zeros(2, 2, 3)], ["What?"], ["no\nsquare"]),
+            r"below: What\? no square\.",
+        ),
+        (lambda: both_masks(3, 9), "masks of 9 tokens: .* W = 3 only a band of 3 keys"),
+        (lambda: reach_by_depth(layer_pattern(7), 5, 99), "climb 4 a layer to 28 at layer 7"),
+        (lambda: reach_by_depth(layer_pattern(7), 5, 99), "the curve reaches 98 at layer 6"),
+        (
+            lambda: who_hears_whom(2, 4),
+            "5 and 6 layers; .* W = 2: 1, 5 and 17; W = 4: 3, 15 and 17",
+        ),
+        (lambda: who_notices({"a": [False, True], "b": [False] * 2}), "a first at 1, b nowhere"),
+        (lambda: slots_over_time({"ring": [[0, -1], [0, 1], [2, 1]]}, 2), "ring holds 2 and 1"),
+        (
+            lambda: what_if_cached(Setting(local=1)),
+            "27B, 1:1, W = 1,024, .* 32,768 tokens: 8.58 GB",
+        ),
+        (lambda: mixed_masks("tItI", window=3), "Masks of 14 tokens with 2 images of 4: .* W = 3"),
+        (lambda: orders("IqIa"), "image question image answer: image 1 no and image 2 yes"),
+        (lambda: eps_effect([1.0, 100.0]), "31 points .* 18 at eps 1 and 28 at eps 100"),
+        (lambda: what_if((500, 2000)), "500 x 2000: 5 squares, .* 4.00 times .* 1.00 times in its"),
+        (
+            lambda: dials(65_536),
+            "at 65,536 the slowest pair has gone round 1.12 times with base 10k",
+        ),
+        (lambda: kept_mass({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even, of 4 tokens"),
+        (lambda: patch_fields({"x": torch.arange(4.0)}, "far", low=0, high=3), "x 0.00 to 3.00"),
+        (lambda: gradients({"one": (ZEROS, EYE)}), "changed, 3 for one"),
+        (
+            lambda: error_per_stage({"a": {"in": 1e-6, "out": 2e-5}, "b": {"in": 0.0, "out": 0.0}}),
+            "a from out on; b nowhere",
+        ),
+        (
+            lambda: loss_by_position(
+                torch.zeros(1, 4), {"late": torch.tensor([[0.0, 0, 1, 3]])}, 2
+            ),
+            r"position 2 and after it: late \+0.00 and \+2.00",
+        ),
+    ],
+)
+def test_the_words_follow_the_numbers(draw: Callable[[], Figure], said: str):
+    alt = alt_of(draw())
+    assert re.search(said, alt), alt
