@@ -5,6 +5,6 @@ small; `nano` is its command line, `evaluate` the examination afterwards. The re
 training, each of one idea.
 
 >>> from gemma3_edu.train.loop import Plan
->>> Plan(steps=1000, learning_rate=2e-3).rate(0)  # the first of 100 steps of warm-up
-2e-05
+>>> Plan(steps=1000, rate=2e-3).share(0)  # of its rate, in the first of 50 steps of warm-up
+0.02
 """

@@ -3,9 +3,9 @@
     python -m gemma3_edu.train.evaluate runs/nano/nano-it --items 1000 --json scores.json
 
 Questions of every task, needles at every depth in texts of five lengths, surprise at held-out prose
-beside gzip and an n-gram model of the training prose, and speed. `tell`, which has no one right
-answer, is left out; `wide` and `tall` are asked with pan-and-scan and without it. Items, texts and
-seeds are the same every time; choose on `validation`, report `test` once.
+compared with gzip and an n-gram model of the training prose, and speed. `wide` and `tall` are asked
+with pan-and-scan and without it. Items, texts and seeds are the same every time; choose on
+`validation`, report `test` once.
 
 >>> options = parser().parse_args(["nano-it", "--split", "test", "--tasks", "shape"])
 >>> options.model, options.items
@@ -25,17 +25,17 @@ from pathlib import Path
 import torch
 
 from ..hub.checkpoint import load
-from ..model.gemma3 import Gemma3
+from ..model import Gemma3
+from ..prompt.images import resize_and_normalize
 from ..prompt.processor import Processor
 from .baselines import gzip_bits, ngram_bits
 from .data.draw import Setting
-from .data.mixture import STAGES, Mixture
+from .data.mixture import ASKED, Mixture
 from .data.prose import ASSETS, passages
-from .probes import prose_bits, speed, surprise_by_position
+from .probes import place_accuracy, prose_bits, speed, surprise_by_position
 from .scores import DEPTHS, Score, interval, needles_at, score
 
-SCORED = [task for task in STAGES["instruct"] if task != "tell"]
-PARTS = [*SCORED, "needle by length", "prose", "speed"]
+PARTS = [*ASKED, "needle by length", "place", "prose", "speed"]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,7 +52,6 @@ def parser() -> argparse.ArgumentParser:
         "--tasks", nargs="+", choices=PARTS, metavar="TASK", default=PARTS, help=", ".join(PARTS)
     )
     top.add_argument("--prose", type=Path, default=ASSETS, help="folder of *.txt (see `prose`)")
-    top.add_argument("--varied", action="store_true", help="ask about harder pictures")
     top.add_argument("--device", default="cpu")
     top.add_argument("--threads", type=int, help="PyTorch's threads (default: its own choice)")
     top.add_argument("--seed", type=int, default=0)
@@ -75,12 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     count = partial(_tokens, processor)
     longest = model.config.text.max_position_embeddings
     side = model.config.vision.image_size
-    setting = Setting(side, longest - 128, count, options.prose, options.varied)
+    setting = Setting(side, longest - 128, count, options.prose)
     numbers: dict[str, object] = {
         "split": options.split,
         "items": options.items,
         "scores": _score_tasks(model, processor, setting, options),
     }
+    if "place" in options.tasks:
+        numbers["place"] = _place(model, setting, options)
     if "prose" in options.tasks:
         numbers["prose"] = _prose(model, processor, options)
     if "speed" in options.tasks:
@@ -118,7 +119,7 @@ def _score_tasks(
             flush=True,
         )
 
-    for task in (name for name in SCORED if name in options.tasks):
+    for task in (name for name in ASKED if name in options.tasks):
         for crops in (False, True) if task in ("wide", "tall") else (False,):
             examples = (mixture.of_task(task, number) for number in range(options.items))
             name = task + (" with crops" if crops else "")
@@ -131,6 +132,18 @@ def _score_tasks(
                 hidden = needles_at(length, depth, a_cell, options.split, setting, options.seed)
                 add(f"needle, {length} tokens, depth {depth}", examples=hidden, batch_size=10)
     return [asdict(each) for each in found]
+
+
+def _place(model: Gemma3, setting: Setting, options: argparse.Namespace) -> dict[str, float]:
+    side, pixels = setting.side, []
+    for split in ("train", options.split):
+        mixture = Mixture("encoder", split, options.seed, setting)
+        shown = [mixture.of_task("price", number).pictures[0].image for number in range(100)]
+        pixels.append(torch.stack([resize_and_normalize(image, side) for image in shown]))
+    found = place_accuracy(model, *pixels)
+    print("\n| a patch's place, by a linear probe | right |\n|---|---|")
+    print("\n".join(f"| {name} | {value:.1%} |" for name, value in found.items()))
+    return found
 
 
 def _prose(model: Gemma3, processor: Processor, options: argparse.Namespace) -> dict[str, object]:

@@ -9,10 +9,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from ..prompt.processor import Processor
-from .batches import of_conversations, of_texts
-from .feed import examples_of_step
-from .recipe import BEFORE, STAGES, Run, nano_config
+from .recipe import BEFORE, LONG, STAGES, Run, nano_config
 
 T = TypeVar("T")
 MARKS = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)  # of a stage: where the card tells the loss
@@ -26,8 +23,8 @@ def share_of(items: Sequence[T], share: float) -> T:
 def stages_until(stage: str) -> list[str]:
     """The stages that led to a checkpoint, in order.
 
-    >>> stages_until("long")
-    ['encoder', 'pretrain', 'long']
+    >>> stages_until("pretrain")
+    ['encoder', 'induction', 'pretrain']
     """
     found = [stage]
     while found[0] in BEFORE:
@@ -49,25 +46,20 @@ def training(run: Run, stage: str) -> dict[str, Any]:
         plan = run.plan(each)
         numbers[each] = {
             "steps": len(lines),
-            "rows a step": STAGES[each].batch_size,
+            "rows a step": STAGES[each].rows,
             "tokens, about": f"{len(lines) * _tokens_a_step(run, each) / 1e6:.1f} million",
             "minutes": round(lines[-1]["seconds"] / 60, 1),
-            "learning rate": plan.learning_rate,
+            "learning rate": plan.rate,
+            "of Muon": plan.muon_rate,
             "loss at": {f"{mark:.0%}": round(share_of(means, mark), 3) for mark in MARKS},
         }
     return numbers
 
 
-def _tokens_a_step(run: Run, stage: str, steps: int = 6) -> float:
-    """Tokens that a step reads, soft tokens among them, measured on its first steps."""
-    tokenizer, rows = run.tokenizer(), STAGES[stage].batch_size
-    config = nano_config(tokenizer, run.size)
+def _tokens_a_step(run: Run, stage: str) -> float:
+    """Places for tokens in a step, soft tokens among them; the last few of a row may be empty."""
+    each = STAGES[stage]
     if stage == "encoder":
-        return rows * config.mm_tokens_per_image
-    processor, mixture = Processor(tokenizer, config), run.mixture(stage, tokenizer)
-    read = of_conversations if stage == "instruct" else of_texts
-    found = 0
-    for step in range(steps):
-        lesson = read(examples_of_step(mixture, step, rows), processor, pan_and_scan=step % 2 > 0)
-        found += int((lesson.batch.layout.position >= 0).sum())
-    return found / steps
+        return each.rows * nano_config(run.tokenizer()).mm_tokens_per_image
+    short = each.rows * each.length
+    return short + (LONG - short) / each.long_every if each.long_every else short

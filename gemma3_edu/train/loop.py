@@ -1,71 +1,70 @@
-"""The training loop: AdamW, warm-up and cosine, and a checkpoint from which any machine goes on.
+"""The training loop: Muon and AdamW, rates that go to zero, averaged weights, a state on disk.
 
-A run is cut into slices of a few minutes. What a step reads is a function of its number (see
-`mixture`), so a run that was stopped and resumed ends with the same weights as one that was not.
+A run is cut into slices of a few minutes. What a step reads is a function of its number, so a run
+that was stopped and resumed ends with the same weights as one that was not.
 
 >>> import tempfile
 >>> weight = torch.nn.Parameter(torch.tensor([4.0]))
->>> plan = Plan(steps=200, learning_rate=0.1, warmup=10)
+>>> plan = Plan(steps=300, rate=0.1, warmup=10)
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     done = fit({"w": weight}, lambda step: (weight - 1).square().sum(), plan, Path(folder))
->>> done, round(weight.item(), 2)
+>>> done, round(weight.item(), 1)
 (True, 1.0)
 """
 
 import json
-import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
-
-def processes() -> int:
-    """How many processes train together: 1, or as many as torchrun started."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def process() -> int:
-    """Which of them this is, from 0."""
-    return dist.get_rank() if dist.is_initialized() else 0
+from .muon import Muon
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast. `weight_decay` holds for matrices only, not for norms and biases."""
+    """How long and how fast.
+
+    The matrices of blocks move by Muon at `muon_rate`, all else (tables, projector, gains, biases)
+    by AdamW at `rate` and with `weight_decay`. Both rates rise over `warmup` steps, stay until the
+    share `flat` of all steps, and then fall in a line to 0: what a model can do rises fastest while
+    they fall. At the end the weights are replaced by their running mean, of which a step keeps the
+    share `average`.
+    """
 
     steps: int
-    learning_rate: float
-    warmup: int = 100
-    last_share: float = 0.1
-    weight_decay: float = 0.1
+    rate: float
+    muon_rate: float = 0.0
+    warmup: int = 50
+    flat: float = 0.4
+    weight_decay: float = 0.01
     clip: float = 1.0
+    average: float = 0.99
 
     def __post_init__(self) -> None:
         if not 0 <= self.warmup < self.steps:
             raise ValueError(
-                f"Plan: warmup={self.warmup} must lie below steps={self.steps}, and not below 0"
+                f"Plan: warmup={self.warmup} must be less than steps={self.steps}, and not negative"
             )
+        if not 0 <= self.flat < 1:
+            raise ValueError(f"Plan: flat={self.flat} must be at least 0 and less than 1")
 
-    def rate(self, step: int) -> float:
-        """The learning rate of a step: up in a line, then down along a cosine to `last_share`.
+    def share(self, step: int) -> float:
+        """Which share of its rates a step has.
 
-        >>> [round(Plan(steps=11, learning_rate=1.0, warmup=2).rate(n), 2) for n in (0, 1, 2, 10)]
-        [0.5, 1.0, 1.0, 0.1]
+        >>> plan = Plan(steps=8, rate=1.0, warmup=2, flat=0.5)
+        >>> [plan.share(step) for step in (0, 1, 4, 5, 7)]
+        [0.5, 1.0, 1.0, 0.75, 0.25]
         """
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        part = (step - self.warmup) / max(1, self.steps - 1 - self.warmup)
-        low = self.last_share
-        return self.learning_rate * (low + (1 - low) * (1 + math.cos(math.pi * part)) / 2)
+        rising = (step + 1) / self.warmup if step < self.warmup else 1.0
+        return min(rising, 1.0, (1 - step / self.steps) / (1 - self.flat))
 
 
 def fit(
@@ -80,136 +79,120 @@ def fit(
 ) -> bool:
     """Train until the plan is done (True) or `seconds` have passed (False: call again to go on).
 
-    `loss_of(step)` reads its own data and gives the loss; `parameters` are what changes. Where
-    several processes train together, gradients and losses are averaged over them. The state
-    lies in `folder/state.pt`, written whole or not at all every `save_every` seconds and at the
-    end; `folder/log.jsonl` gets a line a step, with the seconds that training has taken. Raises
-    ValueError when the state found there is of other parameters, and when the loss is no number:
-    the state from before is then kept.
+    `loss_of(step)` reads its own data and gives the loss; `parameters` are what changes, and hold
+    their running means once the plan is done. The state is `folder/state.pt`, written whole or not
+    at all every `save_every` seconds and at the end; `folder/log.jsonl` gets a line a step, with
+    the seconds that training has taken. Raises ValueError when the state found there is of other
+    parameters, and when the loss is no number: the state from before is then kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = _optimizer(parameters, plan)
-    step = _resume(folder / "state.pt", parameters, optimizer)
+    run = _Run(parameters, plan, folder / "state.pt")
     began = saved = time.monotonic()
-    with _log_until(step, folder / "log.jsonl") as (log, before):
-        while step < plan.steps:
+    with _log_until(run.step, folder / "log.jsonl") as (log, before):
+        while run.step < plan.steps:
             now = time.monotonic()
-            if _together(seconds is not None and now - began > seconds):
+            if seconds is not None and now - began > seconds:
                 break
             if now - saved > save_every:
                 log.flush()  # the log of a run that is killed reaches as far as its state
-                _save(folder / "state.pt", step, parameters, optimizer)
+                run.save()
                 saved = now
-            loss = _step(step, parameters, loss_of, plan, optimizer)
+            loss = run.advance(loss_of)
             seconds_so_far = round(before + time.monotonic() - began, 1)
-            line = {"step": step, "loss": round(loss, 5), "seconds": seconds_so_far}
+            line = {"step": run.step - 1, "loss": round(loss, 5), "seconds": seconds_so_far}
             log.write(json.dumps(line) + "\n")
-            step += 1
             if on_step is not None:
-                on_step(step, loss)
-    _save(folder / "state.pt", step, parameters, optimizer)
-    return step == plan.steps
-
-
-def _together(stop: bool) -> bool:
-    """What the first process says; each has its own clock."""
-    if processes() == 1:
-        return stop
-    said = torch.tensor(int(stop))
-    dist.broadcast(said, 0)
-    return bool(said)
-
-
-def _average(tensors: Sequence[Tensor]) -> None:
-    """Replace each by its mean over the processes."""
-    if processes() == 1:
-        return
-    flat = torch.cat([tensor.flatten() for tensor in tensors])
-    dist.all_reduce(flat)
-    parts = (flat / processes()).split([tensor.numel() for tensor in tensors])
-    for tensor, part in zip(tensors, parts, strict=True):
-        tensor.copy_(part.view_as(tensor))
+                on_step(run.step, loss)
+    run.save()
+    if run.step < plan.steps:
+        return False
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(run.means[name])
+    return True
 
 
 @contextmanager
 def _log_until(step: int, path: Path) -> Iterator[tuple[TextIO, float]]:
     """The log, open for more, without the steps that are done again after a crash; its seconds."""
-    if process() > 0:
-        path = Path(os.devnull)
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
     kept = lines[:step]
-    with path.open("w", encoding="utf-8") as log:
-        log.writelines(kept)
+    fresh = path.with_suffix(".tmp")
+    fresh.write_text("".join(kept), encoding="utf-8")
+    os.replace(fresh, path)  # a crash in between loses no line
+    with path.open("a", encoding="utf-8") as log:
         yield log, json.loads(kept[-1])["seconds"] if kept else 0.0
 
 
-def _optimizer(parameters: Mapping[str, nn.Parameter], plan: Plan) -> torch.optim.AdamW:
-    matrices = [p for p in parameters.values() if p.ndim > 1]
-    others = [p for p in parameters.values() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": plan.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.95), fused=True)
+class _Run:
+    """Where training is: parameters, their running means, optimizers, the step."""
 
+    def __init__(self, parameters: Mapping[str, nn.Parameter], plan: Plan, path: Path) -> None:
+        self.parameters, self.plan, self.path, self.step = parameters, plan, path, 0
+        matrices = [p for name, p in parameters.items() if ".layers." in name and p.ndim == 2]
+        known = {id(p) for p in matrices}
+        others = [p for p in parameters.values() if id(p) not in known]
+        self.optimizers: list[tuple[torch.optim.Optimizer, float]] = []
+        if others:
+            adam = torch.optim.AdamW(
+                others, betas=(0.9, 0.95), weight_decay=plan.weight_decay, fused=True
+            )
+            self.optimizers.append((adam, plan.rate))
+        if matrices:
+            self.optimizers.append((Muon(matrices), plan.muon_rate))
+        self.means = {name: p.detach().clone() for name, p in parameters.items()}
+        if path.exists():
+            self._resume()
 
-def _step(
-    step: int,
-    parameters: Mapping[str, nn.Parameter],
-    loss_of: Callable[[int], Tensor],
-    plan: Plan,
-    optimizer: torch.optim.AdamW,
-) -> float:
-    for group in optimizer.param_groups:
-        group["lr"] = plan.rate(step)
-    loss = loss_of(step)
-    mean = loss.detach().clone()
-    _average([mean])
-    if not bool(mean.isfinite()):
-        raise ValueError(
-            f"loss: {mean.item()} at step {step}; lower learning_rate={plan.learning_rate}"
-        )
-    optimizer.zero_grad()
-    loss.backward()
-    for parameter in parameters.values():  # a batch without pictures leaves the projector out
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-    _average([p.grad for p in parameters.values() if p.grad is not None])
-    nn.utils.clip_grad_norm_(list(parameters.values()), plan.clip)
-    optimizer.step()
-    return mean.item()
+    def advance(self, loss_of: Callable[[int], Tensor]) -> float:
+        """One step; the loss."""
+        loss = loss_of(self.step)
+        if not bool(loss.isfinite()):
+            raise ValueError(
+                f"loss: {loss.item()} at step {self.step}; lower rate={self.plan.rate} or "
+                f"muon_rate={self.plan.muon_rate}"
+            )
+        for parameter in self.parameters.values():
+            parameter.grad = None
+        loss.backward()
+        nn.utils.clip_grad_norm_(list(self.parameters.values()), self.plan.clip)
+        for optimizer, rate in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * self.plan.share(self.step)
+            optimizer.step()
+        self.step += 1
+        # At the beginning the mean forgets faster: the first weights are no good.
+        keep = min(self.plan.average, self.step / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.means.values()), list(self.parameters.values()), 1 - keep
+            )
+        return loss.item()
 
+    def save(self) -> None:
+        """Write the state whole, or not at all."""
+        state = {
+            "step": self.step,
+            "parameters": {name: p.detach() for name, p in self.parameters.items()},
+            "means": self.means,
+            "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers],
+        }
+        fresh = self.path.with_suffix(".tmp")
+        torch.save(state, fresh)
+        os.replace(fresh, self.path)
 
-def _save(
-    path: Path, step: int, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.AdamW
-) -> None:
-    if process() > 0:
-        return
-    state = {
-        "step": step,
-        "parameters": {name: p.detach() for name, p in parameters.items()},
-        "optimizer": optimizer.state_dict(),
-    }
-    fresh = path.with_suffix(".tmp")
-    torch.save(state, fresh)
-    os.replace(fresh, path)
-
-
-def _resume(
-    path: Path, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.AdamW
-) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    found = {name: tuple(p.shape) for name, p in state["parameters"].items()}
-    wanted = {name: tuple(p.shape) for name, p in parameters.items()}
-    if found != wanted:
-        raise ValueError(
-            f"state: {path} holds other parameters than these; name another folder, or remove it "
-            "to begin anew"
-        )
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(state["parameters"][name])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    def _resume(self) -> None:
+        state = torch.load(self.path, weights_only=True, map_location="cpu")
+        found = {name: tuple(p.shape) for name, p in state["parameters"].items()}
+        if found != {name: tuple(p.shape) for name, p in self.parameters.items()}:
+            raise ValueError(
+                f"state: {self.path} holds other parameters than these; name another folder, or "
+                "remove it to begin anew"
+            )
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(state["parameters"][name])
+                self.means[name].copy_(state["means"][name])
+        for (optimizer, _), kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        self.step = int(state["step"])

@@ -1,4 +1,4 @@
-"""What else is measured of a trained model: surprise at prose, and speed.
+"""What else is measured of a trained model: surprise at prose, what patches know, and speed.
 
 >>> import dataclasses
 >>> from gemma3_edu import Gemma3Config, Tokenizer
@@ -21,9 +21,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..generation.generate import generate
+from ..generation import generate
 from ..generation.sampling import Sampler
-from ..model.gemma3 import Gemma3
+from ..model import Gemma3
 from ..model.layout import Batch
 from ..prompt.chat_template import Message
 from ..prompt.processor import Processor
@@ -71,6 +71,30 @@ def surprise_by_position(
         mean = float(rows[:, low:high].nanmean())
         if not math.isnan(mean):
             found[f"{low} to {high - 1}"] = mean
+    return found
+
+
+@torch.no_grad()
+def place_accuracy(
+    model: Gemma3, known: Float[Tensor, "I 3 Y X"], asked: Float[Tensor, "J 3 Y X"]
+) -> dict[str, float]:
+    """How often a linear probe reads a patch's row, and its column, from its vector alone.
+
+    The probe is fitted by least squares to the encoder's output on the pictures `known`, and tried
+    on those `asked`; chance is one in as many as there are rows.
+    """
+    assert model.vision is not None and model.config.vision is not None
+    grid, found = model.config.vision.patches_per_side, {}
+    features = []
+    for images in (known, asked):
+        patches = torch.cat([model.vision.encoder(part) for part in images.split(32)])
+        features.append(torch.cat([patches, torch.ones_like(patches[..., :1])], -1).double())
+    numbers = torch.arange(grid**2)
+    for name, label in (("row", numbers // grid), ("column", numbers % grid)):
+        wanted = F.one_hot(label).double().expand(len(known), -1, -1)
+        fitted = torch.linalg.lstsq(features[0].flatten(0, 1), wanted.flatten(0, 1)).solution
+        right = (features[1] @ fitted).argmax(-1) == label
+        found[name] = right.double().mean().item()
     return found
 
 

@@ -1,6 +1,7 @@
 """Greedy answers to questions of known answer, and how many of them are right.
 
-An answer counts when it equals the right one to the letter; of a conversation the last is scored.
+An answer counts when it equals the right one to the letter, working and all; of a conversation the
+last is scored.
 
 >>> low, high = interval(98, 100)  # 95 %, Wilson's: it stays inside 0 and 1
 >>> round(low, 3), round(high, 3)
@@ -11,13 +12,12 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 
-from ..generation.generate import generate
+from ..generation import generate
 from ..generation.sampling import Sampler
-from ..model.gemma3 import Gemma3
+from ..model import Gemma3
 from ..prompt.processor import Processor
 from .data.draw import Draw, Setting
 from .data.examples import Example
@@ -58,7 +58,7 @@ def answers(
     Earlier turns are given with their right answers.
     """
     asked = [example.messages()[:-1] for example in examples]
-    right = [example.turns[-1].answer for example in examples]
+    right = [example.answer for example in examples]
     batch = processor(asked, pan_and_scan=pan_and_scan)
     batch = batch.to(model.language_model.embed_tokens.weight.device)
     longest = max(len(processor.tokenizer.encode(text, add_bos=False)) for text in right)
@@ -94,10 +94,10 @@ def score(
 def needles_at(
     length: int, depth: float, items: int, split: str, setting: Setting, seed: int = 0
 ) -> Iterator[Example]:
-    """Questions for a number hidden at a depth in a text of `length` tokens, one other beside it.
+    """Questions for a number hidden at a depth in a text of `length` tokens, among two others.
 
     `length` counts all of the conversation, the answer included.
     """
     for number in range(items):
         draw = Draw(f"{seed}/needle/{split}/{length}/{depth}/{number}", split, setting)
-        yield draw.example("needle", partial(needle, draw, length, depth, others=1))
+        yield needle(draw, length, depth, others=2)

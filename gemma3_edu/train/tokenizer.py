@@ -133,16 +133,17 @@ def _varint(value: int) -> bytes:
 
 
 def training_text(prose: Path = ASSETS, examples: int = 6_000) -> list[str]:
-    """The lines to train on: prose, and examples in the words of all stages."""
+    """The lines to train on: prose, and the words of generated examples."""
     lines = "\n".join(passages(prose, "train")).splitlines()
     setting = Setting(prose=prose)
-    for stage, share in (("instruct", 0.7), ("pretrain", 0.3)):
-        mixture = Mixture(stage, "train", setting=setting)
-        for index in range(round(share * examples)):
-            example = mixture.example(index)
-            if example.task != "prose":  # it is there already
-                text = example.text()[0].replace(START_OF_IMAGE, "")
-                lines += text.splitlines()
+    mixture = Mixture("instruct", "train", setting=setting)
+    for index in range(examples):
+        example = mixture.example(index)
+        if example.conversations:  # pages of prose are there already
+            given = [part for part in example.given if isinstance(part, str)]
+            turns = [turn for each in example.conversations for turn in each]
+            texts = [*given, *(text for turn in turns for text in (turn.question, turn.answer))]
+            lines += "\n".join(texts).splitlines()
     return [line for line in lines if line]
 
 

@@ -1,21 +1,43 @@
-"""Reading pictures by their marks alone, as a scanner would, apart from how they were drawn."""
+"""Examples for all tests, and pictures read by their marks alone, as a scanner would."""
 
+import functools
 from itertools import pairwise
 
+from gemma3_edu.train.data.draw import Setting
 from gemma3_edu.train.data.drawing import SHAPES, Mark, Picture
+from gemma3_edu.train.data.examples import Example
+from gemma3_edu.train.data.mixture import Mixture
+
+Box = tuple[float, float, float, float]
 
 
-def box(mark: Mark) -> tuple[float, float, float, float]:
+@functools.cache
+def drawn(task: str, split: str, number: int = 12, side: int = 112) -> list[Example]:
+    """The same examples of a task for every test that asks for so many."""
+    mixture = Mixture("instruct", split, seed=9, setting=Setting(side))
+    return [mixture.of_task(task, index) for index in range(number)]
+
+
+def asked(example: Example) -> list[tuple[str, str]]:
+    """Question and answer of every turn of every conversation."""
+    return [(turn.question, turn.answer) for each in example.conversations for turn in each]
+
+
+def box(mark: Mark) -> Box:
     """Left, top, right, bottom."""
     xs, ys = zip(*mark.outline, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
 
 
+def overlap(one: Mark, other: Mark) -> bool:
+    """Whether the boxes of two marks do, by more than half a pixel."""
+    (a, b, c, d), (e, f, g, h) = box(one), box(other)
+    return min(c, g) - max(a, e) > 0.5 and min(d, h) - max(b, f) > 0.5
+
+
 def lines(picture: Picture) -> list[list[str]]:
     """The words of each line, top to bottom: a gap down makes a line, a gap across a word."""
     marks = sorted(picture.marks, key=lambda mark: mark.place[1])
-    if not marks:
-        return []
     em = max(box(mark)[3] - box(mark)[1] for mark in marks)
     rows = [[marks[0]]]
     for before, mark in pairwise(marks):
@@ -32,9 +54,9 @@ def lines(picture: Picture) -> list[list[str]]:
     return found
 
 
-def words(picture: Picture) -> list[str]:
-    """One piece of writing, maybe slanted, whose characters stand in the order of their marks."""
-    return ["".join(mark.what for mark in picture.marks if mark.what not in SHAPES)]
+def entries(picture: Picture) -> dict[str, int]:
+    """Foods and their numbers, from top to bottom."""
+    return {food: int(number) for food, number in lines(picture)}
 
 
 def things(picture: Picture) -> list[tuple[str, str, float, float]]:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import random
+import re
 
 import pytest
 import torch
@@ -14,7 +15,13 @@ from gemma3_edu.train.baselines import gzip_bits, ngram_bits
 from gemma3_edu.train.data.draw import Setting
 from gemma3_edu.train.data.mixture import Mixture
 from gemma3_edu.train.evaluate import PARTS, main
-from gemma3_edu.train.probes import prose_bits, speed, surprise_by_position, surprises
+from gemma3_edu.train.probes import (
+    place_accuracy,
+    prose_bits,
+    speed,
+    surprise_by_position,
+    surprises,
+)
 from gemma3_edu.train.scores import DEPTHS, interval, needles_at, score
 from tests.tokenizers import small_config, small_tokenizer
 
@@ -47,7 +54,7 @@ def someone_who(says):
 
 @pytest.mark.parametrize("task", ["arithmetic", "chat", "number"])
 def test_right_answers_count_and_wrong_ones_do_not(task, model_and_processor, monkeypatch):
-    answers = [MIXTURE.of_task(task, i).turns[-1].answer for i in range(6)]
+    answers = [MIXTURE.of_task(task, i).answer for i in range(6)]
     stop = [small_tokenizer().end_of_turn_id]
 
     def half_right(row):
@@ -59,7 +66,7 @@ def test_right_answers_count_and_wrong_ones_do_not(task, model_and_processor, mo
 
 
 def test_what_comes_after_the_stop_does_not_count(model_and_processor, monkeypatch):
-    answers = [MIXTURE.of_task("copying", i).turns[-1].answer for i in range(3)]
+    answers = [MIXTURE.of_task("copying", i).answer for i in range(3)]
     stop = small_tokenizer().end_of_turn_id
     monkeypatch.setattr(scores, "generate", someone_who(lambda r: (answers[r], [stop, 600, 601])))
     assert score(*model_and_processor, "copying", examples("copying", 3)).right == 3
@@ -96,11 +103,15 @@ def test_a_needle_lies_at_its_depth_in_a_text_of_its_length(model_and_processor)
     count = lambda text: len(processor.tokenizer.encode(text, add_bos=False))  # noqa: E731
     setting = Setting(length=400, count=count)
     for depth in DEPTHS:
-        for example in needles_at(300, depth, 3, "validation", setting):
-            question, answer = example.turns[0].question[0], example.turns[0].answer
-            place = question.index(f"is {answer}.") / question.rindex("\n")
-            assert abs(place - depth) < 0.2
-            assert 230 < count(question) <= 300
+        for example in needles_at(400, depth, 3, "validation", setting):
+            (text,) = example.given
+            said = re.findall(r"The secret number of the \w+ is \d+\.", text)
+            assert len(said) == 3  # among two others
+            before, after = (count(part) for part in text.split(example.answer))
+            # among the filling alone: the others may both stand on one side
+            assert abs(before / (before + after) - depth) < 0.25
+            length = processor(example.messages(), add_generation_prompt=False).layout.length
+            assert 350 < length <= 400
     again, other = (list(needles_at(300, 0.5, 2, split, setting)) for split in ("test", "test"))
     assert again == other != list(needles_at(300, 0.5, 2, "validation", setting))
 
@@ -111,6 +122,22 @@ def test_speed_counts_tokens_and_time(model_and_processor, monkeypatch):
     monkeypatch.setattr("gemma3_edu.train.probes.time.perf_counter", lambda: next(clock))
     found = speed(*model_and_processor, asked, tokens=6, repeats=2)
     assert found == {"seconds to the first token": 1, "tokens a second": 5}
+
+
+def test_a_place_is_read_where_a_vector_tells_it(model_and_processor, monkeypatch):
+    """Vectors that tell the row, among noise, and nothing of the column."""
+    model, _ = model_and_processor
+    generator = torch.Generator().manual_seed(0)
+
+    def encoder(images):
+        vectors = torch.randn(len(images), 36, 16, generator=generator)
+        vectors[..., :6] += 9 * torch.eye(6).repeat_interleave(6, 0)  # patches run row by row
+        return vectors
+
+    monkeypatch.setattr(model.vision.encoder, "forward", encoder)
+    found = place_accuracy(model, torch.zeros(40, 3, 36, 36), torch.zeros(30, 3, 36, 36))
+    assert found["row"] > 0.99
+    assert found["column"] == pytest.approx(1 / 6, abs=0.05)
 
 
 def test_wilsons_interval_holds_the_truth_about_95_times_in_100():
@@ -133,19 +160,26 @@ def test_the_baselines_cannot_compress_noise_and_can_compress_what_they_know():
     assert math.isclose(ngram_bits(["a"], ["a"], order=1), -math.log2((1 + 1 / 256) / 2))
 
 
-def test_the_command_prints_tables_and_writes_the_numbers(model_and_processor, tmp_path, capsys):
-    save(*model_and_processor, tmp_path / "model")
+def test_the_command_prints_tables_and_writes_the_numbers(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("gemma3_edu.train.evaluate.DEPTHS", (0.0, 1.0))
+    config = small_config()
+    text = dataclasses.replace(config.text, max_position_embeddings=2048)
+    config = dataclasses.replace(config, text=text)
+    save(Gemma3(config), Processor(small_tokenizer(), config), tmp_path / "model")
     numbers = tmp_path / "scores.json"
-    command = [str(tmp_path / "model"), "--items", "2", "--tasks", "shape", "wide", "prose"]
-    assert main([*command, "--json", str(numbers)]) == 0
+    command = [str(tmp_path / "model"), "--items", "2", "--json", str(numbers)]
+    assert main([*command, "--tasks", "shape", "wide", "tall", "prose", "needle by length"]) == 0
     shown = capsys.readouterr().out
-    assert [line.split(" | ")[0] for line in shown.splitlines()[2:5]] == [
-        "| shape",
-        "| wide",
-        "| wide with crops",
-    ]
     found = json.loads(numbers.read_text())
-    assert [each["items"] for each in found["scores"]] == [2, 2, 2]
+    names = ["shape", "wide", "wide with crops", "tall", "tall with crops"]
+    names += [
+        f"needle, {length} tokens, depth {depth}"
+        for length in (128, 256, 512, 1024, 2040)  # of a context of 2,048
+        for depth in (0.0, 1.0)
+    ]
+    assert [each["task"] for each in found["scores"]] == names
+    assert [line.split(" | ")[0] for line in shown.splitlines()[2:17]] == [f"| {n}" for n in names]
+    assert [each["items"] for each in found["scores"]] == [2] * 5 + [1] * 10
     assert set(found["prose"]["bits a byte"]) == {"model", "gzip", "n-gram"}
     assert "speed" not in found
     assert "speed" in PARTS

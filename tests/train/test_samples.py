@@ -4,6 +4,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from gemma3_edu.hub.checkpoint import ASSETS
+from gemma3_edu.train.data.drawing import SHAPES
 from gemma3_edu.train.samples import SAMPLES, main, sample
 
 
@@ -20,3 +21,11 @@ def test_a_sample_is_what_the_test_split_draws(name, tmp_path):
 
 def test_no_file_lies_there_that_nothing_draws():
     assert {file.stem for file in (ASSETS / "pictures").iterdir()} == set(SAMPLES)
+
+
+def test_names_say_what_is_shown():
+    shown = {name: sample(name).pictures[0].caption for name in SAMPLES}
+    assert "hearts" in shown["hearts"]
+    assert shown["number"].startswith("the number ")
+    assert shown["receipt"].startswith("a receipt: ")
+    assert len([shape for shape in SHAPES if shape in shown["shapes"]]) > 1

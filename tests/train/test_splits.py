@@ -1,5 +1,6 @@
 """Content belongs to one split, and training never meets what is held out."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -7,98 +8,95 @@ from collections import Counter
 import pytest
 
 from gemma3_edu.train.data.draw import Draw
-from gemma3_edu.train.data.mixture import TASKS, Mixture
-from gemma3_edu.train.data.pictures import QUESTIONS as PICTURES
+from gemma3_edu.train.data.mixture import TASKS
 from gemma3_edu.train.data.prose import ASSETS, chunk, passages, read
-from gemma3_edu.train.data.scenes import together
-from gemma3_edu.train.data.splits import SPLITS, may_show, members, part_of
+from gemma3_edu.train.data.splits import SPLITS, part_of
 
-from .reading import pairs, words
+from .reading import asked, drawn, entries
 
 
 def test_shares_are_eight_one_and_one_tenth():
     count = Counter(part_of(f"word:{n}") for n in range(20_000))
-    assert count["train"] / 20_000 == pytest.approx(0.8, abs=0.01)
-    assert count["validation"] / 20_000 == pytest.approx(0.1, abs=0.01)
-    assert count["test"] / 20_000 == pytest.approx(0.1, abs=0.01)
+    for split, share in zip(SPLITS, (0.8, 0.1, 0.1), strict=True):
+        assert count[split] / 20_000 == pytest.approx(share, abs=0.01)
 
 
-def test_the_split_is_the_same_in_every_process():
-    """Unlike Python's own hash of a str."""
+def test_the_split_is_the_same_everywhere():
+    """Unlike Python's own hash of a str, which differs from process to process."""
     ask = "from gemma3_edu.train.data.splits import part_of\n"
     ask += "print([part_of(f'k:{i}') for i in range(40)])"
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", ask],
-            env={"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert found == {f"{[part_of(f'k:{i}') for i in range(40)]}\n"}
-    assert [part_of(f"number:{n}") for n in (472, 473, 17)] == ["train", "train", "train"]
-
-
-def test_what_may_be_shown():
-    kinds = {part_of(f"word:{word}"): word for word in ("river", "boat", "owl")}
-    assert set(kinds) == set(SPLITS)
-    for split in SPLITS:
-        shown = {part for part, word in kinds.items() if may_show(f"word:{word}", split)}
-        assert shown == {"train", split}
-        assert set(members("word", ("river", "boat", "owl"), split)) == {kinds[p] for p in shown}
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert ran.stdout == f"{[part_of(f'k:{i}') for i in range(40)]}\n"
+    assert [part_of(f"word:{w}") for w in ("river", "boat", "owl")] == list(SPLITS)
 
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="split: 'dev' is unknown; choose one of train, valid"):
         Draw("0", "dev")
-    with pytest.raises(ValueError, match=r"none of these 1 of kind 'word' may be shown in 'train'"):
-        members("word", ("owl",), "train")
     with pytest.raises(ValueError, match=r"'train' came up in 10000 tries"):
-        Draw("0", "train").until_shown(lambda: "owl", lambda word: f"word:{word}")
+        Draw("0", "train").until_own(lambda: "owl", lambda word: f"word:{word}")
+    assert Draw("0", "test").until_shown(lambda: "river", lambda word: f"word:{word}") == "river"
 
 
-@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("split", SPLITS)
-def test_what_is_asked_belongs_to_the_split(task, split):
-    mixture = Mixture("instruct", split, seed=5)
-    examples = [mixture.of_task(task, index) for index in range(8)]
-    assert {part_of(key) for example in examples for key in example.content} <= {split}
-    assert all(example.content for example in examples) or task == "prose"
+@pytest.mark.parametrize("task", [task for task in TASKS if task != "prose"])
+def test_an_example_belongs_to_its_split(task, split):
+    """Of prose, the passage decides; see its own test."""
+    assert {part_of(example.content) for example in drawn(task, split)} == {split}
 
 
-def shown_keys(example):
-    """The contents to be seen in the pictures of an example, read from their marks."""
-    for picture in example.pictures:
-        yield from (f"pair:{pair}" for pair in pairs(picture))
-        if len(pairs(picture)) == 2:  # then the caption says how they lie
-            yield together(pairs(picture))
-        kind, _, rest = picture.caption.partition(": ")
-        if kind in ("a receipt", "a list"):
-            yield from (
-                f"{'price' if kind == 'a receipt' else 'entry'}:{each}" for each in rest.split(", ")
-            )
-        elif kind.startswith(("the number", "the word")):
-            what = "number" if "number" in kind else "word"
-            yield f"{what}:{''.join(words(picture))}"
+def receipt_keys(example):
+    (picture,) = example.pictures
+    yield "receipt:" + ", ".join(f"{food} {price}" for food, price in entries(picture).items())
+    if asked(example)[0][0] == "What is the total?":
+        yield f"total:{'+'.join(map(str, sorted(entries(picture).values())))}"
 
 
-@pytest.mark.parametrize("task", PICTURES)
-def test_training_pictures_show_nothing_held_out(task):
-    mixture = Mixture("instruct", "train", seed=6)
-    keys = [key for index in range(15) for key in shown_keys(mixture.of_task(task, index))]
-    assert {part_of(key) for key in keys} <= {"train"}
-    assert keys or task in ("cell", "row")
+def problem_keys(example):
+    for turns in example.conversations:
+        if found := re.fullmatch(r"(\d+) ([+-]) (\d+) = \d+", turns[0].answer):
+            a, b = int(found[1]), int(found[3])
+            a, b = (a, b) if found[2] == "-" else sorted((a, b))
+            yield f"arithmetic:{a}{found[2]}{b}"
+
+
+def text_keys(kind):
+    return lambda example: [f"{kind}:{example.given[0]}"]
+
+
+KEYS = {
+    "number": lambda example: [f"number:{example.answer}"],
+    "word": lambda example: [f"word:{example.answer.replace(' ', '')}"],
+    "price": receipt_keys,
+    "sum": receipt_keys,
+    "arithmetic": problem_keys,
+    "chat": problem_keys,
+    "facts": text_keys("facts"),
+    "pairs": text_keys("pairs"),
+    "wide": lambda example: ["document:" + example.pictures[0].caption.removeprefix("a list: ")],
+    "copying": lambda example: [f"copy:{answer}" for _, answer in asked(example)],
+    "needle": lambda example: [
+        "needle:{} {}".format(*re.search(r"the (\w+) is (\d+)", answer).groups())
+        for _, answer in asked(example)
+    ],
+}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("task", KEYS)
+def test_all_that_is_asked_belongs_to_the_split(task, split):
+    """Read from the questions, the answers and the marks of all conversations of an example."""
+    keys = [key for example in drawn(task, split, 60) for key in KEYS[task](example)]
+    assert len(keys) > 15
+    assert {part_of(key) for key in keys} == {split}
 
 
 def test_prose_passages_cover_the_text_once():
-    parts = {split: passages(ASSETS, split) for split in SPLITS}
-    every = [text for texts in parts.values() for text in texts]
+    every = [text for split in SPLITS for text in passages(ASSETS, split)]
     assert len(set(every)) == len(every)
     paragraphs = sorted(line for text in every for line in text.split("\n\n") if line)
     assert paragraphs == sorted(read(ASSETS))
-    assert all(len(texts) >= 3 for texts in parts.values())
+    assert all(len(passages(ASSETS, split)) >= 3 for split in SPLITS)
 
 
 def test_a_chunk_lies_in_a_passage_of_its_split(tmp_path):

@@ -1,119 +1,65 @@
-"""Conversations over two turns, and instructions about how much to say.
+"""Conversations over two turns: the second answer depends on the first turn.
 
-The second answer of a conversation depends on the first. What is held out is what the conversation
-is about: a sum, a list, a name with a fact.
+What is held out is what the conversation is about: a sum, a list, a name with a food.
 
 >>> from gemma3_edu.train.data.draw import Draw
 >>> for message in chat(Draw("any", "train")).messages():
 ...     print(f"{message.role}: {message.content[0]}")
-user: I am Dan and I like salt.
+user: My name is Dan. I like soup.
 model: Hello, Dan!
 user: What do I like?
-model: salt
+model: You like soup.
 """
 
 from .arithmetic import Problem, problem
-from .draw import Asked, Draw
+from .draw import Draw
 from .examples import Example, Turn
-from .lists import ORDINALS
-from .words import ANIMALS, FOODS, NAMES, THINGS, WORDS
+from .words import ANIMALS, FOODS, NAMES, THINGS
 
-_Talk = tuple[str, list[tuple[str, str]]]  # a key; questions and answers
+MOST = 3  # conversations in one example, in training
+_Talk = tuple[str, tuple[Turn, Turn]]  # a key; two turns
 
 
 def _sum(draw: Draw) -> _Talk:
-    first = draw.until_shown(lambda: problem(draw), lambda each: each.key)
-    start = first.result
+    first = problem(draw)
 
     def more() -> Problem:
-        number = draw.random.randint(1, 20)
+        number, start = draw.random.randint(1, 20), first.result
         return Problem(start, draw.choice("+-") if number <= start else "+", number)
 
     second = draw.until_shown(more, lambda each: each.key)
     then = {"-": "Now take away {}.", "+": "Now add {}."}[second.operation].format(second.b)
     question = f"What is {first.a} {first.operation} {first.b}?"
-    return first.key, [(question, str(first.result)), (then, str(second.result))]
+    return first.key, (Turn(question, first.solved), Turn(then, second.solved))
 
 
 def _name(draw: Draw) -> _Talk:
     name, food = draw.choice(NAMES), draw.choice(FOODS)
-    asked, answer = draw.choice((("What is my name?", name), ("What do I like?", food)))
-    greeting = draw.choice(
-        (f"My name is {name}. I like {food}.", f"I am {name} and I like {food}.")
+    asked, answer = draw.choice(
+        (("What is my name?", f"Your name is {name}."), ("What do I like?", f"You like {food}."))
     )
-    return f"fact:{name} {food}", [(greeting, f"Hello, {name}!"), (asked, answer)]
+    greeting = f"My name is {name}. I like {food}."
+    return f"name:{name} {food}", (Turn(greeting, f"Hello, {name}!"), Turn(asked, answer))
 
 
 def _list(draw: Draw) -> _Talk:
-    items = draw.random.sample(draw.choice((ANIMALS, THINGS, FOODS)), draw.random.randint(2, 4))
-    new = draw.choice([item for item in ANIMALS + THINGS + FOODS if item not in items])
-    at = draw.random.randrange(len(items))
-    asked, answer = draw.choice(
-        (
-            (f"Which is {ORDINALS[at]}?", items[at]),
-            (f"Add {new}.", ", ".join([*items, new])),
-            ("Now backwards.", ", ".join(reversed(items))),
-            ("How many are there?", str(len(items))),
-        )
-    )
-    listed = ", ".join(items)
-    opening = f"Write a list: {' and '.join(items)}."
-    return f"list:{' '.join(items)}", [(opening, listed), (asked, answer)]
-
-
-def _word(draw: Draw) -> _Talk:
-    word = draw.choice(WORDS)
-    asked, answer = draw.choice(
-        (
-            ("Now in capital letters.", word.upper()),
-            ("How many letters has it?", str(len(word))),
-            ("Spell it.", " ".join(word)),
-            ("Say it twice.", f"{word} {word}"),
-        )
-    )
-    return f"word:{word}", [(f'Say "{word}".', word), (asked, answer)]
+    *items, new = draw.several(draw.choice((ANIMALS, THINGS, FOODS)), 3, 5)
+    opening = Turn(f"Write a list: {' and '.join(items)}.", ", ".join(items))
+    return f"list:{' '.join(items)}", (opening, Turn(f"Add {new}.", ", ".join([*items, new])))
 
 
 def _remember(draw: Draw) -> _Talk:
     thing, number = draw.choice(THINGS), draw.random.randint(10, 99)
-    turns = [
-        (f"Remember: the {thing} costs {number}.", "I will."),
-        (f"What does the {thing} cost?", str(number)),
-    ]
-    return f"cost:{thing} {number}", turns
+    opening = Turn(f"Remember: the {thing} costs {number}.", "I will remember it.")
+    asked = Turn(f"What does the {thing} cost?", f"The {thing} costs {number}.")
+    return f"cost:{thing} {number}", (opening, asked)
 
 
 def chat(draw: Draw) -> Example:
     """Two turns: the second cannot be answered without the first."""
-    kinds = (_sum, _name, _list, _word, _remember)
-    key, turns = draw.until_own(lambda: draw.choice(kinds)(draw), lambda talk: talk[0])
-    return Example("chat", tuple(Turn((q,), a) for q, a in turns), (key,))
 
+    def make() -> _Talk:
+        return draw.choice((_sum, _name, _list, _remember))(draw)
 
-def stopping(draw: Draw) -> Example:
-    """Say so much and no more."""
-
-    def ask() -> Asked:
-        word, other = draw.random.sample(WORDS, 2)
-        number = draw.random.randint(2, 9)
-        question, answer = draw.choice(
-            (
-                (f'Say only "{word}".', word),
-                (f'Write "{word}" {number} times.', " ".join([word] * number)),
-                (f"Count to {number} and stop.", ", ".join(map(str, range(1, number + 1)))),
-                (
-                    f'Answer with one word: "{word}" or "{other}", which is longer?',
-                    _longer(word, other),
-                ),
-                (f'Say "{word}", then "{other}", then nothing more.', f"{word} {other}"),
-            )
-        )
-        return Asked(question, answer, f"stop:{question}")
-
-    return draw.example("stopping", ask)
-
-
-def _longer(word: str, other: str) -> str:
-    if len(word) == len(other):
-        return "neither"
-    return word if len(word) > len(other) else other
+    talks = [draw.until_own(make, lambda talk: talk[0]) for _ in range(MOST)]
+    return Example("chat", (), tuple(turns for _, turns in talks), talks[0][0])

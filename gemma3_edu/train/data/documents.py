@@ -1,14 +1,13 @@
 """Wide and tall documents, which can be read by pan and scan and hardly without.
 
-Their sides are 2.5 to 4 to 1 and long enough for the rule of `images.pan_and_scan` to cut them. The
-writing is about as small as can be read in a crop of `side` pixels; squeezed into one square with
-the whole document it is a third or a quarter of that. What is held out is the entry: a food with
-its number.
+Their sides are 2.8 to 4 to 1 and long enough for the rule of `images.pan_and_scan` to cut them. The
+writing is easy to read in a crop; squeezed into one square with the whole document it is a third or
+a quarter as large. What is held out is the whole document.
 
 >>> from gemma3_edu.train.data.draw import Draw
 >>> picture = TASKS["wide"](Draw("any", "train")).pictures[0]
 >>> picture.image.size, [crop.size for crop in pan_and_scan(picture.image)]
-((796, 264), [(266, 264), (266, 264), (264, 264)])
+((848, 264), [(283, 264), (283, 264), (282, 264)])
 """
 
 import math
@@ -19,13 +18,14 @@ from functools import partial
 from PIL import Image
 
 from ...prompt.images import ImageSettings, pan_and_scan
-from .draw import Asked, Draw, Question
+from .draw import Draw
 from .drawing import Canvas, Picture, width_per_em
-from .examples import Example, Turn
-from .paper import font_name, ground_and_ink, photographed
+from .examples import Example, ask
+from .paper import font_name, ground_and_ink
 from .words import FOODS
 
-EM = 14  # pixels of the encoder's square that the font's size comes to in a crop
+EM = 17  # pixels of the encoder's square that the font's size comes to in a crop
+MOST = 5  # questions about one document
 
 Entry = tuple[str, int]
 Box = tuple[float, float, float, float]
@@ -48,18 +48,29 @@ class Document:
 
 def document(draw: Draw, wide: bool) -> Document:
     """One or two entries a crop if wide, two or three if tall; all foods and numbers differ."""
-    aspect = draw.random.uniform(2.5, 4)
-    crops = math.floor(aspect + 0.5)
-    short = max(256, math.ceil(256 * crops / aspect)) + draw.random.randint(0, 48)
-    size = (round(short * aspect), short) if wide else (short, round(short * aspect))
-    per_crop = draw.random.randint(1, 2) if wide else draw.random.randint(2, 3)
-    boxes = _boxes(size, per_crop)
-    entries: dict[str, int] = {}
-    while len(entries) < len(boxes):
-        food, number = draw.until_shown(lambda: _entry(draw), entry_key)
-        if number not in entries.values():
-            entries.setdefault(food, number)
-    return Document(size, tuple(entries.items()), boxes, per_crop)
+
+    def make() -> Document:
+        aspect = draw.random.uniform(2.8, 4)
+        crops = math.floor(aspect + 0.5)
+        short = max(256, math.ceil(256 * crops / aspect)) + draw.random.randint(0, 48)
+        size = (round(short * aspect), short) if wide else (short, round(short * aspect))
+        per_crop = draw.random.randint(1, 2) if wide else draw.random.randint(2, 3)
+        boxes = _boxes(size, per_crop)
+        foods = draw.random.sample(FOODS, len(boxes))
+        numbers = draw.random.sample(range(10, 1000), len(boxes))
+        return Document(size, tuple(zip(foods, numbers, strict=True)), boxes, per_crop)
+
+    return draw.until_own(make, key)
+
+
+def key(document: Document) -> str:
+    """The content that decides the split of a document."""
+    return f"document:{text(document.entries)}"
+
+
+def text(entries: tuple[Entry, ...]) -> str:
+    """Entries as they are read out."""
+    return ", ".join(f"{food} {number}" for food, number in entries)
 
 
 def _boxes(size: tuple[int, int], rows: int) -> tuple[Box, ...]:
@@ -71,15 +82,6 @@ def _boxes(size: tuple[int, int], rows: int) -> tuple[Box, ...]:
             boxes.append((left, top + row * step, left + crop.width, top + (row + 1) * step))
         left, top = (left + crop.width, 0) if size[0] > size[1] else (0, top + crop.height)
     return tuple(boxes)
-
-
-def _entry(draw: Draw) -> Entry:
-    return draw.choice(FOODS), draw.random.randint(10, 999)
-
-
-def entry_key(entry: Entry) -> str:
-    """The content that decides the split of an entry."""
-    return f"entry:{entry[0]} {entry[1]}"
 
 
 def render(draw: Draw, document: Document) -> Picture:
@@ -96,53 +98,30 @@ def render(draw: Draw, document: Document) -> Picture:
         x = draw.random.uniform(left + 0.02 * crop, right - 0.02 * crop - width)
         y = draw.random.uniform(top + 0.85 * size, bottom - 0.25 * size)
         canvas.text((x, y), line, name, size, ink)
-    return photographed(draw, canvas, _caption(document.entries))
+    return canvas.picture(f"a list: {text(document.entries)}")
 
 
-def _caption(entries: tuple[Entry, ...]) -> str:
-    return f"a list: {', '.join(f'{food} {number}' for food, number in entries)}"
+def _example(draw: Draw, task: str) -> Example:
+    made = document(draw, wide=task == "wide")
+    asked = [
+        ask(f"Which number is next to {food}?", f"{food} {number}")
+        for food, number in draw.shuffled(made.entries)
+    ]
+    return Example(task, (render(draw, made),), tuple(asked[:MOST]), key(made))
 
 
-def _number(draw: Draw, document: Document) -> Asked:
-    food, number = draw.choice(document.entries)
-    question = draw.choice(("What number stands beside {}?", "Find the number of {}."))
-    return Asked(question.format(food), str(number), entry_key((food, number)))
-
-
-def _name(draw: Draw, document: Document) -> Asked:
-    food, number = draw.choice(document.entries)
-    return Asked(f"What stands beside {number}?", food, entry_key((food, number)))
-
-
-_OTHERS: dict[str, Question[Document]] = {"name": _name}
-
-
-def _ask(draw: Draw, task: str) -> Example:
-    return draw.interview(
-        task,
-        {task: _number, **_OTHERS},
-        lambda: document(draw, wide=task == "wide"),
-        lambda made: [render(draw, made)],
-    )
-
-
-def crop(draw: Draw) -> Example:
+def _crop(draw: Draw) -> Example:
     """One crop of a document, as pan and scan gives it to the encoder, and what it shows."""
-
-    def make() -> tuple[Document, int]:
-        made = document(draw, wide=draw.chance(0.5))
-        return made, draw.random.randrange(len(made.entries) // made.per_crop)
-
-    made, number = draw.until_own(
-        make, lambda found: entry_key(found[0].entries[found[1] * found[0].per_crop])
-    )
+    made = document(draw, wide=draw.chance(0.5))
+    number = draw.random.randrange(len(made.entries) // made.per_crop)
     entries = made.entries[number * made.per_crop :][: made.per_crop]
     view = render(draw, made).views(ImageSettings())[1 + number]
-    picture = Picture(view.image, view.marks, _caption(entries))
-    return Example("caption", (Turn((picture,), picture.caption),), (entry_key(entries[0]),))
+    picture = Picture(view.image, view.marks, f"a list: {text(entries)}")
+    return Example("crop", (picture,), (ask("Read the list.", text(entries)),), key(made))
 
 
 TASKS: dict[str, Callable[[Draw], Example]] = {
-    "wide": partial(_ask, task="wide"),
-    "tall": partial(_ask, task="tall"),
+    "wide": partial(_example, task="wide"),
+    "tall": partial(_example, task="tall"),
+    "crop": _crop,
 }

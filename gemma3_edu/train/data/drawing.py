@@ -30,16 +30,11 @@ Point: TypeAlias = tuple[float, float]
 
 SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond", "cross", "moon")
 KINDS = ("", *"0123456789abcdefghijklmnopqrstuvwxyz", *SHAPES)
-"""What a patch can show: nothing, a character (of either case), a shape. Labels index this."""
+"""What a patch can show: nothing, a character, a shape. Labels index this."""
 COLOURS = ("", "red", "orange", "yellow", "green", "blue", "purple", "brown", "black")
 """The colour of a shape in a patch; "" for nothing and for text. Labels index this."""
 
-FONTS = (
-    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono"),
-    *("DejaVuSansMono-Bold", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
-    "Pillow",  # its built-in one, Aileron
-)
-PLAIN_FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif")
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif")
 _SHARE = 1 / 16  # of a patch that a mark must cover to name it
 
 
@@ -128,11 +123,7 @@ def _touches(outline: Sequence[Point], size: tuple[int, int]) -> bool:
 
 @functools.cache
 def font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """One of `FONTS` at a size in pixels an em; DejaVu is read from the installed matplotlib."""
-    if name == "Pillow":
-        default = ImageFont.load_default(size)
-        assert isinstance(default, ImageFont.FreeTypeFont)
-        return default
+    """One of `FONTS` at a size in pixels an em, read from the installed matplotlib."""
     found = importlib.util.find_spec("matplotlib")  # found, not imported: it takes half a second
     if found is None or found.origin is None:
         raise ValueError(f"font: {name} comes with matplotlib, which is not installed; install it")
@@ -178,31 +169,21 @@ class Canvas:
         """A straight line, which is not marked."""
         ImageDraw.Draw(self.image).line([start, end], fill=fill, width=width)
 
-    def text(self, at: Point, text: str, name: str, size: int, fill: Colour, turn: int = 0) -> None:
-        """Write, from the left end of the baseline; `turn` degrees counterclockwise around it.
+    def text(self, at: Point, text: str, name: str, size: int, fill: Colour) -> None:
+        """Write, from the left end of the baseline.
 
         Letters and digits are marked, each by its advance and the height of its ink.
         """
-        face, (x, y) = font(name, size), at
-        if turn:
-            layer = Image.new("L", self.image.size)
-            ImageDraw.Draw(layer).text((x, y), text, font=face, fill=255, anchor="ls")
-            layer = layer.rotate(turn, Image.Resampling.BICUBIC, center=(x, y))
-            self.image.paste(fill, (0, 0), layer)
-        else:
-            ImageDraw.Draw(self.image).text((x, y), text, font=face, fill=fill, anchor="ls")
-        cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-        left = 0.0
+        x, y = at
+        ImageDraw.Draw(self.image).text(at, text, font=font(name, size), fill=fill, anchor="ls")
         for character in text:
             advance, top, bottom = _glyph(name, size, character)
-            right = left + advance
-            if character.lower() in KINDS[1:37]:
-                corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-                box = tuple((x + cos * a + sin * b, y - sin * a + cos * b) for a, b in corners)
-                a, b = (left + right) / 2, -0.3 * size  # about half of a small letter up
-                place = (x + cos * a + sin * b, y - sin * a + cos * b)
-                self.marks.append(Mark(box, character.lower(), "", place))
-            left = right
+            if character in KINDS[1:37]:
+                corners = ((x, y + top), (x + advance, y + top))
+                below = ((x + advance, y + bottom), (x, y + bottom))
+                middle = (x + advance / 2, y - 0.3 * size)  # about half of a small letter up
+                self.marks.append(Mark((*corners, *below), character, "", middle))
+            x += advance
 
     def picture(self, caption: str) -> Picture:
         """What has been drawn."""

@@ -1,14 +1,12 @@
-"""One example to learn from or to be tested on: questions about text or pictures, and answers.
+"""One example to learn from or to be tested on: what is given, and conversations about it.
 
-The same example can be read in two ways: as a conversation, for instruction tuning, or as plain
-text, for pre-training. A document or a captioned picture, where nobody asks, is an example whose
-question has no words.
+Several conversations share what is given (a picture, a receipt, facts) and know nothing of each
+other. Training reads all of them in one row (see `rows`), so that a picture is looked at once for
+many questions; a test asks the first one alone.
 
->>> example = Example("arithmetic", (Turn(("What is 2 + 3?",), "5"),), ("sum:2+3",))
->>> [(message.role, message.content) for message in example.messages()]
-[('user', ('What is 2 + 3?',)), ('model', ('5',))]
->>> example.text()
-('Question: What is 2 + 3?\\nAnswer: 5\\n', [])
+>>> one = Example("arithmetic", (), (ask("What is 2 + 3?", "2 + 3 = 5"),), "sum:2+3")
+>>> [(message.role, message.content) for message in one.messages()]
+[('user', ('What is 2 + 3?',)), ('model', ('2 + 3 = 5',))]
 """
 
 from dataclasses import dataclass
@@ -25,58 +23,76 @@ Part: TypeAlias = str | Picture
 
 @dataclass(frozen=True)
 class Turn:
-    """A question, in parts of text and pictures, and its one right answer."""
+    """A question and its one right answer."""
 
-    question: tuple[Part, ...]
+    question: str
     answer: str
+
+
+Conversation: TypeAlias = tuple[Turn, ...]
+
+
+def ask(question: str, answer: str) -> Conversation:
+    """A conversation of one turn."""
+    return (Turn(question, answer),)
 
 
 @dataclass(frozen=True)
 class Example:
-    """One or more turns on the same matter.
+    """Parts of text and pictures that are `given`, and the conversations that begin with them.
 
-    `task` names the kind of question that it was made for. `content` holds the keys (see `splits`)
-    of what is asked: all of them belong to the split that the example was made for.
+    `task` names what it was made for. `content` is the key (see `splits`) of the whole, which
+    decides to which split it belongs. Without conversations it is a page of plain text.
     """
 
     task: str
-    turns: tuple[Turn, ...]
-    content: tuple[str, ...]
-
-    @property
-    def asks(self) -> bool:
-        """Whether it is a question; a document or a captioned picture is none."""
-        return any(isinstance(part, str) for turn in self.turns for part in turn.question)
+    given: tuple[Part, ...]
+    conversations: tuple[Conversation, ...]
+    content: str
 
     @property
     def pictures(self) -> list[Picture]:
-        """All pictures, in the order of their places."""
-        return [part for t in self.turns for part in t.question if isinstance(part, Picture)]
+        """The pictures, in the order of their places."""
+        return [part for part in self.given if isinstance(part, Picture)]
+
+    @property
+    def answer(self) -> str:
+        """What is right at the end of the first conversation."""
+        return self.conversations[0][-1].answer
 
     def messages(self) -> list[Message]:
-        """The finished conversation; drop the last message to ask a model.
+        """The first conversation, finished; drop the last message to ask a model.
 
-        Raises ValueError for a document, which nobody asked for.
+        Raises ValueError for a page, about which nobody asks.
         """
-        messages = []
-        for turn in self.turns:
-            if not any(isinstance(part, str) for part in turn.question):
-                raise ValueError(
-                    f"example: a turn of task {self.task!r} asks nothing; use text() for it"
-                )
-            parts = [p.image if isinstance(p, Picture) else p for p in turn.question]
-            messages += [Message.user(*parts), Message.model(turn.answer)]
+        if not self.conversations:
+            raise ValueError(f"example: task {self.task!r} is a page of text, and asks nothing")
+        first, *later = self.conversations[0]
+        parts = [part.image if isinstance(part, Picture) else part for part in self.given]
+        # Texts that meet are one text; a message would strip the newline between two.
+        if parts and isinstance(parts[-1], str):
+            parts[-1] = f"{parts[-1]}\n{first.question}"
+        else:
+            parts.append(first.question)
+        messages = [Message.user(*parts), Message.model(first.answer)]
+        for turn in later:
+            messages += [Message.user(turn.question), Message.model(turn.answer)]
         return messages
 
     def text(self) -> tuple[str, list[Image.Image]]:
-        """The plain text, with `<start_of_image>` in a picture's place, and the pictures.
+        """The same as plain text for `Processor.text`, with `<start_of_image>` for each picture.
 
-        It fits `Processor.text`. Questions and answers are marked by words; a document stands as it
-        is. No `<eos>` is put at the end.
+        A base model knows questions and answers in this form. No `<eos>` is put at the end.
         """
-        text = ""
-        for turn in self.turns:
-            words = "".join(p if isinstance(p, str) else START_OF_IMAGE for p in turn.question)
-            asks = any(isinstance(part, str) for part in turn.question)
-            text += f"Question: {words}\nAnswer: {turn.answer}\n" if asks else words + turn.answer
-        return text, [picture.image for picture in self.pictures]
+        given = "".join(START_OF_IMAGE if isinstance(p, Picture) else f"{p}\n" for p in self.given)
+        turns = self.conversations[0] if self.conversations else ()
+        return given + "".join(map(plain, turns)), [picture.image for picture in self.pictures]
+
+
+def plain(turn: Turn) -> str:
+    """A turn as plain text, marked by words.
+
+    >>> plain(Turn("What is 2 + 3?", "2 + 3 = 5"))
+    'Question: What is 2 + 3?\\nAnswer: 2 + 3 = 5\\n'
+    """
+    return f"Question: {turn.question}\nAnswer: {turn.answer}\n"

@@ -1,7 +1,7 @@
-"""Facts that stand in the prompt, and questions about them: who, where, what, how many.
+"""Facts that are given in the prompt, and questions about them: where, what, how many, how much.
 
-Nothing has to be known beforehand: names and facts are put together by chance, and what is held out
-is the pair, "Mia has 7 lamps".
+Nothing has to be known beforehand: facts are put together by chance, and what is held out is all
+that is given together. Answers restate what was asked, in the words of the fact.
 
 >>> Fact("Mia", "has", "7 lamps").sentence
 'Mia has 7 lamps.'
@@ -9,10 +9,11 @@ is the pair, "Mia has 7 lamps".
 
 from typing import NamedTuple
 
-from .draw import Asked, Draw
-from .examples import Example, Turn
-from .splits import may_show
+from .draw import Draw
+from .examples import Conversation, Example, ask
 from .words import ANIMALS, FOODS, NAMES, PLACES, THINGS
+
+MOST = 5  # questions about one text
 
 
 class Fact(NamedTuple):
@@ -24,13 +25,19 @@ class Fact(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The fact said."""
+        """The fact as a sentence."""
         return f"{self.name} {self.relation} {self.value}."
 
-    @property
-    def key(self) -> str:
-        """The content that decides the split."""
-        return f"fact:{self.name} {self.value}"
+    def asked(self) -> Conversation:
+        """A question about it, and its answer."""
+        things = self.value.split()[-1]
+        question = {
+            "is in the": f"Where is {self.name}?",
+            "likes": f"What does {self.name} like?",
+            "is afraid of the": f"What is {self.name} afraid of?",
+            "has": f"How many {things} does {self.name} have?",
+        }[self.relation]
+        return ask(question, self.sentence)
 
 
 def plural(noun: str) -> str:
@@ -50,68 +57,37 @@ def plural(noun: str) -> str:
     return noun + "s"
 
 
-def _fact(draw: Draw, name: str, taken: set[str]) -> Fact:
-    """Something about this name that is said of no other."""
-
-    def make() -> Fact:
-        relation = draw.choice(("is in the", "has", "likes", "is afraid of the"))
-        if relation == "has":
-            noun = draw.choice(THINGS)
-            number = draw.random.randint(2, 20)
-            return Fact(name, relation, f"{number} {plural(noun)}")
-        values = {"is in the": PLACES, "likes": FOODS, "is afraid of the": ANIMALS}[relation]
-        return Fact(name, relation, draw.choice(values))
-
-    while True:
-        fact = make()
-        if may_show(fact.key, draw.split) and fact.value.split()[-1] not in taken:
-            taken.add(fact.value.split()[-1])
-            return fact
-
-
-def _facts(draw: Draw, least: int, most: int) -> list[Fact]:
-    taken: set[str] = set()
-    names = draw.random.sample(NAMES, draw.random.randint(least, most))
-    return [_fact(draw, name, taken) for name in names]
-
-
-def _question(draw: Draw, fact: Fact) -> Asked:
-    name, relation, value = fact
-    if draw.chance(0.4):
-        return Asked(f"Who {relation} {value}?", name, fact.key)
+def _fact(draw: Draw, name: str) -> Fact:
+    relation = draw.choice(("is in the", "has", "likes", "is afraid of the"))
     if relation == "has":
-        number, things = value.split()
-        question = draw.choice(
-            (f"How many {things} does {name} have?", f"How many {things} has {name} got?")
-        )
-        return Asked(question, number, fact.key)
-    question = {
-        "is in the": f"Where is {name}?",
-        "likes": f"What does {name} like?",
-        "is afraid of the": f"What is {name} afraid of?",
-    }[relation]
-    before = {"is in the": "in the ", "likes": "", "is afraid of the": "the "}[relation]
-    return Asked(question, before + value, fact.key)
+        number = draw.random.randint(2, 20)
+        return Fact(name, relation, f"{number} {plural(draw.choice(THINGS))}")
+    values = {"is in the": PLACES, "likes": FOODS, "is afraid of the": ANIMALS}[relation]
+    return Fact(name, relation, draw.choice(values))
 
 
 def facts(draw: Draw) -> Example:
-    """Two to six facts and a question about one of them, before them or after."""
+    """Two to six facts, each of another name."""
 
-    def ask() -> Asked:
-        all_facts = _facts(draw, 2, 6)
-        question, answer, key = _question(draw, draw.choice(all_facts))
-        told = " ".join(fact.sentence for fact in all_facts)
-        before = draw.chance(0.2)
-        return Asked(f"{question}\n{told}" if before else f"{told}\n{question}", answer, key)
+    def text(told: list[Fact]) -> str:
+        return " ".join(fact.sentence for fact in told)
 
-    return draw.example("facts", ask)
+    told = draw.until_own(
+        lambda: [_fact(draw, name) for name in draw.several(NAMES, 2, 6)],
+        lambda made: f"facts:{text(made)}",
+    )
+    asked = [fact.asked() for fact in draw.shuffled(told)]
+    return Example("facts", (text(told),), tuple(asked[:MOST]), f"facts:{text(told)}")
 
 
-def facts_page(draw: Draw) -> Example:
-    """Plain text: facts, then a question about one of them and its answer."""
-    told = draw.until_own(lambda: _facts(draw, 3, 6), lambda made: made[0].key)
-    question, answer, key = _question(draw, told[0])
-    draw.random.shuffle(told)
-    sentences = [*(fact.sentence for fact in told), question]
-    text = f"{' '.join(sentences)} {answer[0].upper()}{answer[1:]}.\n"
-    return Example("facts_page", (Turn((), text),), (key,))
+def pairs(draw: Draw) -> Example:
+    """Two to eight words, each with a number: the plainest form of looking something up."""
+
+    def make() -> str:
+        keys = draw.several(draw.choice((FOODS, ANIMALS, THINGS, NAMES)), 2, 8)
+        return ", ".join(f"{key} {draw.random.randint(1, 99)}" for key in keys)
+
+    text = draw.until_own(make, "pairs:{}".format)
+    found = draw.shuffled(text.split(", "))
+    asked = [ask(f"{entry.split()[0]}?", entry) for entry in found]
+    return Example("pairs", (text,), tuple(asked[:MOST]), f"pairs:{text}")

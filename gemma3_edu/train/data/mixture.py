@@ -1,82 +1,57 @@
 """What each stage of training reads: a stream of examples, mixed by weights.
 
 Example number i is a function of seed, stage, split and i alone. So a run can stop anywhere and go
-on (its state is the seed and the next number), workers can share the numbers among them, and
-validation reads the same examples every time.
+on, workers can share the numbers among them, and validation reads the same examples every time.
 
->>> stream = Mixture("pretrain", "train", seed=1).stream()
->>> first, second = next(stream), next(stream)
->>> stream.state
-(1, 2)
->>> next(Mixture("pretrain", "train", seed=1).stream(step=1)) == second
+>>> Mixture("instruct", "test").example(3) == Mixture("instruct", "test").example(3)
 True
 """
 
 import itertools
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 
-from . import documents, pictures, text_tasks
+from . import documents, receipts, scenes, text_tasks, writing
 from .draw import Draw, Setting
 from .examples import Example
 
-# Shares need not add up to anything. What is hard has more: a kind that is rare from the start
-# stays at guessing among what is present, above all binding (colour, price).
-# fmt: off
-_PICTURES = {
-    "colour": 8, "shape": 6, "count": 8, "position": 8, "presence": 2, "description": 1,
-    "number": 8, "word": 8, "letters": 3,
-    "price": 8, "which": 1, "line": 2, "dearest": 1, "sum": 7, "cell": 1, "row": 0.5,
-    "which_has": 4, "which_more": 2, "which_larger": 2, "motion": 4, "what_moves": 1,
-}
-_DOCUMENTS = {"wide": 3, "tall": 3}
-_TEXT = {
-    "arithmetic": 10, "facts": 7, "story_question": 1, "dates": 1, "languages": 1, "code": 1,
-    "copying": 8, "listing": 5, "sorting": 1, "reversing": 1, "counting": 1, "nth": 1,
-    "spelling": 1, "needle": 5, "chat": 6, "stopping": 2, "tell": 1,
-}
-_PAGES = {
-    "prose": 60, "story": 12, "sums_page": 6, "facts_page": 4, "calendar_page": 2,
-    "numbers_page": 3, "code_page": 3,
-}
-# fmt: on
-
-CAPTION = "caption of "
 TASKS: dict[str, Callable[[Draw], Example]] = {
-    **text_tasks.QUESTIONS,
-    **text_tasks.PAGES,
-    **pictures.QUESTIONS,
-    **{CAPTION + name: partial(pictures.captioned, pictures.QUESTIONS[name]) for name in _PICTURES},
-    "crop": documents.crop,
+    **scenes.TASKS,
+    **writing.TASKS,
+    **receipts.TASKS,
+    **documents.TASKS,
+    **text_tasks.TASKS,
 }
-"""Every kind of example by name; a picture's caption is a kind of its own."""
+"""Every kind of example by name."""
 
-
-def _scaled(weights: Mapping[str, float], total: float, before: str = "") -> dict[str, float]:
-    """The same shares, summing to `total`."""
-    return {before + name: total * w / sum(weights.values()) for name, w in weights.items()}
-
-
-_PRETRAIN = {
-    **_scaled(_PAGES, 0.06),
-    **_scaled(_TEXT, 0.24),
-    **_scaled(_PICTURES, 0.24, CAPTION),
-    **_scaled(_PICTURES | _DOCUMENTS, 0.44),
-    "crop": 0.02,
+# Shares need not add up to anything. What is hard has more.
+# fmt: off
+_SKILLS = {
+    "colour": 1.5, "shape": 1.5, "count": 1.5, "position": 3, "description": 0.5,
+    "which_has": 2, "motion": 1.5, "number": 3, "word": 4,
+    "price": 3, "sum": 3, "wide": 1.5, "tall": 1.5, "crop": 0.5,
+    "arithmetic": 3, "facts": 2, "pairs": 1.5, "copying": 1, "listing": 1,
+    "tool": 1.5, "chat": 1.5, "needle": 1,
 }
 STAGES: dict[str, dict[str, float]] = {
-    "encoder": {**_scaled(_PICTURES, 0.9, CAPTION), "crop": 0.1},
-    "pretrain": _PRETRAIN,
-    "long": {
-        **{name: 0.4 * share for name, share in _PRETRAIN.items()},
-        "prose": 0.2,
-        "needle": 0.4,
+    "encoder": {
+        "colour": 3, "count": 2, "position": 1, "which_has": 1, "motion": 1, "number": 4,
+        "word": 6, "price": 6, "sum": 2, "crop": 5, "wide": 0.5, "tall": 0.5,
     },
-    "instruct": {**_scaled(_TEXT, 0.4), **_scaled(_PICTURES | _DOCUMENTS, 0.6)},
+    "pretrain": {**_SKILLS, "prose": 6},
+    # What is looked up in text is learnt first, sums and what moves last.
+    "instruct": {
+        **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.5, "arithmetic": 7, "sum": 5,
+        "position": 4, "motion": 3, "which_has": 3, "tool": 2.5, "chat": 2.5, "prose": 2,
+    },
+    "long": {"needle": 3, "prose": 1},
 }
-"""The share of each kind in each stage: encoder, pre-training, long context, instructions."""
+# fmt: on
+"""The share of each kind in each stage; "long" is what the long rows of the last two hold."""
+ASKED = tuple(task for task in _SKILLS if task not in ("description", "crop", "pairs"))
+"""The skills that are tested."""
 
 
 @dataclass(frozen=True)
@@ -109,26 +84,3 @@ class Mixture:
             raise ValueError(f"task: {task!r} is unknown; choose one of {', '.join(TASKS)}")
         seed = f"{self.seed}/{self.stage}/{self.split}/{index}/{task}"
         return TASKS[task](Draw(seed, self.split, self.setting))
-
-    def stream(self, step: int = 0) -> "Stream":
-        """All examples from number `step` on, without an end."""
-        return Stream(self, step)
-
-
-class Stream:
-    """An endless iterator over a mixture; `state` says how to go on."""
-
-    def __init__(self, mixture: Mixture, step: int) -> None:
-        self._mixture, self._step = mixture, step
-
-    def __iter__(self) -> "Stream":
-        return self
-
-    def __next__(self) -> Example:
-        self._step += 1
-        return self._mixture.example(self._step - 1)
-
-    @property
-    def state(self) -> tuple[int, int]:
-        """The seed, and the number of the next example."""
-        return self._mixture.seed, self._step

@@ -1,28 +1,29 @@
-"""A number hidden in long text: whether a model finds what it read far back.
+"""Numbers hidden in long text: whether a model finds what it read far back.
 
-The text around it is real prose of the same split, or sentences that repeat themselves with small
-changes. Its length is given in tokens and kept to from below; the depth of the needle, from 0 for
-the beginning to 1 for the end, can be chosen. What is held out is the owner together with the
-number.
+The text around them is real prose of the same split, or sentences that repeat themselves with small
+changes. Its length is given in tokens and kept to from below; the depth of the needle that is asked
+for, from 0 for the beginning to 1 for the end, can be chosen. What is held out is the owner
+together with the number.
 
 >>> from gemma3_edu.train.data.draw import Draw
->>> text, answer, _ = needle(Draw("3", "train"), length=160, depth=0.5)
->>> print(text, "->", answer)
-There is a clock in the bakery. There is a rope in the museum. Nobody saw the bat in the hall. The
-secret number of the tent is 5444. There is a stamp in the shed. The sky is blue and the garden is
-far.
-What is the secret number of the tent? -> 5444
+>>> example = needle(Draw("3", "train"), length=160, depth=0.5, others=1)
+>>> example.given[0].count("The secret number of the ")
+2
+>>> print(example.conversations[0][0].question, example.answer, sep="\\n")
+What is the secret number of the park?
+The secret number of the park is 5061.
 """
 
 import itertools
 import re
+from collections.abc import Callable
 
-from .draw import Asked, Draw
-from .examples import Example
+from .draw import Draw
+from .examples import Example, ask
 from .prose import chunk
 from .words import ANIMALS, PLACES, THINGS
 
-ROOM = 48  # tokens for the question, the answer and what the chat format puts around them
+ROOM = 56  # tokens for the question, the answer and what the chat format puts around them
 _FILL = (
     "The {1} is near the {0}.",
     "Nobody saw the {2} in the {0}.",
@@ -60,20 +61,21 @@ def _sentence(draw: Draw) -> str:
     return draw.choice(_FILL).format(*words)
 
 
-def needle(draw: Draw, length: int, depth: float, others: int = 0) -> Asked:
-    """A text with the needle at a depth, then the question: `length` tokens in all, or a few less.
+def needle(draw: Draw, length: int, depth: float, others: int) -> Example:
+    """A text with a needle at a depth and `others` elsewhere: `length` tokens, or a few less.
 
-    That counts the turns' own tokens and the answer. `others` more needles, with other owners and
-    numbers, make sure that not just any number will do.
+    That counts the turns' own tokens and the answer. The other needles, with other owners and
+    numbers, make sure that not just any number will do. The first conversation asks for the needle
+    at that depth, the later ones for the others.
     """
     if not 0 <= depth <= 1:
-        raise ValueError(f"needle: depth={depth} must lie between 0, the beginning, and 1, the end")
-    owner, number = draw.until_own(lambda: _owner_and_number(draw), _key)
-    said = [_say(owner, number)]
-    while len(said) <= others:
-        other = draw.until_shown(lambda: _owner_and_number(draw), _key)
-        if other[0] != owner and other[1] != number:
-            said.append(_say(*other))
+        raise ValueError(f"needle: depth={depth} must be between 0, the beginning, and 1, the end")
+    owners = draw.random.sample(PLACES, 1 + others)
+    found = [
+        (owner, draw.until_own(lambda: draw.random.randint(1000, 9999), key_of(owner)))
+        for owner in owners
+    ]
+    said = [f"The secret number of the {owner} is {number}." for owner, number in found]
     used = ROOM + sum(draw.setting.count(" " + each) for each in said)
     if length < used:
         raise ValueError(
@@ -86,28 +88,21 @@ def needle(draw: Draw, length: int, depth: float, others: int = 0) -> Asked:
     for place, sentence in sorted(zip(depths, said, strict=True), reverse=True):
         off = [abs(border - place * borders[-1]) for border in borders]
         text.insert(off.index(min(off)), sentence)
-    question = f"What is the secret number of the {owner}?"
-    return Asked(" ".join(text) + "\n" + question, number, _key((owner, number)))
+    asked = tuple(
+        ask(f"What is the secret number of the {owner}?", sentence)
+        for (owner, _), sentence in zip(found, said, strict=True)
+    )
+    return Example("needle", (" ".join(text),), asked, key_of(owners[0])(found[0][1]))
 
 
-def _owner_and_number(draw: Draw) -> tuple[str, str]:
-    return draw.choice(PLACES), str(draw.random.randint(1000, 9999))
-
-
-def _key(needle: tuple[str, str]) -> str:
-    return f"needle:{needle[0]} {needle[1]}"
-
-
-def _say(owner: str, number: str) -> str:
-    return f"The secret number of the {owner} is {number}."
+def key_of(owner: str) -> Callable[[int], str]:
+    """The content that decides the split, as a function of the owner's number."""
+    return f"needle:{owner} {{}}".format
 
 
 def needles(draw: Draw) -> Example:
-    """A needle at any depth, in a text of any length up to the setting's."""
-
-    def ask() -> Asked:
-        longest = draw.setting.length
-        length = round(longest * (min(120, longest) / longest) ** draw.random.random())
-        return needle(draw, length, draw.random.random(), draw.choice((0, 0, 1, 2)))
-
-    return draw.example("needle", ask)
+    """A needle at any depth, among others, in a text of any length up to the setting's."""
+    longest, shortest = draw.setting.length, min(draw.setting.length, 176)
+    length = round(longest * (shortest / longest) ** draw.random.random())
+    others = draw.random.randint(2, 3 if length < 300 else 5)
+    return needle(draw, length, draw.random.random(), others)

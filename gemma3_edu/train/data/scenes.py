@@ -1,31 +1,36 @@
-"""Scenes of coloured shapes, and questions about them.
+"""Pictures of coloured shapes, and questions about them: one picture, two, or a clip of four.
 
-What is held out: for colour, shape and presence the pair, such as red star; for counting, where
-the counted ones lie; for position and description, which things are together. Training shows no
-held-out pair and no held-out company.
+What is held out is the whole scene: which things it shows, and where.
 
 >>> from gemma3_edu.train.data.draw import Draw
->>> example = TASKS["colour"](Draw("any", "train"))
->>> example.pictures[0].caption, [turn.answer for turn in example.turns]
-('a yellow diamond, an orange moon and a black star', ['no', 'orange'])
+>>> example = TASKS["colour"](Draw("any", "test"))
+>>> example.pictures[0].caption, example.answer
+('a red triangle, a purple triangle and a blue star', 'The star is blue.')
 """
 
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from PIL import Image
 
-from .draw import Asked, Draw, Question
+from .draw import Draw
 from .drawing import COLOURS, SHAPES, Canvas, Picture
-from .examples import Example
-from .paper import PALETTE, pale_ground, photographed, shade
+from .examples import Conversation, Example, ask
+from .paper import PALETTE, pale_ground, shade
 from .shapes import outline
 
 NAMED = COLOURS[1:]
 PAIRS = tuple(f"{colour} {shape}" for colour in NAMED for shape in SHAPES)
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+PLACES = (
+    ("top left", "top", "top right"),
+    ("left", "middle", "right"),
+    ("bottom left", "bottom", "bottom right"),
+)
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 _APART = 0.2  # of the side: nearer ones are neither left nor right of each other
+MOST = 8  # questions about one picture
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,14 @@ class Thing:
         """Its shape's name."""
         return self.pair.split()[1]
 
+    @property
+    def place(self) -> str:
+        """Where in the picture it is, in thirds; "" near a border between two."""
+        across, down = 3 * self.x, 3 * self.y
+        if min(abs(at - border) for at in (across, down) for border in (1, 2)) < 0.15:
+            return ""
+        return PLACES[int(down)][int(across)]
+
 
 Scene = tuple[Thing, ...]
 
@@ -56,34 +69,40 @@ def scene(draw: Draw, least: int = 1, most: int = 6) -> Scene:
 
     Often some are alike in colour or in shape, sometimes in both.
     """
-    number = draw.random.randint(least, most)
-    grid = 2 if number <= 4 and draw.chance(0.4) else 3
-    pairs = draw.until_shown(lambda: _pairs(draw, number), together)
-    things = []
-    for pair, cell in zip(pairs, draw.random.sample(range(grid**2), number), strict=True):
-        radius = draw.random.uniform(0.26, 0.38) / grid
-        room = 0.5 / grid - 1.2 * radius
-        x = (cell % grid + 0.5) / grid + draw.random.uniform(-room, room)
-        y = (cell // grid + 0.5) / grid + draw.random.uniform(-room, room)
-        things.append(Thing(pair, x, y, radius))
-    return tuple(things)
+
+    def make() -> Scene:
+        number = draw.random.randint(least, most)
+        grid = 2 if number <= 4 and draw.chance(0.4) else 3
+        things = []
+        cells = draw.random.sample(range(grid**2), number)
+        for pair, cell in zip(_pairs(draw, number), cells, strict=True):
+            radius = draw.random.uniform(0.26, 0.38) / grid
+            room = 0.5 / grid - 1.2 * radius
+            x = (cell % grid + 0.5) / grid + draw.random.uniform(-room, room)
+            y = (cell // grid + 0.5) / grid + draw.random.uniform(-room, room)
+            things.append(Thing(pair, x, y, radius))
+        return tuple(things)
+
+    return draw.until_own(make, key)
 
 
-def together(pairs: Iterable[str]) -> str:
-    """The key of things that are in one picture, or are compared."""
-    return f"together:{' '.join(sorted(pairs))}"
+def key(things: Scene) -> str:
+    """The content that decides the split of a scene."""
+    return "scene:" + ", ".join(
+        sorted(f"{thing.pair} {round(9 * thing.x)} {round(9 * thing.y)}" for thing in things)
+    )
 
 
 def _pairs(draw: Draw, number: int) -> list[str]:
     form = draw.random.random()
-    if form < 0.35:  # all different
-        return draw.several("pair", PAIRS, number)
-    few = draw.several("pair", PAIRS, min(number, draw.random.randint(1, 3)))
-    if form < 0.7:  # a few kinds, repeated
+    if form < 0.5:  # all different
+        return draw.random.sample(PAIRS, number)
+    few = draw.several(PAIRS, 1, min(number, 3))
+    if form < 0.75:  # a few kinds, repeated
         return [draw.choice(few) for _ in range(number)]
-    alike = few[0].split()[int(form < 0.85)]  # all of one shape, or all of one colour
-    fitting = tuple(pair for pair in PAIRS if alike in pair.split())
-    return [draw.shown("pair", fitting) for _ in range(number)]
+    alike = few[0].split()[int(form < 0.87)]  # all of one shape, or all of one colour
+    fitting = [pair for pair in PAIRS if alike in pair.split()]
+    return [draw.choice(fitting) for _ in range(number)]
 
 
 def render(draw: Draw, things: Scene, side: int, ground: Image.Image | None = None) -> Picture:
@@ -92,21 +111,14 @@ def render(draw: Draw, things: Scene, side: int, ground: Image.Image | None = No
     for thing in things:
         turn = 0 if thing.shape == "diamond" else draw.random.uniform(-9, 9)
         corners = outline(thing.shape, thing.x * side, thing.y * side, thing.radius * side, turn)
-        colour = shade(draw, PALETTE[thing.colour], 9)
-        canvas.polygon(corners, colour, thing.shape, thing.colour)
-    return photographed(draw, canvas, caption(things))
+        canvas.polygon(corners, shade(draw, PALETTE[thing.colour], 9), thing.shape, thing.colour)
+    return canvas.picture(caption(things))
 
 
 def caption(things: Scene) -> str:
-    """All things, those alike counted, from left to right; of two single ones, how they lie."""
-    ordered = sorted(things, key=lambda thing: thing.x)
-    pairs = list(dict.fromkeys(thing.pair for thing in ordered))
-    if len(things) == len(pairs) == 2 and ordered[1].x - ordered[0].x >= _APART:
-        return f"{with_article(pairs[0])} left of {with_article(pairs[1])}"
-    if len(things) == len(pairs) == 2:
-        high, low = sorted(things, key=lambda thing: thing.y)
-        return f"{with_article(high.pair)} above {with_article(low.pair)}"
-    parts = [_some(pair, sum(thing.pair == pair for thing in things)) for pair in pairs]
+    """All things from left to right, those alike counted."""
+    pairs = [thing.pair for thing in sorted(things, key=lambda thing: thing.x)]
+    parts = [_some(pair, pairs.count(pair)) for pair in dict.fromkeys(pairs)]
     return " and ".join([*([", ".join(parts[:-1])] if parts[1:] else []), parts[-1]])
 
 
@@ -124,95 +136,164 @@ def plural(shape: str) -> str:
     return shape + ("es" if shape.endswith("cross") else "s")
 
 
-def _colour(draw: Draw, things: Scene) -> Asked | None:
-    thing = draw.choice(things)
-    if sum(other.shape == thing.shape for other in things) > 1:
-        return None
-    question = draw.choice(("What colour is the {}?", "Which colour does the {} have?"))
-    return Asked(question.format(thing.shape), thing.colour, f"pair:{thing.pair}")
+def _once(values: Sequence[str]) -> list[str]:
+    """Those that occur once."""
+    return [value for value in values if values.count(value) == 1]
 
 
-def _shape(draw: Draw, things: Scene) -> Asked | None:
-    thing = draw.choice(things)
-    if sum(other.colour == thing.colour for other in things) > 1:
-        return None
-    question = draw.choice(("What shape is the {} thing?", "Which shape is {}?"))
-    if len(things) == 1 and draw.chance(0.5):
-        question = "What shape is this?"
-    return Asked(question.format(thing.colour), thing.shape, f"pair:{thing.pair}")
+def _colours(draw: Draw, things: Scene) -> Iterator[Conversation]:
+    single = _once([thing.shape for thing in things])
+    for thing in things:
+        if thing.shape in single:
+            answer = f"The {thing.shape} is {thing.colour}."
+            yield ask(f"What colour is the {thing.shape}?", answer)
 
 
-def _count(draw: Draw, things: Scene) -> Asked | None:
-    colour, shape = draw.choice((*NAMED, "")), draw.choice((*SHAPES, ""))
-    if things and draw.chance(0.9):  # of what is there, or else mostly none
-        colour, shape = draw.choice(things).pair.split()
-        colour, shape = draw.choice(((colour, ""), ("", shape), (colour, shape), ("", "")))
-    counted = [t for t in things if colour in ("", t.colour) and shape in ("", t.shape)]
-    if len(counted) > 6:
-        return None
+def _shapes(draw: Draw, things: Scene) -> Iterator[Conversation]:
+    single = _once([thing.colour for thing in things])
+    for thing in things:
+        if thing.colour in single:
+            answer = f"The {thing.colour} thing is a {thing.shape}."
+            yield ask(f"What shape is the {thing.colour} thing?", answer)
+        if thing.place:
+            answer = f"The {thing.place} thing is {with_article(thing.pair)}."
+            yield ask(f"What is the {thing.place} thing?", answer)
+
+
+def _counts(draw: Draw, things: Scene) -> Iterator[Conversation]:
+    # Sorted, since a set of words has another order in every process.
+    for colour, shape in sorted({(t.colour, "") for t in things} | {("", t.shape) for t in things}):
+        yield _count(things, colour, shape)
+    yield _count(things, "", "")
+    yield _count(things, *draw.choice(things).pair.split())
+    yield _count(things, draw.choice(NAMED), "")
+
+
+def _count(things: Scene, colour: str, shape: str) -> Conversation:
+    number = sum(colour in ("", t.colour) and shape in ("", t.shape) for t in things)
     name = f"{colour} {plural(shape) if shape else 'things'}".strip()
-    where = " ".join(f"{round(9 * t.x)},{round(9 * t.y)}" for t in counted)
-    question = draw.choice(("How many {} are there?", "How many {} do you see?", "Count the {}."))
-    return Asked(question.format(name), str(len(counted)), f"count:{name} at {where}")
+    return ask(f"How many {name} are there?", str(number))
 
 
-def _position(draw: Draw, things: Scene) -> Asked | None:
-    if len({thing.pair for thing in things}) < 2:
-        return None
-    one, other = draw.random.sample(things, 2)
-    if one.pair == other.pair or sum(t.pair in (one.pair, other.pair) for t in things) > 2:
-        return None
-    across = draw.chance(0.5)
-    apart = other.x - one.x if across else other.y - one.y
-    if abs(apart) < _APART:
-        return None
-    words = ("left of", "right of") if across else ("above", "below")
-    relation = words[apart < 0]
-    key = together((one.pair, other.pair))
-    form = draw.random.randrange(3)
-    if form == 0:
-        asked = draw.choice(words)
-        question = f"Is the {one.pair} {asked} the {other.pair}?"
-        return Asked(question, "yes" if asked == relation else "no", key)
-    if form == 1 and len(things) == 2:
-        question = f"What is {relation} the {other.pair}?"
-        return Asked(question, f"the {one.pair}", key)
-    either = "left or right of" if across else "above or below"
-    return Asked(f"Is the {one.pair} {either} the {other.pair}?", relation.removesuffix(" of"), key)
+def _positions(draw: Draw, things: Scene) -> Iterator[Conversation]:
+    single = _once([thing.pair for thing in things])
+    named = [thing for thing in things if thing.pair in single]
+    for one in named:
+        for other in named:
+            across, down = other.x - one.x, other.y - one.y
+            if abs(across) >= _APART:
+                yield _position(one, other, ("left of", "right of"), across < 0)
+            if abs(down) >= _APART:
+                yield _position(one, other, ("above", "below"), down < 0)
 
 
-def _presence(draw: Draw, things: Scene) -> Asked | None:
-    """Half the time of what is there; else of a colour and a shape which are there, but apart."""
-    colour, shape = draw.choice(things).colour, draw.choice(things).shape
-    pair = f"{colour} {shape}"
-    answer = "yes" if any(thing.pair == pair for thing in things) else "no"
-    question = draw.choice(("Is there {}?", "Do you see {}?"))
-    return Asked(question.format(with_article(pair)), answer, f"pair:{pair}")
+def _position(one: Thing, other: Thing, words: tuple[str, str], second: bool) -> Conversation:
+    either = f"{words[0].removesuffix(' of')} or {words[1]}"
+    question = f"Is the {one.pair} {either} the {other.pair}?"
+    return ask(question, f"The {one.pair} is {words[second]} the {other.pair}.")
 
 
-def _description(draw: Draw, things: Scene) -> Asked | None:
-    key = together(thing.pair for thing in things)
-    question = draw.choice(("Describe the picture.", "What is in the picture?"))
-    return Asked(question, caption(things), key)
+def _description(draw: Draw, things: Scene) -> Iterator[Conversation]:
+    yield ask("What is in the picture?", caption(things))
 
 
-_QUESTIONS: dict[str, Question[Scene]] = {
-    "colour": _colour,
-    "shape": _shape,
-    "count": _count,
-    "position": _position,
-    "presence": _presence,
+Questions = dict[str, Callable[[Draw, Scene], Iterator[Conversation]]]
+_QUESTIONS: Questions = {
+    "colour": _colours,
+    "shape": _shapes,
+    "count": _counts,
+    "position": _positions,
     "description": _description,
 }
 
 
-def _ask(draw: Draw, task: str) -> Example:
+def _about_one(draw: Draw, task: str) -> Example:
+    while True:
+        things = scene(draw)
+        if wanted := draw.shuffled(list(_QUESTIONS[task](draw, things))):
+            break
+    others = [
+        each for name in _QUESTIONS if name != task for each in _QUESTIONS[name](draw, things)
+    ]
+    asked = (*wanted[: MOST // 2], *draw.shuffled(others)[: MOST // 2])
+    asked = tuple(dict.fromkeys(asked))  # none twice
+    return Example(task, (render(draw, things, draw.setting.side),), asked, key(things))
+
+
+def _which_has(draw: Draw) -> Example:
+    """Two pictures, and which of them has a thing."""
     side = draw.setting.side
-    return draw.interview(
-        task, _QUESTIONS, lambda: scene(draw), lambda things: [render(draw, things, side)]
-    )
+    while True:
+        first, second = pair = scene(draw, 1, 4), scene(draw, 1, 4)
+        shown = [{thing.pair for thing in things} for things in pair]
+        asked = [
+            ask(f"Which picture has {with_article(thing)}?", f"{with_article(thing)}: {word}")
+            for word, here, there in (("first", *shown), ("second", *reversed(shown)))
+            for thing in sorted(here - there)
+        ]
+        if asked:
+            break
+    pictures = tuple(render(draw, things, side) for things in (first, second))
+    return Example("which_has", pictures, tuple(draw.shuffled(asked)), key(first))
+
+
+WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Things that stand still, and one that moves one of four ways, a fifth of the side a frame."""
+
+    moving: Thing  # where it begins
+    way: str
+    still: Scene
+
+    def frame(self, number: int) -> Scene:
+        """Everything as it is in one frame, the moving thing last, so that it is in front."""
+        across, down = WAYS[self.way]
+        by = 0.18 * number
+        moved = dataclasses.replace(
+            self.moving, x=self.moving.x + by * across, y=self.moving.y + by * down
+        )
+        return (*self.still, moved)
+
+
+def clip(draw: Draw) -> Clip:
+    """The thing crosses most of the picture; what stands still is never in its way."""
+
+    def make() -> Clip:
+        pair, *others = draw.random.sample(PAIRS, 3)
+        way = draw.choice(tuple(WAYS))
+        begin, beside = draw.random.uniform(0.15, 0.29), draw.random.uniform(0.15, 0.85)
+        if way in ("left", "up"):
+            begin = 1 - begin
+        across = way in ("left", "right")
+        x, y = (begin, beside) if across else (beside, begin)
+        moving = Thing(pair, x, y, draw.random.uniform(0.08, 0.11))
+        still = []
+        for other, along in zip(others, draw.several((0.15, 0.5, 0.85), 0, 2), strict=False):
+            far = [each for each in (0.12, 0.3, 0.5, 0.7, 0.88) if abs(each - beside) > 0.27]
+            place = (along, draw.choice(far)) if across else (draw.choice(far), along)
+            still.append(Thing(other, *place, draw.random.uniform(0.08, 0.1)))
+        return Clip(moving, way, tuple(still))
+
+    return draw.until_own(make, lambda made: f"{key(made.frame(0))} {made.way}")
+
+
+def _motion(draw: Draw) -> Example:
+    """A clip: what moves, and which way."""
+    made, side = clip(draw), draw.setting.side
+    ground = pale_ground(draw, (side, side))
+    frames = tuple(render(draw, made.frame(n), side, ground.copy()) for n in range(FRAMES))
+    pair = made.moving.pair
+    which = ask("Which way does it move?", f"The {pair} moves {made.way}.")
+    asked = (which, ask("What moves?", f"The {pair} moves {made.way}."))
+    return Example("motion", frames, asked, f"{key(made.frame(0))} {made.way}")
 
 
 TASKS: dict[str, Callable[[Draw], Example]] = {
-    task: partial(_ask, task=task) for task in _QUESTIONS
+    **{task: partial(_about_one, task=task) for task in _QUESTIONS},
+    "which_has": _which_has,
+    "motion": _motion,
 }
