@@ -216,13 +216,12 @@ class Encoder:
             if self.chat:
                 asked = f"{turn.question}{END_OF_TURN}\n{START_OF_TURN}model\n"
                 asked = asked if number == 0 else f"\n{START_OF_TURN}user\n{asked}"
-                answer = turn.answer + END_OF_TURN
+                whole = asked + turn.answer + END_OF_TURN
             else:
-                both = plain(turn)
-                asked = both[: both.index("Answer:") + len("Answer:")]
-                asked, answer = asked + " ", both[len(asked) + 1 :]
+                whole = plain(turn)
+                asked = whole.removesuffix(f" {turn.answer}\n")
             # The answer's first token may carry the space before it, so both are cut together.
-            question, both = self._ids(asked.rstrip(" ")), self._ids(asked + answer)
+            question, both = self._ids(asked), self._ids(whole)
             said = len(both) - len(question)
             ids += both
             weights += [0.0] * len(question) + [said**-0.5] * said

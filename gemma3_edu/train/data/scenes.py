@@ -224,12 +224,12 @@ def _which_has(draw: Draw) -> Example:
     """Two pictures, and which of them has a thing."""
     side = draw.setting.side
     while True:
-        first, second = pair = scene(draw, 1, 4), scene(draw, 1, 4)
-        shown = [{thing.pair for thing in things} for things in pair]
+        first, second = scene(draw, 1, 4), scene(draw, 1, 4)
+        here, there = ({thing.pair for thing in things} for things in (first, second))
         asked = [
-            ask(f"Which picture has {with_article(thing)}?", f"{with_article(thing)}: {word}")
-            for word, here, there in (("first", *shown), ("second", *reversed(shown)))
-            for thing in sorted(here - there)
+            ask(f"Which picture has {with_article(pair)}?", f"{with_article(pair)}: {word}")
+            for word, pairs in (("first", here - there), ("second", there - here))
+            for pair in sorted(pairs)
         ]
         if asked:
             break
