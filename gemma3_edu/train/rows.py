@@ -30,7 +30,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..model import Block, Gemma3
-from ..model.config import AttentionType
 from ..model.layout import Batch, TokenLayout
 from ..model.masks import attention_mask
 from ..model.rope import rope_table
@@ -153,7 +152,7 @@ def hidden_states(
     text, x = decoder.config, model.embed(rows.batch)
     masks, ropes = {}, {}
     for kind in set(text.layer_types):
-        masks[kind] = rows.may_see(text.sliding_window if kind is AttentionType.LOCAL else None)
+        masks[kind] = rows.may_see(text.window(kind))
         ropes[kind] = rope_table(layout.position, text.head_dim, text.rope(kind))
     for layer, kind in zip(decoder.layers, text.layer_types, strict=True):
         x = block(layer, x, masks[kind], ropes[kind])
