@@ -25,7 +25,7 @@ from cycler import cycler
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from .checks.grading import CheckError, require, standard_torch
+from .checks.grading import CheckError, require
 from .figures.alt import alt_of
 from .figures.digest import describe
 
@@ -101,8 +101,7 @@ def attempt(label: str, check: Callable[[Any], None], answer: Any, debug: bool =
     has to see that.
     """
     try:
-        with standard_torch():
-            check(answer)
+        check(answer)
     except Exception as error:
         said = _in_one_line(error)
         if debug and said != NOT_ATTEMPTED:

@@ -233,10 +233,15 @@ def test_an_answer_can_neither_end_the_program_nor_change_torch():
 
 
 def test_a_learners_settings_do_not_reach_the_cases():
+    check = Check("about", "x", lambda x: x + torch.ones(1), lambda: [(torch.rand(1),)])
+    plain = standard_torch()(lambda fn: require_tensor(fn(), (1,), torch.float32))
     torch.set_default_dtype(torch.float64)
     try:
-        with standard_torch():
-            assert torch.ones(1).dtype == torch.float32
+        check(lambda x: x + 1)
+        plain(lambda: torch.ones(1))
+        assert told(check, lambda x: x.double() + 1).startswith(
+            "got dtype float64, expected float32"
+        )
         assert torch.ones(1).dtype == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
