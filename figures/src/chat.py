@@ -12,7 +12,7 @@ from gemma3_edu.train.samples import SAMPLES, sample
 
 def asked(name: str) -> str:
     """The sample's question, in words alone."""
-    return " ".join(part for part in sample(name).turns[0].question if isinstance(part, str))
+    return sample(name).conversations[0][0].question
 
 
 def answered() -> dict[str, str]:
@@ -36,7 +36,7 @@ ALT = f"{len(ANSWERS)} pictures with a question and nano-it's answer: " + "; ".j
 )
 LONG = "Side by side, each with the question above and the answer below: " + " ".join(
     f"{sample(name).pictures[0].caption}. Asked: {asked(name)} Answered: {answer}. "
-    f"Right: {sample(name).turns[0].answer}."
+    f"Right: {sample(name).answer}."
     for name, answer in ANSWERS.items()
 )
 

@@ -25,7 +25,7 @@ from cycler import cycler
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from .checks.grading import CheckError, require, standard_torch
+from .checks.grading import CheckError, require
 from .figures.alt import alt_of
 from .figures.digest import describe
 
@@ -65,7 +65,7 @@ def verdict(name: str, got: Any, want: Any, *, atol: float = 1e-5) -> None:
 
     Tensors, numbers or lists. Whole numbers and booleans must be equal; floats may differ by `atol`
     anywhere. Equal infinities agree; a NaN agrees with nothing, and neither does an empty tensor.
-    A number is printed, to four digits if it is a float.
+    A number is printed, to three digits if it is a float.
     """
     got, want = torch.as_tensor(got).detach(), torch.as_tensor(want).detach()
     shape = tuple(got.shape)
@@ -84,12 +84,12 @@ def verdict(name: str, got: Any, want: Any, *, atol: float = 1e-5) -> None:
     elif want.dtype == torch.bool:
         print(f"{name}: {want.item()}")
     else:
-        value = want.item() if exact else _four_digits(want.item(), atol)
+        value = want.item() if exact else _three_digits(want.item(), atol)
         print(f"{name}: {value}, {same}: True")
 
 
-def _four_digits(value: float, atol: float) -> str:
-    return "0" if abs(value) <= atol else f"{value:.4g}"
+def _three_digits(value: float, atol: float) -> str:
+    return "0" if abs(value) <= atol else f"{value:.3g}"
 
 
 def attempt(label: str, check: Callable[[Any], None], answer: Any, debug: bool = False) -> None:
@@ -101,8 +101,7 @@ def attempt(label: str, check: Callable[[Any], None], answer: Any, debug: bool =
     has to see that.
     """
     try:
-        with standard_torch():
-            check(answer)
+        check(answer)
     except Exception as error:
         said = _in_one_line(error)
         if debug and said != NOT_ATTEMPTED:

@@ -175,16 +175,16 @@ def flops_by_part(
 
 def _pairs(text: TextConfig, kind: AttentionType, tokens: int, context: int) -> int:
     """The keys that each new query sees, i + 1 or W if that is less, summed over the queries."""
+
+    def triangle(n: int) -> int:
+        return n * (n + 1) // 2
+
     last = context + tokens
     if kind is AttentionType.GLOBAL:
-        return _triangle(last) - _triangle(context)
+        return triangle(last) - triangle(context)
     w = text.sliding_window
     full = max(0, last - max(context, w))  # queries that see a whole window
-    return full * w + _triangle(min(last, w)) - _triangle(min(context, w))
-
-
-def _triangle(n: int) -> int:
-    return n * (n + 1) // 2
+    return full * w + triangle(min(last, w)) - triangle(min(context, w))
 
 
 def _vision_flops(config: Gemma3Config) -> int:

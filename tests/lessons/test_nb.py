@@ -93,7 +93,7 @@ def test_a_verdict_of_whole_numbers_and_of_equal_infinities(capsys):
         "scores, the same to 1e-05: True",
         "marks, all equal: True",
         "holds: True",
-        "loss: 0.6931, the same to 1e-05: True",
+        "loss: 0.693, the same to 1e-05: True",
         "rest: 0, the same to 1e-05: True",
     ]
     with pytest.raises(CheckError, match="bytes: 1 of 1 differ"):

@@ -168,10 +168,15 @@ def _texts(got: str, want: str) -> str:
 
 
 def _both(got: Any, want: Any) -> str:
-    return f"got {show(got, 6) or repr(got)}, expected {show(want, 6) or repr(want)}"
+    """Both in three digits, which are the same on every machine, or in six if three are alike."""
+    for digits in (3, 6):
+        a, b = (show(each, digits) or repr(each) for each in (got, want))
+        if a != b:
+            break
+    return f"got {a}, expected {b}"
 
 
-def show(value: Any, digits: int = 4, spelled: bool = True) -> str:
+def show(value: Any, digits: int = 3, spelled: bool = True) -> str:
     """A value in a few words, nothing for what no few words can show.
 
     Of a tensor of floats the shape alone, if it is long or not to be `spelled` out.

@@ -2,8 +2,8 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 2", check_weight_from_gguf, lambda stored: stored.bfloat16())
-Exercise 2: left the 1 in; GGUF stores 1 + w, so subtract 1 (stored = [301, 0.1875, 1.004, 1,
-    1]: got [300, 0.1875, 1, 1, 1], expected [300, -0.8125, 0.00390625, 3.05176e-05, 0])
+Exercise 2: left the 1 in; GGUF stores 1 + w, so subtract 1 (stored = [301, 0.188, 1, 1, 1]: got
+[300, 0.188, 1, 1, 1], expected [300, -0.812, 0.00391, 3.05e-05, 0])
 """
 
 import math

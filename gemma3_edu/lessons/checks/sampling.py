@@ -3,7 +3,7 @@
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 2", check_draw, lambda probabilities, u: int(probabilities.argmax()))
 Exercise 2: always the likeliest: u decides; id v covers a stretch of [0, 1) as long as its p
-    (probabilities = [0, 0.5, 0, 0.25, 0.1875, 0.0625, 0], u = 0.5: got 1, expected 3)
+(probabilities = [0, 0.5, 0, 0.25, 0.188, 0.0625, 0], u = 0.5: got 1, expected 3)
 """
 
 from collections.abc import Callable

@@ -228,8 +228,8 @@ def many_rows(size: str, weights: str, card: str, contexts: Sequence[int]) -> Fi
     )
     return with_alt(
         fig,
-        f"Most tokens a second against rows, log-log, for {size.upper()} {weights} on {card}; where"
-        f" the memory is full they are, of what the arithmetic alone allows, {told}.",
+        f"Most tokens a second against rows, log-log, for {size.upper()} {weights} on {card}; at"
+        f" the end of each line they are, of what the arithmetic alone allows, {told}.",
     )
 
 

@@ -112,7 +112,8 @@ def loss_by_position(
     told = []
     for name, nats in wrong.items():
         near, far = (
-            (nats - right)[:, part].mean() for part in (slice(window), slice(window, None))
+            round((nats - right)[:, part].mean().item(), 2) + 0.0  # no -0
+            for part in (slice(window), slice(window, None))
         )
         told.append(f"{name} {near:+.2f} and {far:+.2f}")
     return with_alt(

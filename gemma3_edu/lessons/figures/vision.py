@@ -155,7 +155,7 @@ def patch_fields(
     told = [f"{title} {_from_to(field)}" for title, field in fields.items()]
     return with_alt(
         fig,
-        f"{label.capitalize()} for every patch, laid out as the picture, from least to most:"
+        f"A value for every patch, laid out as the picture; {label}, from least to most:"
         f" {'; '.join(told)}.",
     )
 

@@ -146,7 +146,7 @@ def test_an_explanation_comes_after_the_mistakes():
 def test_long_arguments_are_told_by_their_shape():
     check = Check("about", "x y", lambda x, y: 1, lambda: [(X, X / 7)])
     assert told(check, lambda x, y: 2) == (
-        "got 2, expected 1 (x = [[1, 2], [3, 4]], y = [[0.1429, 0.2857], [0.4286, 0.5714]])"
+        "got 2, expected 1 (x = [[1, 2], [3, 4]], y = [[0.143, 0.286], [0.429, 0.571]])"
     )
     wide = [torch.arange(12.0) / 7, torch.arange(12.0) / 9, torch.arange(3)]
     check = Check("about", "x y z", lambda *_: 1, lambda: [tuple(wide)])
@@ -233,10 +233,15 @@ def test_an_answer_can_neither_end_the_program_nor_change_torch():
 
 
 def test_a_learners_settings_do_not_reach_the_cases():
+    check = Check("about", "x", lambda x: x + torch.ones(1), lambda: [(torch.rand(1),)])
+    plain = standard_torch()(lambda fn: require_tensor(fn(), (1,), torch.float32))
     torch.set_default_dtype(torch.float64)
     try:
-        with standard_torch():
-            assert torch.ones(1).dtype == torch.float32
+        check(lambda x: x + 1)
+        plain(lambda: torch.ones(1))
+        assert told(check, lambda x: x.double() + 1).startswith(
+            "got dtype float64, expected float32"
+        )
         assert torch.ones(1).dtype == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
