@@ -146,32 +146,18 @@ def what_if(*sizes: tuple[int, int], tokens: int = 256) -> Figure:
     )
 
 
-def readings(
-    shares: Mapping[str, tuple[float, float, float]], nats: Mapping[str, tuple[float, float, float]]
-) -> Figure:
-    """Two panels of values with their intervals (value, low, high), a row for each way to ask."""
-    fig, axes = plt.subplots(
-        1, 2, figsize=(6.8, 0.45 * len(shares) + 1.1), layout="constrained", sharey=True
-    )
-    for ax, found, name in zip(axes, (shares, nats), ("share right", "nats"), strict=True):
-        rows = range(len(found))
-        values, lows, highs = zip(*found.values(), strict=True)
-        ax.hlines(rows, lows, highs, color="C0", linewidth=2, label="95 % interval")
-        ax.plot(values, rows, "o", color="black", markersize=5, label=name)
-        ax.set_yticks(rows, list(found))
-        ax.set(xlabel=name, ylim=(len(found) - 0.5, -0.5))
-    axes[0].set(xlim=(-0.02, 1.02), title="answers that are right")
-    axes[1].set(title="surprise at the right answer")
-    axes[1].set_xlim(0, 1.08 * max(high for _, _, high in nats.values()))
-    told = [
-        f"{name}: {share[0]:.1%} and {surprise[0]:.1f} nats"
-        for name, share, surprise in zip(shares, shares.values(), nats.values(), strict=True)
-    ]
-    return with_alt(
-        fig,
-        f"Two panels with {len(shares)} rows, answers that are right and surprise at the right"
-        f" answer. {'; '.join(told)}.",
-    )
+def readings(shares: Mapping[str, tuple[float, float, float]]) -> Figure:
+    """The share of right answers with its interval (value, low, high), a row for each way to ask."""
+    fig, ax = plt.subplots(figsize=(6.8, 0.45 * len(shares) + 1.1), layout="constrained")
+    rows = range(len(shares))
+    values, lows, highs = zip(*shares.values(), strict=True)
+    ax.hlines(rows, lows, highs, color="C0", linewidth=2, label="95 % interval")
+    ax.plot(values, rows, "o", color="black", markersize=5, label="share right")
+    ax.set_yticks(rows, list(shares))
+    ax.set(xlabel="share right", xlim=(-0.02, 1.02), ylim=(len(shares) - 0.5, -0.5))
+    ax.set_title("answers that are right")
+    told = [f"{name}: {share:.1%}" for name, (share, _, _) in shares.items()]
+    return with_alt(fig, f"{len(shares)} rows, the share of answers that are right. {'; '.join(told)}.")
 
 
 def _with_cuts(ax: Axes, source: ImageSource) -> None:

@@ -138,8 +138,7 @@ def test_small_multiples_are_the_rows_of_the_widget():
 
 def test_readings():
     shares = {"alone": (0.25, 0.125, 0.5), "again": (0.0, 0.0, 0.0625)}
-    text = describe(readings(shares, {"alone": (5.0, 4.0, 6.0), "again": (7.0, 6.5, 7.5)}))
+    text = describe(readings(shares))
     assert "y ticks alone | again" in text
     assert "line 'share right' over 0.25..0" in text
-    assert "line 'nats' over 5..7" in text
     assert "segments '95 % interval' x: n=4 first=0.125 last=0.0625 min=0 max=0.5" in text

@@ -105,7 +105,7 @@ def test_the_stored_errors_of_the_figure_say_what_its_words_say():
     }
     assert begins == {
         "beside transformers": None,
-        "GELU by erf": "block 0",
+        "SiLU for GELU": "block 0",
         "local angles on global layers": "block 5",
         "final norm missing": "final norm",
         "soft cap on the logits": "logits",
