@@ -206,7 +206,8 @@ def _spelled(value: Any, digits: int) -> str:
     elif isinstance(value, Enum):
         words = value.name
     elif isinstance(value, float | np.floating):
-        words = f"{value:.{digits}g}"
+        whole = len(f"{abs(value):.0f}") if math.isfinite(value) else 0
+        words = f"{value:.{max(digits, whole + 2) if whole < 8 else digits}g}"  # 250.25 pixels
     else:
         words = str(value) if isinstance(value, np.generic) else repr(value)
     return words if len(words) <= 160 else f"{words[:156]} ..."

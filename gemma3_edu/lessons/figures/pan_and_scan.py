@@ -147,7 +147,7 @@ def what_if(*sizes: tuple[int, int], tokens: int = 256) -> Figure:
 
 
 def readings(shares: Mapping[str, tuple[float, float, float]]) -> Figure:
-    """The share of right answers with its interval (value, low, high), a row for each way to ask."""
+    """The share of right answers and its interval (value, low, high), one row for each way to ask."""
     fig, ax = plt.subplots(figsize=(6.8, 0.45 * len(shares) + 1.1), layout="constrained")
     rows = range(len(shares))
     values, lows, highs = zip(*shares.values(), strict=True)
@@ -157,7 +157,9 @@ def readings(shares: Mapping[str, tuple[float, float, float]]) -> Figure:
     ax.set(xlabel="share right", xlim=(-0.02, 1.02), ylim=(len(shares) - 0.5, -0.5))
     ax.set_title("answers that are right")
     told = [f"{name}: {share:.1%}" for name, (share, _, _) in shares.items()]
-    return with_alt(fig, f"{len(shares)} rows, the share of answers that are right. {'; '.join(told)}.")
+    return with_alt(
+        fig, f"{len(shares)} rows, the share of answers that are right. {'; '.join(told)}."
+    )
 
 
 def _with_cuts(ax: Axes, source: ImageSource) -> None:

@@ -41,4 +41,4 @@ def test_right_gigabytes(answer):
 
 def test_a_wrong_number_comes_with_its_case():
     said = message(check_gigabytes, lambda config, bits: 7.0)
-    assert said == "got 7, expected 0.536196 (270m, bits = 16)"
+    assert said == "got 7, expected 0.536 (270m, bits = 16)"
