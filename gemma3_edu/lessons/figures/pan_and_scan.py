@@ -147,7 +147,7 @@ def what_if(*sizes: tuple[int, int], tokens: int = 256) -> Figure:
 
 
 def readings(shares: Mapping[str, tuple[float, float, float]]) -> Figure:
-    """The share of right answers and its interval (value, low, high), one row for each way to ask."""
+    """The share of right answers and its interval (value, low, high), a row for each way to ask."""
     fig, ax = plt.subplots(figsize=(6.8, 0.45 * len(shares) + 1.1), layout="constrained")
     rows = range(len(shares))
     values, lows, highs = zip(*shares.values(), strict=True)
