@@ -9,8 +9,8 @@ Each stage begins with the checkpoint of the one before:
 - `instruct`: the same in the chat format.
 
 The last two have some rows as long as the context. The rotary base of 1M and the factor of 8 on
-global layers are there from the start: at this size a later change (technical report, section 5.3)
-brought nothing.
+global layers are there from the start, where the released models change them later (technical
+report, section 5.3): at this size that cost nothing.
 
 >>> list(STAGES)
 ['encoder', 'induction', 'pretrain', 'instruct']
