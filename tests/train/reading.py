@@ -1,6 +1,7 @@
 """Examples for all tests, and pictures read by their marks alone, as a scanner would."""
 
 import functools
+import re
 from itertools import pairwise
 
 from gemma3_edu.train.data.draw import Setting
@@ -67,6 +68,33 @@ def things(picture: Picture) -> list[tuple[str, str, float, float]]:
         for mark in picture.marks
         if mark.what in SHAPES
     ]
+
+
+def row_by_row(seen: list[tuple[str, str, float, float]]) -> list[tuple[str, str, float, float]]:
+    """Things in reading order: what is more than a fifth of the side lower is in another row."""
+    rows: list[list[tuple[str, str, float, float]]] = []
+    for thing in sorted(seen, key=lambda thing: thing[3]):
+        if not rows or thing[3] - rows[-1][0][3] > 1 / 5:
+            rows.append([])
+        rows[-1].append(thing)
+    return [thing for row in rows for thing in sorted(row, key=lambda thing: thing[2])]
+
+
+def working(answer: str) -> tuple[int, str, int, int]:
+    """What "23 + 19 = 33 + 9 = 42" asks and gives, once every step of it was found right."""
+    first, *between, last = re.split(" = ", answer)
+    a, sign, b = first.split()
+    asked = int(a), sign, int(b)
+    value = asked[0] + asked[2] if sign == "+" else asked[0] - asked[2]
+    if int(b) > 10 and int(b) % 10:
+        (step,) = between
+        done, again, ones = step.split()
+        moved = int(done) - asked[0] if sign == "+" else asked[0] - int(done)
+        assert (moved, again, int(ones)) == (int(b) // 10 * 10, sign, int(b) % 10)
+    else:
+        assert not between
+    assert int(last) == value
+    return *asked, value
 
 
 def pairs(picture: Picture) -> list[str]:

@@ -12,7 +12,7 @@ from gemma3_edu.train.data.mixture import TASKS
 from gemma3_edu.train.data.prose import ASSETS, chunk, passages, read
 from gemma3_edu.train.data.splits import SPLITS, part_of
 
-from .reading import asked, drawn, entries
+from .reading import asked, drawn, entries, working
 
 
 def test_shares_are_eight_one_and_one_tenth():
@@ -54,10 +54,10 @@ def receipt_keys(example):
 
 def problem_keys(example):
     for turns in example.conversations:
-        if found := re.fullmatch(r"(\d+) ([+-]) (\d+) = \d+", turns[0].answer):
-            a, b = int(found[1]), int(found[3])
-            a, b = (a, b) if found[2] == "-" else sorted((a, b))
-            yield f"arithmetic:{a}{found[2]}{b}"
+        if re.match(r"\d+ [+-]", turns[0].answer):
+            a, sign, b, _ = working(turns[0].answer)
+            a, b = (a, b) if sign == "-" else sorted((a, b))
+            yield f"arithmetic:{a}{sign}{b}"
 
 
 def text_keys(kind):
@@ -89,6 +89,18 @@ def test_all_that_is_asked_belongs_to_the_split(task, split):
     keys = [key for example in drawn(task, split, 60) for key in KEYS[task](example)]
     assert len(keys) > 15
     assert {part_of(key) for key in keys} == {split}
+
+
+@pytest.mark.parametrize("task", ["arithmetic", "chat", "sum"])
+def test_no_step_of_a_working_is_a_problem_that_is_held_out(task):
+    steps = 0
+    for example in drawn(task, "train", 60):
+        for _, answer in asked(example):
+            for a, sign, b in re.findall(r"(\d+) ([+-]) (\d+)", answer):
+                a, b = (int(a), int(b)) if sign == "-" else sorted((int(a), int(b)))
+                assert part_of(f"arithmetic:{a}{sign}{b}") == "train"
+                steps += 1
+    assert steps > 100
 
 
 def test_prose_passages_cover_the_text_once():

@@ -1,4 +1,4 @@
-"""Sums and differences to two digits, answered with the problem restated.
+"""Sums and differences to two digits, answered with the problem restated and its working.
 
 What is held out is the problem, 12 + 7 and 7 + 12 alike.
 
@@ -29,8 +29,23 @@ class Problem(NamedTuple):
 
     @property
     def solved(self) -> str:
-        """The problem with its result."""
-        return f"{self.a} {self.operation} {self.b} = {self.result}"
+        """The problem with its result; tens first, then ones, where both have to be done.
+
+        >>> Problem(23, "+", 19).solved, Problem(23, "+", 20).solved
+        ('23 + 19 = 33 + 9 = 42', '23 + 20 = 43')
+        """
+        begun = f"{self.a} {self.operation} {self.b} = "
+        last = self.last
+        working = "" if last == self else f"{last.a} {last.operation} {last.b} = "
+        return f"{begun}{working}{self.result}"
+
+    @property
+    def last(self) -> "Problem":
+        """What is left once tens are done, of which the working shows the result as well."""
+        tens, ones = divmod(self.b, 10)
+        if not (tens and ones):
+            return self
+        return Problem(Problem(self.a, self.operation, 10 * tens).result, self.operation, ones)
 
     @property
     def key(self) -> str:
@@ -48,7 +63,10 @@ def problem(draw: Draw) -> Problem:
         operation = draw.choice("+-")
         return Problem(max(a, b), "-", min(a, b)) if operation == "-" else Problem(a, operation, b)
 
-    return draw.until_own(make, lambda each: each.key)
+    def fair() -> Problem:
+        return draw.until_shown(make, lambda each: each.last.key)
+
+    return draw.until_own(fair, lambda each: each.key)
 
 
 _QUESTIONS = {

@@ -27,7 +27,10 @@ def _sum(draw: Draw) -> _Talk:
         number, start = draw.random.randint(1, 20), first.result
         return Problem(start, draw.choice("+-") if number <= start else "+", number)
 
-    second = draw.until_shown(more, lambda each: each.key)
+    def fair() -> Problem:
+        return draw.until_shown(more, lambda each: each.last.key)
+
+    second = draw.until_shown(fair, lambda each: each.key)
     then = {"-": "Now take away {}.", "+": "Now add {}."}[second.operation].format(second.b)
     question = f"What is {first.a} {first.operation} {first.b}?"
     return first.key, (Turn(question, first.solved), Turn(then, second.solved))

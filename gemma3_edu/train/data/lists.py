@@ -45,7 +45,8 @@ def _copy(draw: Draw) -> tuple[str, str, str]:
     else:
         letters = string.ascii_letters + string.digits + "-+#."
         text = "".join(draw.choice(letters) for _ in range(draw.random.randint(3, 8)))
-    question = draw.choice(("Repeat: {}", "Copy this exactly: {}", "Say this again: {}"))
+    # On a line of its own, as the answer is: the first word then has the same tokens in both.
+    question = draw.choice(("Repeat:\n{}", "Copy this exactly:\n{}", "Say this again:\n{}"))
     return question.format(text), text, f"copy:{text}"
 
 

@@ -1,6 +1,8 @@
 """Pictures of coloured shapes, and questions about them: one picture, two, or a clip of four.
 
-What is held out is the whole scene: which things it shows, and where.
+What is held out is the whole scene: which things it shows, and where. What takes more than one look
+is answered with what is seen at each: things are counted one by one, and places named before they
+are compared.
 
 >>> from gemma3_edu.train.data.draw import Draw
 >>> example = TASKS["colour"](Draw("any", "test"))
@@ -9,6 +11,7 @@ What is held out is the whole scene: which things it shows, and where.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +32,6 @@ PLACES = (
     ("bottom left", "bottom", "bottom right"),
 )
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
-_APART = 0.2  # of the side: nearer ones are neither left nor right of each other
 MOST = 8  # questions about one picture
 
 
@@ -116,10 +118,15 @@ def render(draw: Draw, things: Scene, side: int, ground: Image.Image | None = No
 
 
 def caption(things: Scene) -> str:
-    """All things from left to right, those alike counted."""
-    pairs = [thing.pair for thing in sorted(things, key=lambda thing: thing.x)]
+    """All things in reading order, those alike counted."""
+    pairs = [thing.pair for thing in in_reading_order(things)]
     parts = [_some(pair, pairs.count(pair)) for pair in dict.fromkeys(pairs)]
     return " and ".join([*([", ".join(parts[:-1])] if parts[1:] else []), parts[-1]])
+
+
+def in_reading_order(things: Scene) -> list[Thing]:
+    """Row by row, each from left to right; rows as both grids of `scene` have them."""
+    return sorted(things, key=lambda thing: (thing.y > 0.39, thing.y > 0.61, thing.x))
 
 
 def with_article(pair: str) -> str:
@@ -170,27 +177,26 @@ def _counts(draw: Draw, things: Scene) -> Iterator[Conversation]:
 
 
 def _count(things: Scene, colour: str, shape: str) -> Conversation:
-    number = sum(colour in ("", t.colour) and shape in ("", t.shape) for t in things)
+    fitting = [t for t in things if colour in ("", t.colour) and shape in ("", t.shape)]
     name = f"{colour} {plural(shape) if shape else 'things'}".strip()
-    return ask(f"How many {name} are there?", str(number))
+    counted = [f"{n} {t.pair}" for n, t in enumerate(in_reading_order(tuple(fitting)), 1)]
+    return ask(f"How many {name} are there?", f"{', '.join(counted) or 'none'}: {len(counted)}")
 
 
 def _positions(draw: Draw, things: Scene) -> Iterator[Conversation]:
     single = _once([thing.pair for thing in things])
-    named = [thing for thing in things if thing.pair in single]
-    for one in named:
-        for other in named:
-            across, down = other.x - one.x, other.y - one.y
-            if abs(across) >= _APART:
-                yield _position(one, other, ("left of", "right of"), across < 0)
-            if abs(down) >= _APART:
-                yield _position(one, other, ("above", "below"), down < 0)
+    named = [thing for thing in things if thing.pair in single and thing.place]
+    for one, other in itertools.permutations(named, 2):
+        if int(3 * one.x) != int(3 * other.x):
+            yield _position(one, other, ("left of", "right of"), other.x < one.x)
+        if int(3 * one.y) != int(3 * other.y):
+            yield _position(one, other, ("above", "below"), other.y < one.y)
 
 
 def _position(one: Thing, other: Thing, words: tuple[str, str], second: bool) -> Conversation:
     either = f"{words[0].removesuffix(' of')} or {words[1]}"
-    question = f"Is the {one.pair} {either} the {other.pair}?"
-    return ask(question, f"The {one.pair} is {words[second]} the {other.pair}.")
+    both = f"The {one.pair} is {one.place}, the {other.pair} is {other.place}"
+    return ask(f"Is the {one.pair} {either} the {other.pair}?", f"{both}: {words[second]} it.")
 
 
 def _description(draw: Draw, things: Scene) -> Iterator[Conversation]:
@@ -265,7 +271,9 @@ def clip(draw: Draw) -> Clip:
     def make() -> Clip:
         pair, *others = draw.random.sample(PAIRS, 3)
         way = draw.choice(tuple(WAYS))
-        begin, beside = draw.random.uniform(0.15, 0.29), draw.random.uniform(0.15, 0.85)
+        # Both ends, and the lane, are well inside a third of the picture: its place has a name.
+        begin = draw.random.uniform(0.18, 0.27)
+        beside = draw.random.uniform(*draw.choice(((0.15, 0.28), (0.39, 0.61), (0.72, 0.85))))
         if way in ("left", "up"):
             begin = 1 - begin
         across = way in ("left", "right")
@@ -286,9 +294,9 @@ def _motion(draw: Draw) -> Example:
     made, side = clip(draw), draw.setting.side
     ground = pale_ground(draw, (side, side))
     frames = tuple(render(draw, made.frame(n), side, ground.copy()) for n in range(FRAMES))
-    pair = made.moving.pair
-    which = ask("Which way does it move?", f"The {pair} moves {made.way}.")
-    asked = (which, ask("What moves?", f"The {pair} moves {made.way}."))
+    begin, end = made.moving.place, made.frame(FRAMES - 1)[-1].place
+    answer = f"The {made.moving.pair} goes from {begin} to {end}: it moves {made.way}."
+    asked = (ask("Which way does it move?", answer), ask("What moves?", answer))
     return Example("motion", frames, asked, f"{key(made.frame(0))} {made.way}")
 
 
