@@ -84,7 +84,7 @@ def test_every_task_has_a_share_and_every_skill_is_asked():
     assert {name for shares in STAGES.values() for name in shares} == set(TASKS)
     assert all(min(shares.values()) > 0 for shares in STAGES.values())
     assert set(STAGES["instruct"]) == set(STAGES["pretrain"]) == set(TASKS)
-    assert set(TASKS) - set(ASKED) == {"description", "crop", "pairs", "prose"}
+    assert set(TASKS) - set(ASKED) == {"place", "description", "crop", "pairs", "prose"}
     assert len(set(ASKED)) == len(ASKED)
 
 

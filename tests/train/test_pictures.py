@@ -31,7 +31,7 @@ from .reading import (
     working,
 )
 
-SCENES = ("colour", "shape", "count", "position", "description")
+SCENES = ("colour", "shape", "place", "count", "position", "description")
 SQUARE = (*SCENES, "which_has", "motion", "number", "word", "price", "sum")
 DOCUMENTS = ("wide", "tall")
 ORDINARY = [(task, split) for task in (*SQUARE, *DOCUMENTS, "crop") for split in SPLITS]
@@ -59,6 +59,9 @@ def about_scene(question, seen):
         column = 0 if "left" in words else 2 if "right" in words else 1
         ((c, s),) = [(c, s) for c, s, x, y in seen if (int(3 * x), int(3 * y)) == (column, row)]
         return f"The {found[1]} thing is {article(f'{c} {s}')}."
+    if found := re.fullmatch(r"Where is the (\w+ \w+)\?", question):
+        ((x, y),) = [(x, y) for c, s, x, y in seen if f"{c} {s}" == found[1]]
+        return f"The {found[1]} is {place(x, y)}."
     if found := re.fullmatch(r"How many (?:(\w+) )?(\w+) are there\?", question):
         shape = singular(found[2])
         fitting = [
@@ -94,7 +97,7 @@ def place(x, y):
 @pytest.mark.parametrize("task", SCENES)
 def test_scenes(task, split):
     first = {"colour": "What colour", "shape": r"What (shape )?is the", "count": "How many"}
-    first |= {"position": "Is the", "description": "What is in"}
+    first |= {"position": "Is the", "description": "What is in", "place": "Where is"}
     for example in drawn(task, split, 20):
         (picture,) = example.pictures
         assert re.match(first[task], asked(example)[0][0])

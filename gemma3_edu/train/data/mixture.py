@@ -29,8 +29,8 @@ TASKS: dict[str, Callable[[Draw], Example]] = {
 # Shares need not add up to anything. What is hard has more.
 # fmt: off
 _SKILLS = {
-    "colour": 1.5, "shape": 1.5, "count": 2.5, "position": 3, "description": 0.5,
-    "which_has": 3, "motion": 2.5, "number": 3, "word": 4,
+    "colour": 1.5, "shape": 1.5, "count": 2.5, "place": 2, "position": 3,
+    "description": 0.5, "which_has": 3, "motion": 2.5, "number": 3, "word": 4,
     "price": 3, "sum": 4, "wide": 1.5, "tall": 1.5, "crop": 0.5,
     "arithmetic": 6, "facts": 1.5, "pairs": 1, "copying": 2.5, "listing": 1,
     "tool": 2, "chat": 3, "needle": 1,
@@ -46,7 +46,7 @@ STAGES: dict[str, dict[str, float]] = {
 }
 # fmt: on
 """The share of each kind in each stage; "long" is what the long rows of the last two hold."""
-ASKED = tuple(task for task in _SKILLS if task not in ("description", "crop", "pairs"))
+ASKED = tuple(task for task in _SKILLS if task not in ("place", "description", "crop", "pairs"))
 """The skills that are tested."""
 
 

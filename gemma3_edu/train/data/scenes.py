@@ -167,6 +167,13 @@ def _shapes(draw: Draw, things: Scene) -> Iterator[Conversation]:
             yield ask(f"What is the {thing.place} thing?", answer)
 
 
+def _places(draw: Draw, things: Scene) -> Iterator[Conversation]:
+    single = _once([thing.pair for thing in things])
+    for thing in things:
+        if thing.pair in single and thing.place:
+            yield ask(f"Where is the {thing.pair}?", f"The {thing.pair} is {thing.place}.")
+
+
 def _counts(draw: Draw, things: Scene) -> Iterator[Conversation]:
     # Sorted, since a set of words has another order in every process.
     for colour, shape in sorted({(t.colour, "") for t in things} | {("", t.shape) for t in things}):
@@ -207,6 +214,7 @@ Questions = dict[str, Callable[[Draw, Scene], Iterator[Conversation]]]
 _QUESTIONS: Questions = {
     "colour": _colours,
     "shape": _shapes,
+    "place": _places,
     "count": _counts,
     "position": _positions,
     "description": _description,
