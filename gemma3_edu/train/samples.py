@@ -5,7 +5,7 @@
 All are of the test split: no model of ours was trained on what they show.
 
 >>> sample("receipt").answer
-'9 + 13 = 22, 22 + 18 = 40'
+'9 + 13 = 19 + 3 = 22, 22 + 18 = 32 + 8 = 40'
 """
 
 import argparse

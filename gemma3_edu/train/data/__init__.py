@@ -6,5 +6,5 @@ can be continued. What is held out is content, never merely a seed (see `splits`
 >>> from gemma3_edu.train.data.mixture import Mixture
 >>> example = Mixture("instruct", "train", seed=0).of_task("arithmetic", 1)
 >>> [message.content[0] for message in example.messages()]  # user, model
-['What is 53 + 22?', '53 + 22 = 75']
+['What is 53 + 22?', '53 + 22 = 73 + 2 = 75']
 """

@@ -7,7 +7,7 @@ are compared.
 >>> from gemma3_edu.train.data.draw import Draw
 >>> example = TASKS["colour"](Draw("any", "test"))
 >>> example.pictures[0].caption, example.answer
-('a red triangle, a purple triangle and a blue star', 'The star is blue.')
+('a red triangle, a blue star and a purple triangle', 'The star is blue.')
 """
 
 import dataclasses
