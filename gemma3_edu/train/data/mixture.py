@@ -41,7 +41,11 @@ STAGES: dict[str, dict[str, float]] = {
         "word": 8, "price": 6, "sum": 2, "crop": 5, "wide": 0.5, "tall": 0.5,
     },
     "pretrain": {**_SKILLS, "prose": 6},
-    "instruct": {**_SKILLS, "prose": 2},
+    # What takes several looks, and what is copied letter by letter, comes last.
+    "instruct": {
+        **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 4,
+        "position": 4, "motion": 4, "word": 5, "sum": 5, "copying": 3, "tool": 4, "prose": 2,
+    },
     "long": {"needle": 3, "prose": 1},
 }
 # fmt: on
