@@ -167,7 +167,8 @@ def save(
     _check_complete(model, tensors)
     target = Path(folder).expanduser()
     if target.suffix == ".gguf":
-        return _save_gguf(model, processor, target, quantization)
+        _save_gguf(model, processor, target, quantization)
+        return
     if quantization is not None:
         raise ValueError(
             f"quantization={quantization!r} goes with a GGUF file, and {target.name!r} does not "

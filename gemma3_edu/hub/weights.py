@@ -245,7 +245,7 @@ def _refuse_other_kinds(files: list[Path]) -> None:
         if file.suffix == ".gguf":
             raise ValueError(
                 f"weights: {file.name} is GGUF (its norms are stored as 1 + w, its matrices may be "
-                "quantized); load the original safetensors folder"
+                "quantized), which gemma3_edu.load reads; safetensors are wanted here"
             )
 
 

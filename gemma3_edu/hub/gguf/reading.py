@@ -110,7 +110,8 @@ def _vision(path: Path) -> Head:
                 f"vision: {path.name} is a text model ({kind}), not a vision half; give the path "
                 "of the mmproj file"
             )
-        projector = head.setting("clip.projector_type", head.setting("clip.vision.projector_type", ""))
+        projector = head.setting("clip.vision.projector_type", "")  # in files with several halves
+        projector = head.setting("clip.projector_type", projector)
         if projector != TEXT:
             raise ValueError(
                 f"vision: {path.name} is the vision half of another model (projector "

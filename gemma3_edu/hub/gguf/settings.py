@@ -1,9 +1,9 @@
 """The settings of a GGUF file to a Gemma3Config, and back.
 
-llama.cpp knows some numbers by rule, so that no file states them: every sixth layer is global, local
-layers have base 10,000, and scores are scaled by the head size except in the model of 62 layers.
-Factor 8 on global layers is stated by most files of 4B, 12B and 27B; where it is not, it is known
-by the number of layers.
+llama.cpp knows some numbers by rule, so that no file states them: every sixth layer is global,
+local layers have base 10,000, and scores are scaled by the head size except in the model of 62
+layers. Factor 8 on global layers is stated by most files of 4B, 12B and 27B; where it is not, it is
+known by the number of layers.
 
 >>> from gemma3_edu.model.presets import PRESETS
 >>> stated = text_settings(PRESETS["4b"])
@@ -100,7 +100,7 @@ def _read_text(head: Head) -> TextConfig:
 def _block_count(head: Head, prefix: str) -> int:
     """The number of layers, which is believed only if the file has tensors for them."""
     layers = head.size(f"{prefix}.block_count")
-    found = {layer for name in head.tensors if (layer := layer_of(name, prefix != TEXT)) is not None}
+    found = {layer_of(name, vision=prefix != TEXT) for name in head.tensors} - {None}
     if not found <= set(range(layers)) or len(found) < layers:
         raise ValueError(
             f"{head.path.name}: the setting {prefix}.block_count is {layers}, but there are "
@@ -147,8 +147,8 @@ def _read_vision(head: Head, text: TextConfig) -> tuple[VisionConfig, int]:
     projection = head.tensors.get("mm.input_projection.weight")
     if projection and projection.shape[-1] != text.hidden_size:
         raise ValueError(
-            f"vision: {head.path.name} makes soft tokens of width {projection.shape[-1]}, but the text model's "
-            f"is {text.hidden_size}; it belongs to another size of Gemma 3"
+            f"vision: {head.path.name} makes soft tokens of width {projection.shape[-1]}, but the "
+            f"text model's is {text.hidden_size}; it belongs to another size of Gemma 3"
         )
     tower = VisionConfig(
         hidden_size=head.size(f"{key}.embedding_length"),
@@ -229,4 +229,3 @@ def check_storable(config: Gemma3Config) -> None:
                 f"config: {name}={getattr(text, name)!r} has no place in a GGUF file, whose "
                 f"readers take {only!r} by rule; save a folder instead"
             )
-

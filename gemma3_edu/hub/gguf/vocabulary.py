@@ -5,7 +5,8 @@ model says; the rest, such as that text is not normalized, is the same for every
 differences: runs of spaces are stored as spaces, not as "▁"; and a file has a word for each row of
 the embedding table, so that rows which only fill it up have made-up words, of a type for unused.
 
->>> model = (Path("tests") / "data" / "tokenizer.model").read_bytes()
+>>> from pathlib import Path
+>>> model = Path("tests/data/tokenizer.model").read_bytes()
 >>> settings = vocabulary_settings(Tokenizer(model), rows=2112)
 >>> settings["tokenizer.ggml.tokens"][138], settings["tokenizer.ggml.tokens"][-1]
 ('  ', '[PAD2111]')
@@ -15,7 +16,7 @@ True
 """
 
 import struct
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,8 @@ def _without_filling(words: list[tuple[str, float, int]]) -> list[tuple[str, flo
 def _piece(text: str, score: float, kind: int) -> Piece:
     if text == UNK:  # some converters call it a control token
         kind = UNKNOWN
-    return Piece(text.replace(" ", SPACE) if kind == USER_DEFINED else text, float(score), int(kind))
+    text = text.replace(" ", SPACE) if kind == USER_DEFINED else text
+    return Piece(text, float(score), int(kind))
 
 
 def vocabulary_settings(tokenizer: Tokenizer, rows: int) -> dict[str, Value]:
@@ -129,6 +131,7 @@ def sentencepiece_model(pieces: list[Piece]) -> bytes:
     return whole + _content(2, trainer) + _content(3, normalizer)
 
 
+@cache  # a vocabulary asks for the same few a million times
 def _varint(value: int) -> bytes:
     """An int in base 128, lowest digit first; a top bit means that more follow.
 
@@ -142,6 +145,7 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
+@cache
 def _key(field: int, kind: int) -> bytes:
     return _varint(field << 3 | kind)
 

@@ -43,13 +43,16 @@ _FILE_TYPES = {
     Q4_0: LlamaFileType.MOSTLY_Q4_0,
 }
 _ALWAYS_F32 = ("v.patch_embd.", "v.position_embd.", "mm.input_projection.")
-_AT_ONCE = 1 << 18  # numbers quantized at a time
+_AT_ONCE = 1 << 16  # numbers quantized at a time
 _VALUE_TYPES: dict[type, GGUFValueType] = {
     bool: GGUFValueType.BOOL,
     int: GGUFValueType.UINT32,
     float: GGUFValueType.FLOAT32,
     str: GGUFValueType.STRING,
 }
+
+
+_ELEMENTS = {"f": GGUFValueType.FLOAT32, "i": GGUFValueType.INT32}
 
 
 def vision_path(path: Path) -> Path:
@@ -101,20 +104,25 @@ def _check_rows(tensors: dict[str, Tensor], kind: Kind) -> None:
 
 
 def _write(
-    path: Path, architecture: str, settings: dict[str, Value], tensors: dict[str, Tensor], kind: Kind
+    path: Path,
+    architecture: str,
+    settings: dict[str, Value],
+    tensors: dict[str, Tensor],
+    kind: Kind,
 ) -> None:
     """One file, tensor by tensor: none of it is in memory twice."""
     writer = GGUFWriter(path, architecture)
     writer.add_name(path.stem)
     writer.add_file_type(_FILE_TYPES[kind])
     writer.add_quantization_version(2)
-    for name, value in settings.items():
-        if isinstance(value, list | np.ndarray):
-            element = GGUFValueType.STRING if isinstance(value, list) else _ELEMENTS[value.dtype.kind]
-            plain = value if isinstance(value, list) else value.tolist()
-            writer.add_key_value(name, plain, GGUFValueType.ARRAY, element)
+    for setting, value in settings.items():
+        if isinstance(value, list):
+            writer.add_key_value(setting, value, GGUFValueType.ARRAY, GGUFValueType.STRING)
+        elif isinstance(value, np.ndarray):
+            element = _ELEMENTS[value.dtype.kind]
+            writer.add_key_value(setting, value.tolist(), GGUFValueType.ARRAY, element)
         else:
-            writer.add_key_value(name, value, _VALUE_TYPES[type(value)])
+            writer.add_key_value(setting, value, _VALUE_TYPES[type(value)])
     kinds = {
         name: F32 if tensor.ndim == 1 or name.startswith(_ALWAYS_F32) else kind
         for name, tensor in tensors.items()
@@ -131,9 +139,6 @@ def _write(
             writer.write_tensor_data(_stored(name, tensor, kinds[name]))
     finally:
         writer.close()
-
-
-_ELEMENTS = {"f": GGUFValueType.FLOAT32, "i": GGUFValueType.INT32}
 
 
 def _stored(name: str, tensor: Tensor, kind: Kind) -> NDArray[Any]:
