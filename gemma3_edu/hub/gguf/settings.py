@@ -45,18 +45,18 @@ _FIXED = {
 def read_config(text: Head, vision: Head | None, tokenizer: Tokenizer | None) -> Gemma3Config:
     """The config of a model whose settings are in these files.
 
-    With a vision tower, the ids of the tokens around an image are those of the tokenizer. Raises
-    ValueError for files that are not of a Gemma 3, or do not belong together.
+    The ids of the tokens in and around an image are the tokenizer's. Raises ValueError for files
+    that are not of a Gemma 3, or do not belong together.
     """
-    config = Gemma3Config(text=_read_text(text))
-    if vision is None:
-        return config
-    tower, tokens = _read_vision(vision, config.text)
     ids: dict[str, int] = {}
     if tokenizer is not None:
         ids["boi_token_index"], ids["eoi_token_index"] = tokenizer.boi_id, tokenizer.eoi_id
         ids["image_token_index"] = tokenizer.soft_id
-    return dataclasses.replace(config, vision=tower, mm_tokens_per_image=tokens, **ids)
+    config = Gemma3Config(text=_read_text(text), **ids)
+    if vision is None:
+        return config
+    tower, tokens = _read_vision(vision, config.text)
+    return dataclasses.replace(config, vision=tower, mm_tokens_per_image=tokens)
 
 
 def _read_text(head: Head) -> TextConfig:
