@@ -256,7 +256,7 @@ def test_what_is_in_a_file_is_not_run(saved, tmp_path, monkeypatch):
     """A chat template is a program: it is neither rendered nor compiled."""
     draft = Draft.read(saved / "tiny.gguf")
     trap = tmp_path / "trap"
-    attack = "{{ cycler.__init__.__globals__.os.system('touch %s') }}" % trap
+    attack = f"{{{{ cycler.__init__.__globals__.os.system('touch {trap}') }}}}"
     draft.settings["tokenizer.chat_template"] = attack
     draft.settings["general.name"] = f"__import__('os').system('touch {trap}')"
     draft.write(tmp_path / "a.gguf")

@@ -66,14 +66,11 @@ def test_anonymous_memory_grows_by_copies_of_the_weights_alone(dtype, copies, tm
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads Linux's /proc")
-@pytest.mark.parametrize(
-    ("kind", "dtype", "copies"),
-    [("Q8_0", "float32", 1), ("Q8_0", "bfloat16", 1), (None, "float32", 0)],
-)
-def test_blocks_become_numbers_without_a_second_copy(kind, dtype, copies, tmp_path):
-    """A GGUF file's matrices are turned into numbers in place; those that are numbers are mapped."""
+@pytest.mark.parametrize(("kind", "copies"), [("Q8_0", 1), (None, 0)])
+def test_blocks_become_numbers_without_a_second_copy(kind, copies, tmp_path):
+    """The matrices of a GGUF file are turned into numbers in place, or are mapped."""
     text = dataclasses.replace(
-        PRESETS["270m"].text, layer_types=layer_pattern(6), vocab_size=131_072
+        PRESETS["270m"].text, layer_types=layer_pattern(6), vocab_size=32_768
     )
     with torch.device("meta"):
         model = Gemma3(Gemma3Config(text=text))
@@ -81,7 +78,7 @@ def test_blocks_become_numbers_without_a_second_copy(kind, dtype, copies, tmp_pa
     for parameter in model.parameters():
         parameter.detach().zero_()
     save(model, None, tmp_path / "model.gguf", quantization=kind)
-    measured = measure(tmp_path, dtype)
+    measured = measure(tmp_path, "float32")
     assert measured["weights"] > 2e8
     share = measured["growth"] / measured["weights"]
     assert copies <= share < copies + 0.2  # the library too is loaded in between
