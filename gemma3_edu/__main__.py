@@ -1,6 +1,7 @@
 """The commands of the terminal.
 
     python -m gemma3_edu chat --model FOLDER --image FILE "question"
+    python -m gemma3_edu chat --model FILE.gguf --vision MMPROJ.gguf --image FILE "question"
     python -m gemma3_edu verify FOLDER
 
 >>> parser().parse_args(["chat", "--model", "gemma-3-4b-it", "What is this?"]).question
@@ -43,8 +44,9 @@ def parser() -> argparse.ArgumentParser:
         "--model",
         default=default,
         required=default is None,
-        help=f"a checkpoint folder{names}{otherwise}",
+        help=f"a checkpoint folder, a GGUF file{names}{otherwise}",
     )
+    talk.add_argument("--vision", type=Path, help="the vision half of a GGUF file (mmproj-...)")
     talk.add_argument("--image", type=Path, action="append", default=[], help="repeat for more")
     talk.add_argument("--system", help="instructions put in front of the question")
     talk.add_argument(
@@ -90,6 +92,7 @@ def run_chat(options: argparse.Namespace) -> int:
         dtype=DTYPES.get(options.dtype),
         device=options.device,
         tokenizer=options.tokenizer,
+        vision=options.vision,
     )
     if options.compile:
         model = FastDecoder(model)

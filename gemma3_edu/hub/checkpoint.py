@@ -19,6 +19,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -31,9 +32,13 @@ from ..model.gemma3 import Gemma3
 from ..prompt.processor import Processor
 from .config_json import config_from_hf, config_to_hf
 from .processor_files import processor_from_folder, processor_to_files
-from .weights import CheckpointFiles, export_weights, load_weights, matched
+from .weights import CheckpointFiles, TensorFiles, export_weights, load_weights, matched
 
 ASSETS = Path(__file__).parents[1] / "assets"
+_FLOAT16 = (
+    "dtype: float16 is refused: Gemma 3's activations exceed its largest number, 65,504, "
+    "and become infinite; use torch.bfloat16 or torch.float32"
+)
 SHARD_BYTES = 5_000_000_000  # as transformers cuts its files
 
 
@@ -49,35 +54,73 @@ def load(
     device: torch.device | str | None = None,
     text_only: bool = False,
     tokenizer: str | Path | None = None,
+    vision: str | Path | None = None,
 ) -> tuple[Gemma3, Processor | None]:
-    """The model, ready for inference, and its processor, from a bundled name or a folder.
+    """The model, ready for inference, and its processor, from a bundled name, a folder or a file.
 
-    `dtype` None means float32 for bundled models, and the dtype of the files for folders; float16
-    is refused. With `text_only` the vision tower of a multimodal checkpoint is left out.
-    `tokenizer` is the path of a tokenizer.model outside the folder; without any tokenizer the
-    processor is None. Raises ValueError, before weights are read, for whatever is missing, damaged
-    or not Gemma 3.
+    A file is GGUF, and so is a folder that has GGUF files and no safetensors; the vision tower is
+    then in a file of its own: `vision`, or the one in the folder.
+
+    `dtype` None means float32 for bundled models and for GGUF (bfloat16 where its matrices are),
+    and the dtype of the files for folders; float16 is refused. With `text_only` the vision tower of
+    a multimodal checkpoint is left out. `tokenizer` is the path of a tokenizer.model outside the
+    folder; without any tokenizer the processor is None. Raises ValueError, before weights are read,
+    for whatever is missing, damaged or not Gemma 3.
     """
     is_bundled = str(source) in bundled()
-    folder = ASSETS / str(source) if is_bundled else Path(source).expanduser()
-    if not folder.is_dir():
-        raise ValueError(
-            f"source={str(source)!r} is neither a folder nor one of the bundled models {bundled()}"
+    path = ASSETS / str(source) if is_bundled else Path(source).expanduser()
+    if dtype is torch.float16:
+        raise ValueError(_FLOAT16)
+    files: TensorFiles
+    if _is_gguf(path):
+        config, processor, files = _gguf().read_gguf(
+            path,
+            vision=None if vision is None else Path(vision).expanduser(),
+            text_only=text_only,
+            tokenizer=tokenizer,
+            dtype=dtype,
         )
-    dtype = torch.float32 if dtype is None and is_bundled else dtype
-    files = CheckpointFiles(folder)
-    if dtype is torch.float16 or (dtype is None and "F16" in files.dtypes()):
+    elif not path.is_dir():
         raise ValueError(
-            "dtype: float16 is refused: Gemma 3's activations exceed its largest number, 65,504, "
-            "and become infinite; use torch.bfloat16 or torch.float32"
+            f"source={str(source)!r} is neither a folder nor a GGUF file nor one of the bundled "
+            f"models {bundled()}"
         )
-    config = config_from_hf(folder)
-    if text_only:
-        config = dataclasses.replace(config, vision=None)
-    processor = processor_from_folder(folder, config, tokenizer)
+    else:
+        if vision is not None:
+            raise ValueError(
+                f"vision={str(vision)!r} goes with a GGUF file; the folder {path} has its vision "
+                "tower in itself"
+            )
+        dtype = torch.float32 if dtype is None and is_bundled else dtype
+        files = CheckpointFiles(path)
+        if dtype is None and "F16" in files.dtypes():
+            raise ValueError(_FLOAT16)
+        config = config_from_hf(path)
+        if text_only:
+            config = dataclasses.replace(config, vision=None)
+        processor = processor_from_folder(path, config, tokenizer)
     model = _shapes(config)
     load_weights(model, files, dtype, device)
     return model.eval(), processor
+
+
+def _is_gguf(path: Path) -> bool:
+    """Whether it is a GGUF file (Ollama's have no suffix), or a folder with no other weights."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return path.suffix == ".gguf" or file.read(4) == b"GGUF"
+    return any(path.glob("*.gguf")) and not any(path.glob("*.safetensors"))
+
+
+def _gguf() -> ModuleType:
+    try:
+        from . import gguf
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"GGUF files need a library that is not installed ({error.name}): "
+            "pip install 'gemma3_edu[gguf]'"
+        ) from error
+    return gguf
 
 
 def _shapes(config: Gemma3Config) -> Gemma3:
@@ -106,8 +149,14 @@ def save(
     folder: str | Path,
     *,
     shard_bytes: int = SHARD_BYTES,
+    quantization: str | None = None,
 ) -> None:
     """Write a folder that `load` and transformers read, tokenizer and processor files included.
+
+    A name that ends in .gguf is a file for `load`, llama.cpp and Ollama instead, and the vision
+    tower is a second one next to it, `mmproj-NAME.gguf`. The text's matrices may then be of the
+    `quantization` "Q8_0" or "Q4_0". Such a file has no place for settings of pan and scan, nor for
+    stop tokens: `<eos>` and `<end_of_turn>` are, as in llama.cpp.
 
     Everything is written next to the target first and moved into it at the end, so that neither an
     error nor a full disk leaves half a checkpoint, and a folder can be saved over itself. Weights
@@ -117,6 +166,14 @@ def save(
     tensors = export_weights(model)
     _check_complete(model, tensors)
     target = Path(folder).expanduser()
+    if target.suffix == ".gguf":
+        _save_gguf(model, processor, target, quantization)
+        return
+    if quantization is not None:
+        raise ValueError(
+            f"quantization={quantization!r} goes with a GGUF file, and {target.name!r} does not "
+            "end in .gguf"
+        )
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as draft:
         fresh = Path(draft)
@@ -133,6 +190,21 @@ def save(
         for old in [*target.glob("model*.safetensors"), *target.glob("model.safetensors.index*")]:
             if old.name not in written:
                 old.unlink()
+
+
+def _save_gguf(
+    model: Gemma3, processor: Processor | None, target: Path, quantization: str | None
+) -> None:
+    gguf = _gguf()
+    if target.is_dir():
+        raise ValueError(f"folder: {target} is a folder, so no file can have its name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as draft:
+        gguf.write_gguf(model, processor, Path(draft), target.name, quantization)
+        for file in Path(draft).iterdir():
+            os.replace(file, target.with_name(file.name))
+    if model.vision is None:  # of an earlier save
+        gguf.vision_path(target).unlink(missing_ok=True)
 
 
 def _check_complete(model: Gemma3, tensors: Mapping[str, Tensor]) -> None:

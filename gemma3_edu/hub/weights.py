@@ -114,7 +114,7 @@ def load_weights(
     misshapen tensor; the model is then unchanged.
     """
     tensors = source if isinstance(source, Mapping) else CheckpointFiles(source)
-    copy = not isinstance(tensors, CheckpointFiles)  # never share memory with the caller's tensors
+    copy = not isinstance(tensors, TensorFiles)  # never share memory with the caller's tensors
     parameters = dict(model.named_parameters())
     for ours, theirs in matched(parameters, tensors).items():
         tensor, parameter = tensors[theirs], parameters[ours]
@@ -132,9 +132,11 @@ def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> 
     found: dict[str, str] = {}
     problems = []
     text_only = not any(name.startswith("vision.") for name in parameters)
-    shape_of = getattr(tensors, "shape_of", lambda name: tensors[name].shape)
+    files = tensors if isinstance(tensors, TensorFiles) else None
+    name_of, shape_of = (files.our_name, files.shape_of) if files else (our_name, None)
+    their_name = files.their_name if files else hub_name
     for theirs in tensors:
-        ours = our_name(theirs)
+        ours = name_of(theirs)
         if theirs.startswith(IGNORED) or (text_only and (ours or "").startswith("vision.")):
             continue
         if ours is None or ours not in parameters:
@@ -143,11 +145,12 @@ def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> 
             problems.append(f"{theirs} and {found[ours]} are the same parameter")
         else:
             found[ours] = theirs
-            shape, want = tuple(shape_of(theirs)), tuple(parameters[ours].shape)
+            shape = shape_of(theirs) if shape_of else tuple(tensors[theirs].shape)
+            want = tuple(parameters[ours].shape)
             if shape != want:
                 problems.append(f"{theirs} has shape {shape}, the config asks for {want}")
     missing = [name for name in parameters if name not in found]
-    problems += [f"missing tensor {hub_name(name, not text_only)}" for name in missing]
+    problems += [f"missing tensor {their_name(name, not text_only)}" for name in missing]
     if problems:
         raise ValueError(
             f"weights: {len(problems)} problems; the config and the files must be of one "
@@ -156,7 +159,23 @@ def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> 
     return found
 
 
-class CheckpointFiles(Mapping[str, Tensor]):
+class TensorFiles(Mapping[str, Tensor]):
+    """Tensors in files, read when they are asked for, and shared with nobody."""
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape, without the numbers."""
+        raise NotImplementedError
+
+    def our_name(self, name: str) -> str | None:
+        """Our name of a tensor; None if Gemma 3 has no such parameter."""
+        return our_name(name)
+
+    def their_name(self, name: str, multimodal: bool) -> str:
+        """The name in the files of one of our parameters."""
+        return hub_name(name, multimodal)
+
+
+class CheckpointFiles(TensorFiles):
     """The tensors of a checkpoint folder, or of one safetensors file, read when asked for.
 
     Files are mapped, not read: a tensor costs memory only while it is in use. Raises
@@ -226,7 +245,7 @@ def _refuse_other_kinds(files: list[Path]) -> None:
         if file.suffix == ".gguf":
             raise ValueError(
                 f"weights: {file.name} is GGUF (its norms are stored as 1 + w, its matrices may be "
-                "quantized); load the original safetensors folder"
+                "quantized), which gemma3_edu.load reads; safetensors are wanted here"
             )
 
 

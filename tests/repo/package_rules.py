@@ -43,9 +43,10 @@ NO_TORCH = {"model.config", "model.presets", "study.cost"}
 OUTSIDE: dict[str, set[str] | None] = {
     "torch": None,
     "jaxtyping": None,
-    "numpy": {"prompt.images", "train", "lessons"},
+    "numpy": {"prompt.images", "hub.gguf", "train", "lessons"},
     "sentencepiece": {"prompt.tokenizer"},
     "safetensors": {"hub"},
+    "gguf": {"hub.gguf"},
     "PIL": {"prompt.images"},
     "matplotlib": {"lessons"},
     "cycler": {"lessons"},

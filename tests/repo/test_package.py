@@ -89,6 +89,7 @@ VIOLATIONS = [
     ("outside_imports", "prompt.processor", with_import("from PIL import Image")),
     ("outside_imports", "prompt.processor", with_import("import sentencepiece as spm")),
     ("outside_imports", "model.gemma3", with_import("from safetensors.torch import load_file")),
+    ("outside_imports", "hub.checkpoint", with_import("from gguf import GGUFReader")),
     ("outside_imports", "lessons.checks.vision", with_import("import transformers")),
     ("outside_imports", "model.attention", with_import("import matplotlib.pyplot as plt")),
     (
@@ -188,11 +189,11 @@ def names_of(requirements: list[str]) -> set[str]:
     return {Requirement(text).name for text in requirements}
 
 
-def test_other_packages_are_the_run_time_dependencies_and_the_oracle():
+def test_other_packages_are_the_run_time_dependencies_and_two_extras():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = names_of(project["dependencies"])
     brought_by = {"PIL": "pillow", "cycler": "matplotlib", "IPython": "ipywidgets"}
-    optional = {"transformers"}
+    optional = {"transformers", "gguf"}
     assert optional == names_of(project["optional-dependencies"]["test"]) & set(OUTSIDE)
     assert {brought_by.get(name, name) for name in OUTSIDE} == needed - {"jupyterlab"} | optional
 

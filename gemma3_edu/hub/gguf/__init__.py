@@ -1,0 +1,13 @@
+"""GGUF, the format of llama.cpp and Ollama: read and written, with the `gguf` library.
+
+`hub.checkpoint` imports it when a GGUF file is at hand, since the library is an extra:
+`gemma3_edu[gguf]`.
+
+"""
+
+from .header import read_head
+from .reading import read_gguf
+from .weights import GGUFWeights
+from .writing import vision_path, write_gguf
+
+__all__ = ["GGUFWeights", "read_gguf", "read_head", "vision_path", "write_gguf"]
