@@ -1,4 +1,4 @@
-"""GGUF files taken apart, changed and put together again, byte by byte, so that any fault can be made.
+"""GGUF files taken apart, changed and put together again byte by byte, with any fault in them.
 
 >>> draft = Draft({"general.architecture": "gemma3"}, {})
 >>> draft.content()[:4]

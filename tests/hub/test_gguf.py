@@ -256,7 +256,7 @@ def test_what_is_in_a_file_is_not_run(saved, tmp_path, monkeypatch):
     """A chat template is a program: it is neither rendered nor compiled."""
     draft = Draft.read(saved / "tiny.gguf")
     trap = tmp_path / "trap"
-    attack = "{{ cycler.__init__.__globals__.os.system('touch %s') }}" % trap
+    attack = f"{{{{ cycler.__init__.__globals__.os.system('touch {trap}') }}}}"
     draft.settings["tokenizer.chat_template"] = attack
     draft.settings["general.name"] = f"__import__('os').system('touch {trap}')"
     draft.write(tmp_path / "a.gguf")
@@ -278,9 +278,9 @@ def test_saving_refuses_what_it_cannot_keep_and_touches_nothing(saved, tmp_path)
     ]:
         with pytest.raises(ValueError, match=message):
             save(model, processor, file, **options)
-    with pytest.raises(ValueError, match="query_pre_attn_scalar=7 has no place"):
+    with pytest.raises(ValueError, match=r"query_pre_attn_scalar=7 has no place"):
         save(Gemma3(PRESETS["tiny-text"]), None, file)
-    with pytest.raises(ValueError, match="does not end in .gguf"):
+    with pytest.raises(ValueError, match=r"does not end in .gguf"):
         save(model, processor, tmp_path / "folder", quantization="Q8_0")
     assert [f.name for f in tmp_path.iterdir()] == ["a.gguf"]
     assert file.read_bytes() == b"before"

@@ -215,7 +215,11 @@ DRAFTS = {
         setting("tokenizer.ggml.add_space_prefix", True),
         "puts a space before each text",
     ),
-    "no scores": (setting("tokenizer.ggml.scores", None), "lacks its tokens, their scores"),
+    "no scores": (setting("tokenizer.ggml.scores", None), "has no tokenizer.ggml.scores, a list"),
+    "numbers for words": (
+        setting("tokenizer.ggml.tokens", np.arange(2112, dtype=np.int32)),
+        "has no tokenizer.ggml.tokens, a list of words",
+    ),
     "a score too few": (words("scores", lambda s: s[:-1]), "2112 tokens, 2111 scores and 2112"),
     "a word twice": (words("tokens", replaced(600, "<bos>")), "has a token twice, or an empty one"),
     "an empty word": (words("tokens", replaced(600, "")), "has a token twice, or an empty one"),

@@ -10,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from gemma3_edu.hub.checkpoint import save
 from gemma3_edu.hub.config_json import config_to_hf
 from gemma3_edu.hub.weights import export_weights
+from gemma3_edu.model.config import Gemma3Config, layer_pattern
 from gemma3_edu.model.gemma3 import Gemma3
 from gemma3_edu.model.presets import PRESETS
 
@@ -56,10 +58,34 @@ def test_anonymous_memory_grows_by_copies_of_the_weights_alone(dtype, copies, tm
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     del tensors
     (tmp_path / "config.json").write_text(json.dumps(config_to_hf(CONFIG)))
-    command = [sys.executable, "-c", MEASURE, str(tmp_path), dtype]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    measured = json.loads(run.stdout)
+    measured = measure(tmp_path, dtype)
     assert measured["weights"] > 1e9
     assert measured["seen"] >= len(shapes)
     share = measured["growth"] / measured["weights"]
     assert copies <= share < copies + 0.15
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads Linux's /proc")
+@pytest.mark.parametrize(("kind", "copies"), [("Q8_0", 1), (None, 0)])
+def test_blocks_become_numbers_without_a_second_copy(kind, copies, tmp_path):
+    """The matrices of a GGUF file are turned into numbers in place, or are mapped."""
+    text = dataclasses.replace(
+        PRESETS["270m"].text, layer_types=layer_pattern(6), vocab_size=32_768
+    )
+    with torch.device("meta"):
+        model = Gemma3(Gemma3Config(text=text))
+    model.to_empty(device="cpu")
+    for parameter in model.parameters():
+        parameter.detach().zero_()
+    save(model, None, tmp_path / "model.gguf", quantization=kind)
+    measured = measure(tmp_path, "float32")
+    assert measured["weights"] > 2e8
+    share = measured["growth"] / measured["weights"]
+    assert copies <= share < copies + 0.2  # the library too is loaded in between
+
+
+def measure(folder, dtype: str) -> dict[str, int]:
+    """What loading a folder takes, in a process of its own."""
+    command = [sys.executable, "-c", MEASURE, str(folder), dtype]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)

@@ -216,7 +216,7 @@ BAD_FOLDERS = {
     "doubled tensor": (_doubled, "is in two files"),
     "pickle": (lambda f: _in_place_of_weights(f, "pytorch_model.bin"), "is a pickle"),
     "checkpoint": (lambda f: _in_place_of_weights(f, "model.ckpt"), "is a pickle"),
-    "gguf": (lambda f: _in_place_of_weights(f, "model.gguf"), "is GGUF"),
+    "gguf": (lambda f: _in_place_of_weights(f, "model.gguf"), "4 bytes are no GGUF file"),
     "adapter": (lambda f: _in_place_of_weights(f, "adapter_config.json"), "only an adapter"),
     "nothing": (lambda f: (f / "model.safetensors").unlink(), "contains no model.safetensors"),
     "no config": (lambda f: (f / "config.json").unlink(), "config.json does not exist"),
@@ -250,3 +250,6 @@ def test_other_refusals(folder):
     (folder / "a.bin").touch()
     with pytest.raises(ValueError, match="is a pickle"):
         CheckpointFiles(folder / "a.bin")
+    (folder / "a.gguf").touch()
+    with pytest.raises(ValueError, match="is GGUF"):
+        CheckpointFiles(folder / "a.gguf")

@@ -95,7 +95,7 @@ def test_text_past_the_window(nano, folder, kind):
     request = asked(vocabulary, prompt=prompt, logprobs=vocabulary)
     answer = server(folder / kind / "nano.gguf").handle_completions(request)
     chosen, theirs = reply(answer, vocabulary)
-    # In blocks llama.cpp rounds activations to 8 bits as well, so that only the likely tokens agree.
+    # With blocks llama.cpp rounds activations to 8 bits as well: only likely tokens agree closely.
     expected = ours(model, prompt, chosen)
     if not kind:
         torch.testing.assert_close(theirs, expected, rtol=0, atol=TOLERANCE)

@@ -37,7 +37,10 @@ def beside_a_checkpoint(tmp_path, monkeypatch):
     """A working directory with the files that the README's examples read."""
     config = small_config()
     config = dataclasses.replace(
-        config, text=dataclasses.replace(config.text, max_position_embeddings=64)
+        config,
+        text=dataclasses.replace(
+            config.text, max_position_embeddings=64, query_pre_attn_scalar=config.text.head_dim
+        ),
     )
     torch.manual_seed(0)
     processor = Processor(small_tokenizer(), config)

@@ -246,7 +246,7 @@ class _Cursor:
 
     def __init__(self, file: str, content: NDArray[np.uint8]) -> None:
         self.file, self.content, self.at = file, content, 0
-        self._bytes = memoryview(content)
+        self._bytes = content.data
 
     def take(self, count: int, what: str) -> memoryview:
         """The next bytes, which are `what`."""
@@ -293,7 +293,7 @@ class _Cursor:
         if kind is GGUFValueType.STRING:
             return self.text(what)
         code = "<" + _FORMATS[kind]
-        value: Value = struct.unpack(code, self.take(struct.calcsize(code), what))[0]
+        value: Any = struct.unpack(code, self.take(struct.calcsize(code), what))[0]
         # The shortest decimal of a float32, so that 1e-6 is the 1e-6 that was meant.
         return float(str(np.float32(value))) if kind is GGUFValueType.FLOAT32 else value
 

@@ -52,7 +52,8 @@ def read_gguf(
 
 def _in_folder(folder: Path, wanted: bool) -> tuple[Path, Path | None]:
     """The text file, and the vision file if it is wanted and there is one."""
-    texts, visions = [], []
+    texts: list[Path] = []
+    visions: list[Path] = []
     for file in sorted(folder.glob("*.gguf")):
         part = part_of(file)
         if part is None or part[1] == 1:

@@ -48,7 +48,7 @@ def read_config(text: Head, vision: Head | None, tokenizer: Tokenizer | None) ->
     The ids of the tokens in and around an image are the tokenizer's. Raises ValueError for files
     that are not of a Gemma 3, or do not belong together.
     """
-    ids: dict[str, int] = {}
+    ids: dict[str, Any] = {}
     if tokenizer is not None:
         ids["boi_token_index"], ids["eoi_token_index"] = tokenizer.boi_id, tokenizer.eoi_id
         ids["image_token_index"] = tokenizer.soft_id

@@ -50,13 +50,9 @@ def tokenizer_of(head: Head) -> Tokenizer | None:
             f"tokenizer: that of {file} puts a space before each text (add_space_prefix), which "
             f"Gemma 3 does not; {way_out}"
         )
-    texts, scores, kinds = (head.settings.get(_KEY + n) for n in ("tokens", "scores", "token_type"))
-    lists = isinstance(texts, list) and isinstance(scores, np.ndarray)
-    if not lists or not isinstance(kinds, np.ndarray):
-        raise ValueError(
-            f"tokenizer: {file} lacks its tokens, their scores or their types, or one of them is "
-            f"no list; {way_out}"
-        )
+    texts = _list(head, "tokens", list, way_out)
+    scores = _list(head, "scores", np.ndarray, way_out)
+    kinds = _list(head, "token_type", np.ndarray, way_out)
     if not len(texts) == len(scores) == len(kinds):
         raise ValueError(
             f"tokenizer: {file} has {len(texts)} tokens, {len(scores)} scores and {len(kinds)} "
@@ -69,6 +65,17 @@ def tokenizer_of(head: Head) -> Tokenizer | None:
     if len({piece.text for piece in pieces} - {""}) < len(pieces):
         raise ValueError(f"tokenizer: {file} has a token twice, or an empty one; {way_out}")
     return Tokenizer(sentencepiece_model(pieces))
+
+
+def _list(head: Head, name: str, kind: type, way_out: str) -> Any:
+    """A list of the vocabulary: of words, or, as an array, of numbers."""
+    items = head.settings.get(_KEY + name)
+    if isinstance(items, kind):
+        return items
+    what = "words" if kind is list else "numbers"
+    raise ValueError(
+        f"tokenizer: {head.path.name} has no {_KEY}{name}, a list of {what}; {way_out}"
+    )
 
 
 def _without_filling(words: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
