@@ -32,9 +32,8 @@ class LlamaCpp:
     def __init__(self, folder: str | Path, dtype: str):
         import xllamacpp
 
-        (file,) = Path(folder).glob("*.gguf")
         settings = xllamacpp.CommonParams()
-        settings.model.path = str(file)
+        settings.model.path = str(Path(folder) / "model.gguf")
         settings.n_ctx, settings.n_parallel, settings.swa_full = 2048, 1, True
         for threads in (settings.cpuparams, settings.cpuparams_batch):
             threads.n_threads = torch.get_num_threads()

@@ -162,9 +162,7 @@ def quick(rows: Sequence[Row]) -> list[Row]:
     """The rows that take minutes in all: nano, and 270M with its shortest prompt."""
     small = {"nano": 1_024, "270m": 128}
     return [
-        row
-        for row in rows
-        if row.tokens <= small.get(row.size, -1) and row.dtype not in QUANTIZED
+        row for row in rows if row.tokens <= small.get(row.size, -1) and row.dtype not in QUANTIZED
     ]
 
 
