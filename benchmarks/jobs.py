@@ -27,7 +27,7 @@ from gemma3_edu.hub.config_json import config_from_hf
 from gemma3_edu.study.cost import cache_bytes
 
 from .memory import growth
-from .rows import VARIANTS, Contestant, Row
+from .rows import LLAMA, VARIANTS, Contestant, Row
 from .shapes import BYTES, config_of, prompt_ids, save_random
 
 WARM_UP = 32  # tokens: enough to touch every weight and to start every thread
@@ -52,7 +52,8 @@ class Bench:
         if row.kind == "decode":
             prompt = self._prompts[row.name, contestant].copied()
             seconds, ids = _timed(lambda: self.model.decode(prompt, row.steps))
-            return {"seconds": seconds, "ids": [int(prompt.first), *ids]}
+            # llama.cpp does not say which ids it chose
+            return {"seconds": seconds, **({"ids": [int(prompt.first), *ids]} if ids else {})}
         if row.kind == "tower":
             pixels = self._pixels()
             seconds, soft = _timed(lambda: self.model.tower(pixels))
@@ -127,6 +128,10 @@ def _loader(library: str) -> Callable[[str | Path, str], Any]:
         from .ours import Ours
 
         return partial(Ours, variant=VARIANTS[library])
+    if library == LLAMA:
+        from .llama import LlamaCpp
+
+        return LlamaCpp
     from .theirs import Theirs
 
     return Theirs

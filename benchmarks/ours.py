@@ -27,7 +27,7 @@ from gemma3_edu.hub.checkpoint import load
 from gemma3_edu.model.cache import KVCache
 from gemma3_edu.model.layout import Batch, TokenLayout
 
-from .rows import OURS, VARIANTS, Contestant, Variant
+from .rows import OURS, QUANTIZED, VARIANTS, Contestant, Variant
 
 
 @dataclass
@@ -47,12 +47,13 @@ class Ours:
     """A loaded model. Greedy everywhere; batch size 1."""
 
     def __init__(self, folder: str | Path, dtype: str, variant: Variant = VARIANTS[OURS]):
-        self.model, _ = load(folder)  # in the files' own dtype
+        activations = torch.bfloat16 if dtype in QUANTIZED else getattr(torch, dtype)
+        self.model, _ = load(folder, dtype=activations, keep_bits=variant.keep_bits)
         if variant.bits is not None:
             quantize_weights(self.model, variant.bits)
         if variant.compiled is not None:
             self.model = FastDecoder(self.model, variant.compiled)
-        assert self.model.language_model.norm.weight.dtype is getattr(torch, dtype)
+        assert self.model.language_model.norm.weight.dtype is activations
         self.config = self.model.config
 
     def use(self, contestant: Contestant) -> None:

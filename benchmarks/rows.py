@@ -13,6 +13,9 @@ from fnmatch import fnmatchcase
 OURS = "gemma3_edu"
 COMPILED = f"{OURS} compiled"
 IN_SIXES = f"{OURS} compiled in sixes"
+KEPT = f"{OURS} compiled, bits kept"
+LLAMA = "llama.cpp"
+QUANTIZED = ("Q4_0", "Q8_0")  # types of GGUF files; activations are bfloat16
 STEPS = 32  # decoded a repetition
 
 
@@ -32,6 +35,7 @@ class Variant:
 
     bits: int | None = None
     compiled: int | None = None  # so many blocks to a graph
+    keep_bits: bool = False  # of a GGUF file's matrices
 
 
 PACKED = {
@@ -43,6 +47,7 @@ VARIANTS = {
     OURS: Variant(),
     COMPILED: Variant(compiled=1),
     IN_SIXES: Variant(compiled=6),
+    KEPT: Variant(compiled=1, keep_bits=True),
     **PACKED,
 }
 CONTESTANTS = {
@@ -52,6 +57,7 @@ CONTESTANTS = {
     # its way to a prefill in chunks, for prompts that are longer than ours takes at once
     "transformers sdpa in chunks": Contestant("transformers", "sdpa", 1024),
     "transformers compiled": Contestant("transformers compiled", compiled=True),
+    LLAMA: Contestant(LLAMA),
 }
 _BOTH = (OURS, "transformers sdpa", "transformers eager")
 
@@ -145,6 +151,9 @@ def every_row() -> list[Row]:
     """All rows, those of one shape and dtype together, so that its weights are made once."""
     dtypes = ("float32", "bfloat16")
     rows = [row for size in _LENGTHS for dtype in dtypes for row in _rows_of(size, dtype)]
+    for kind in QUANTIZED:
+        for what, tokens, steps in (("prefill", 512, 0), ("decode", 128, STEPS)):
+            rows.append(Row(what, "270m", kind, tokens, steps, (COMPILED, KEPT, LLAMA)))
     rows += [Row("tower", "siglip", dtype) for dtype in dtypes]
     return [*rows, Row("long", "270m", "bfloat16", 131_072, contestants=_ALONE)]
 
@@ -152,7 +161,9 @@ def every_row() -> list[Row]:
 def quick(rows: Sequence[Row]) -> list[Row]:
     """The rows that take minutes in all: nano, and 270M with its shortest prompt."""
     small = {"nano": 1_024, "270m": 128}
-    return [row for row in rows if row.tokens <= small.get(row.size, -1)]
+    return [
+        row for row in rows if row.tokens <= small.get(row.size, -1) and row.dtype not in QUANTIZED
+    ]
 
 
 def comparisons(names: Iterable[str]) -> list[tuple[str, str]]:

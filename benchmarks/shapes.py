@@ -5,18 +5,22 @@
 """
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
 import torch
 
 from gemma3_edu import cost
-from gemma3_edu.hub.checkpoint import save
+from gemma3_edu.hub.checkpoint import load, save
+from gemma3_edu.hub.config_json import config_to_hf
 from gemma3_edu.model.config import Gemma3Config, layer_pattern
 from gemma3_edu.model.gemma3 import Gemma3
 from gemma3_edu.model.presets import PRESETS
+from gemma3_edu.prompt.processor import Processor
 
 from . import memory
+from .rows import QUANTIZED
 
 BYTES = {"float32": 4, "bfloat16": 2}
 
@@ -85,13 +89,24 @@ def check_room(config: Gemma3Config, dtype: str, folder: Path) -> None:
 
 
 def weight_bytes(config: Gemma3Config, dtype: str) -> int:
-    """Bytes of all parameters."""
-    return cost.parameters(config) * BYTES[dtype]
+    """Bytes of all parameters, as they are drawn."""
+    return cost.parameters(config) * BYTES.get(dtype, BYTES["bfloat16"])
 
 
 def save_random(config: Gemma3Config, dtype: str, folder: str | Path) -> None:
-    """Write a checkpoint of random weights, as both libraries read it."""
-    save(random_model(config, getattr(torch, dtype)), None, folder)
+    """Write a checkpoint of random weights, as both libraries read it.
+
+    For llama.cpp it is a GGUF file, with nano's vocabulary filled up, since it wants one, and
+    config.json besides, which tells the contestants what the shape is.
+    """
+    if dtype not in QUANTIZED:
+        save(random_model(config, getattr(torch, dtype)), None, folder)
+        return
+    nano = load("nano-it")[1]
+    assert nano is not None
+    model, processor = random_model(config, torch.bfloat16), Processor(nano.tokenizer, config)
+    save(model, processor, Path(folder) / "model.gguf", quantization=dtype)
+    (Path(folder) / "config.json").write_text(json.dumps(config_to_hf(config)), encoding="utf-8")
 
 
 def prompt_ids(config: Gemma3Config, tokens: int, seed: int = 0) -> torch.Tensor:

@@ -196,8 +196,13 @@ def _compiled(function: Any) -> Callable[..., Tensor]:
     PyTorch counts how many variants of a function it has compiled, by the function's code, and
     gives up at eight. Two models would share that count if they shared the code.
     """
+    from torch._inductor import config  # takes a second, and torch.compile imports it anyway
+
+    contract = "cpp.enable_floating_point_contract_flag"  # a * b + c as one operation; off for CUDA
+    as_typed = type(config.cpp.enable_floating_point_contract_flag)  # a bool in earlier versions
     code, closure = function.__code__.replace(), function.__closure__
-    return torch.compile(FunctionType(code, function.__globals__, None, None, closure))
+    copied = FunctionType(code, function.__globals__, None, None, closure)
+    return torch.compile(copied, options={contract: as_typed("fast")})
 
 
 def _check_compiler() -> None:

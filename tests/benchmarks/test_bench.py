@@ -17,7 +17,10 @@ from benchmarks.rows import (
     COMPILED,
     CONTESTANTS,
     IN_SIXES,
+    KEPT,
+    LLAMA,
     OURS,
+    QUANTIZED,
     VARIANTS,
     Contestant,
     Row,
@@ -39,6 +42,7 @@ ALL = (OURS, SDPA, EAGER, CHUNKS)
 TINY = ("tiny-text", "float32")
 TOKENS = 40  # eight windows
 CHEAP = "tower-tiny-float32"  # to be measured where a mistake is not noticed
+WORK = (("prefill", 0), ("decode", 4))
 TOWERLESS = Row("tower", *TINY)  # no contestant can do it
 ROWS = [
     Row("load", *TINY, contestants=(OURS, SDPA)),
@@ -255,3 +259,22 @@ def test_modules_are_short_and_documented():
     for path in sorted(FOLDER.glob("*.py")):
         module = Module(path.stem, path.read_text(encoding="utf-8"))
         assert [*line_ceiling(module), *docstrings(module)] == []
+
+
+@pytest.mark.parametrize("kind", QUANTIZED)
+def test_llama_cpp_reads_the_same_file_and_does_the_same_work(kind):
+    """As many tokens in a repetition, which the contestant asserts, and times for each of them."""
+    pytest.importorskip("xllamacpp", reason="llama.cpp is not installed")
+    rows = [Row(what, "nano", kind, 40, steps, (OURS, LLAMA)) for what, steps in WORK]
+    for measured in measure(rows, Settings(rounds=2, threads=1)):
+        assert not measured.failed
+        assert {name: len(each) for name, each in measured.replies.items()} == {OURS: 2, LLAMA: 2}
+        assert report.document("x", [measured], {}, {})["measurements"][0]["comparisons"]
+
+
+def test_kept_bits_are_those_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(ours, "FastDecoder", lambda model, n: model)
+    shapes.save_random(shapes.config_of("nano"), "Q4_0", tmp_path)
+    model = ours.Ours(tmp_path, "Q4_0", VARIANTS[KEPT]).model
+    assert type(model.language_model.embed_tokens).__name__ == "BlockwiseEmbedding"
+    assert model.language_model.norm.weight.dtype is torch.bfloat16

@@ -69,7 +69,7 @@ def any_compiler(monkeypatch):
 @pytest.fixture
 def uncompiled(monkeypatch, any_compiler):
     """A step as Python runs it, so that only what is compiled is tested, not the compiler."""
-    monkeypatch.setattr(torch, "compile", lambda function: function)
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
 
 
 def test_weights_are_shared_and_keep_their_names(any_compiler):
@@ -142,7 +142,7 @@ def stepwise(model, batch, max_length):
 @torch.no_grad()
 def test_what_is_no_step_is_never_compiled(monkeypatch, any_compiler):
     """Several tokens, several rows and no cache run as in the model; a step and a head do not."""
-    monkeypatch.setattr(torch, "compile", lambda function: compiled_call)
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compiled_call)
     fast = FastDecoder(tiny_model(tiny_config()))
     text = fast.config.text
     fast.hidden_states(prompts(fast.config, "tttttt"), KVCache(text))

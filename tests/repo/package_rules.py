@@ -58,6 +58,7 @@ OUTSIDE: dict[str, set[str] | None] = {
 EXCEPTIONS = {
     ("fast.compiled", "study.replace"): "its linears for one row wrap a model from outside",
     ("fast.quantize", "study.replace"): "its linears of few bits wrap a model from outside",
+    ("hub.gguf.kept", "fast.blockwise"): "load(keep_bits=True) puts its matrices into the model",
     ("train.tokenizer", "sentencepiece"): "it trains the tokenizer that prompt.tokenizer reads",
     ("train", "PIL"): "it draws the pictures that nano learns from",
 }

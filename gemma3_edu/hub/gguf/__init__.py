@@ -6,8 +6,9 @@
 """
 
 from .header import read_head
+from .kept import keep_bits
 from .reading import read_gguf
 from .weights import GGUFWeights
 from .writing import vision_path, write_gguf
 
-__all__ = ["GGUFWeights", "read_gguf", "read_head", "vision_path", "write_gguf"]
+__all__ = ["GGUFWeights", "keep_bits", "read_gguf", "read_head", "vision_path", "write_gguf"]

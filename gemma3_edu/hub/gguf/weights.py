@@ -81,6 +81,10 @@ class GGUFWeights(TensorFiles):
         tensor = self._tensors[name]
         return tensor.kind, tensor.blocks()
 
+    def leave_out(self, name: str) -> None:
+        """Forget a tensor, which somebody has taken as it is."""
+        del self._tensors[name]
+
     def __getitem__(self, name: str) -> Tensor:
         """The numbers as our parameter has them: of `dtype`, gains without their 1.
 
