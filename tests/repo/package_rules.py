@@ -46,6 +46,7 @@ OUTSIDE: dict[str, set[str] | None] = {
     "numpy": {"prompt.images", "train", "lessons"},
     "sentencepiece": {"prompt.tokenizer"},
     "safetensors": {"hub"},
+    "filelock": {"hub.folder"},
     "PIL": {"prompt.images"},
     "matplotlib": {"lessons"},
     "cycler": {"lessons"},
