@@ -88,14 +88,13 @@ def their_inputs(
         return _inputs(processor, photo, question)
     with tempfile.TemporaryDirectory() as home:
         result, errors = Path(home) / "inputs.pt", Path(home) / "errors.txt"
-        with errors.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(folder), str(photo), question, str(result)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
+        command = [sys.executable, "-m", __name__, str(folder), str(photo), question, str(result)]
+        options: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "env": {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        }
+        with errors.open("wb") as log, subprocess.Popen(command, stderr=log, **options) as process:
             try:
                 assert process.stdout is not None
                 process.stdout.readline()  # all is imported and read; the clock starts
@@ -107,7 +106,6 @@ def their_inputs(
                 ) from None
             finally:
                 process.kill()
-                process.wait()
         if process.returncode:
             last = errors.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
             raise ValueError(f"chat template: that of {folder} fails in transformers: {last}")
