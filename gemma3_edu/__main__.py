@@ -19,7 +19,7 @@ import torch
 from .fast.compiled import FastDecoder
 from .generation.chat import chat
 from .generation.sampling import Sampler
-from .hub.checkpoint import bundled, load
+from .hub.checkpoint import bundled, bundled_folder, load
 from .prompt.chat_template import Message
 from .verify.verify import as_json, report, verify, versions
 
@@ -104,7 +104,7 @@ def run_chat(options: argparse.Namespace) -> int:
     messages.append(Message.user(*options.image, question))
     temperature = options.temperature
     if temperature is None:
-        temperature = 0.0 if options.model in bundled() else 1.0
+        temperature = 0.0 if bundled_folder(options.model) else 1.0
     generator = None
     if options.seed is not None:
         generator = torch.Generator(options.device or "cpu").manual_seed(options.seed)

@@ -126,7 +126,7 @@ class FastDecoder(Gemma3):
             return super().forward(batch, cache)
         x, text, layout = self.embed(batch), self.config.text, batch.layout
         masks, ropes = {}, {}
-        for kind, keys in cache.begin(layout).items():
+        for kind, keys in cache.begin(layout, text, x.dtype).items():
             masks[kind] = attention_mask(layout, keys, text.window(kind))
             ropes[kind] = rope_table(layout.position, text.head_dim, text.rope(kind))
         inputs = [

@@ -16,11 +16,13 @@ twice.
 import dataclasses
 import json
 import os
+import re
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save_file
@@ -31,10 +33,12 @@ from ..model.config import Gemma3Config
 from ..model.gemma3 import Gemma3
 from ..prompt.processor import Processor
 from .config_json import config_from_hf, config_to_hf
-from .processor_files import processor_from_folder, processor_to_files
+from .folder import keep, replacing, steadily
+from .processor_files import PROCESSOR_FILES, processor_from_folder, processor_to_files
 from .weights import CheckpointFiles, TensorFiles, export_weights, load_weights, matched
 
 ASSETS = Path(__file__).parents[1] / "assets"
+_WEIGHTS = re.compile(r"model(-\d{5,}-of-\d{5,})?\.safetensors|model\.safetensors\.index\.json")
 _FLOAT16 = (
     "dtype: float16 is refused: Gemma 3's activations exceed its largest number, 65,504, "
     "and become infinite; use torch.bfloat16 or torch.float32"
@@ -59,24 +63,30 @@ def load(
 ) -> tuple[Gemma3, Processor | None]:
     """The model, ready for inference, and its processor, from a bundled name, a folder or a file.
 
-    A file is GGUF, and so is a folder that has GGUF files and no safetensors; the vision tower is
-    then in a file of its own: `vision`, or the one in the folder. With `keep_bits` its matrices of
-    4 and 8 bits (Q4_0 and Q8_0) stay so, on a CPU: the same numbers in a fraction of the memory,
-    for a `FastDecoder`, which multiplies with them at the speed of memory. Without one a step turns
-    each matrix into numbers first and is slow.
+    A bundled name is a str; if there is a folder of that name, the folder is loaded, with a
+    warning. A Path is always a folder or a file. A file is GGUF, and so is a folder that has GGUF
+    files and no safetensors; the vision tower is then in a file of its own: `vision`, or the one
+    in the folder. With `keep_bits` its matrices of 4 and 8 bits (Q4_0 and Q8_0) stay so, on a CPU:
+    the same numbers in a fraction of the memory, for a `FastDecoder`, which multiplies with them at
+    the speed of memory. Without one a step turns each matrix into numbers first and is slow.
 
     `dtype` None means float32 for bundled models and for GGUF (bfloat16 where its matrices are),
     and the dtype of the files for folders; float16 is refused. With `text_only` the vision tower of
     a multimodal checkpoint is left out. `tokenizer` is the path of a tokenizer.model outside the
     folder; without any tokenizer the processor is None. Raises ValueError, before weights are read,
     for whatever is missing, damaged or not Gemma 3.
+
+    Where dtype and device are those of the file, the weights stay in the file and are read when
+    they are needed. `save` never changes such a file, but another program may (`cp` onto it):
+    the model then computes with what it finds there, and if the file has become shorter, the system
+    ends the process. `copy.deepcopy(model)` is a model in memory alone.
     """
-    is_bundled = str(source) in bundled()
-    path = ASSETS / str(source) if is_bundled else Path(source).expanduser()
+    is_bundled = bundled_folder(source) is not None
+    path = _path(source)
     if dtype is torch.float16:
         raise ValueError(_FLOAT16)
     files: TensorFiles
-    if _is_gguf(path):
+    if is_gguf(path):
         config, processor, files = _gguf().read_gguf(
             path,
             vision=None if vision is None else Path(vision).expanduser(),
@@ -84,28 +94,20 @@ def load(
             tokenizer=tokenizer,
             dtype=dtype,
         )
-    elif not path.is_dir():
+        matched(_parameters(config), files)
+    elif vision is not None:
         raise ValueError(
-            f"source={str(source)!r} is neither a folder nor a GGUF file nor one of the bundled "
-            f"models {bundled()}"
+            f"vision={str(vision)!r} goes with a GGUF file; the folder {path} has its vision "
+            "tower in itself"
         )
     else:
-        if vision is not None:
-            raise ValueError(
-                f"vision={str(vision)!r} goes with a GGUF file; the folder {path} has its vision "
-                "tower in itself"
-            )
         dtype = torch.float32 if dtype is None and is_bundled else dtype
-        files = CheckpointFiles(path)
+        config, processor, files = open_checkpoint(path, tokenizer, text_only=text_only)
         if dtype is None and "F16" in files.dtypes():
             raise ValueError(_FLOAT16)
-        config = config_from_hf(path)
-        if text_only:
-            config = dataclasses.replace(config, vision=None)
-        processor = processor_from_folder(path, config, tokenizer)
     model = _shapes(config)
     if keep_bits:
-        if not _is_gguf(path) or torch.device(device or "cpu").type != "cpu":
+        if not is_gguf(path) or torch.device(device or "cpu").type != "cpu":
             raise ValueError(
                 f"keep_bits=True goes with a GGUF file on a CPU, and source is {path} on "
                 f"{device or 'cpu'}; leave keep_bits out"
@@ -115,7 +117,7 @@ def load(
     return model.eval(), processor
 
 
-def _is_gguf(path: Path) -> bool:
+def is_gguf(path: Path) -> bool:
     """Whether it is a GGUF file (Ollama's have no suffix), or a folder with no other weights."""
     if path.is_file():
         with path.open("rb") as file:
@@ -132,6 +134,77 @@ def _gguf() -> ModuleType:
             "pip install 'gemma3_edu[gguf]'"
         ) from error
     return gguf
+
+
+def bundled_folder(source: str | Path) -> Path | None:
+    """Where the bundled model lies that `load` takes for this source; None if it takes a folder."""
+    if not isinstance(source, str) or source not in bundled():
+        return None
+    return None if Path(source).is_dir() else ASSETS / source
+
+
+def _path(source: str | Path) -> Path:
+    folder = bundled_folder(source) or Path(source).expanduser()
+    if not folder.is_dir() and not (folder.is_file() and is_gguf(folder)):
+        raise ValueError(
+            f"source={str(source)!r} is neither a folder nor a GGUF file nor one of the bundled "
+            f"models {bundled()}"
+        )
+    if source in bundled() and folder == Path(source):
+        warnings.warn(
+            f"source={source!r}: the folder {folder.resolve()} is loaded, not the bundled model of "
+            "that name; for that one, rename the folder, or work in another",
+            stacklevel=3,
+        )
+    return folder
+
+
+class Checkpoint(NamedTuple):
+    """A folder's config, its processor (None without tokenizer files) and its tensors."""
+
+    config: Gemma3Config
+    processor: Processor | None
+    files: CheckpointFiles
+
+
+def open_checkpoint(
+    folder: str | Path, tokenizer: str | Path | None = None, *, text_only: bool = False
+) -> Checkpoint:
+    """Read all but the weights, from one state of the folder, and compare names and shapes.
+
+    Nothing of the config's size is built before. Raises ValueError as `load` does.
+    """
+
+    def read(where: Path) -> Checkpoint:
+        config = config_from_hf(where)
+        if text_only:
+            config = dataclasses.replace(config, vision=None)
+        files = CheckpointFiles(where)
+        return Checkpoint(config, processor_from_folder(where, config, tokenizer), files)
+
+    opened = steadily(folder, is_ours, read)
+    matched(_parameters(opened.config), opened.files)
+    return opened
+
+
+def _parameters(config: Gemma3Config) -> dict[str, Tensor]:
+    """Every parameter on the meta device, known from one layer, since layers are alike."""
+    text = dataclasses.replace(config.text, layer_types=config.text.layer_types[:1])
+    vision = config.vision and dataclasses.replace(config.vision, num_hidden_layers=1)
+    depths = {"language_model.layers.": config.text.num_hidden_layers}
+    if config.vision:
+        depths["vision.encoder.layers."] = config.vision.num_hidden_layers
+    found: dict[str, Tensor] = {}
+    for name, one in _shapes(
+        dataclasses.replace(config, text=text, vision=vision)
+    ).named_parameters():
+        stack = next((stack for stack in depths if name.startswith(stack)), None)
+        if stack is None:
+            found[name] = one
+            continue
+        rest = name.removeprefix(f"{stack}0.")
+        found |= {f"{stack}{layer}.{rest}": one for layer in range(depths[stack])}
+    return found
 
 
 def _shapes(config: Gemma3Config) -> Gemma3:
@@ -164,18 +237,26 @@ def save(
 ) -> None:
     """Write a folder that `load` and transformers read, tokenizer and processor files included.
 
+    The folder is the old checkpoint or the new one, never both: for `load`, and whenever the
+    program is stopped, killed or out of disk space; what it leaves then, the next save clears away.
+    Other programs find no config.json for a moment. A second save of the same folder waits for the
+    first. Files with the names that this function writes are replaced or removed; without a
+    processor, those of a tokenizer and its settings stay, as do files of other names.
+
     A name that ends in .gguf is a file for `load`, llama.cpp and Ollama instead, and the vision
     tower is a second one next to it, `mmproj-NAME.gguf`. The text's matrices may then be of the
     `quantization` "Q8_0" or "Q4_0". Such a file has no place for settings of pan and scan, nor for
-    stop tokens: `<eos>` and `<end_of_turn>` are, as in llama.cpp.
+    stop tokens: `<eos>` and `<end_of_turn>` are, as in llama.cpp. It is written next to the target
+    and moved into its place whole.
 
-    Everything is written next to the target first and moved into it at the end, so that neither an
-    error nor a full disk leaves half a checkpoint, and a folder can be saved over itself. Weights
-    of an earlier save are removed; other files in the folder stay. Raises ValueError, before
-    anything is written, if the parameters are not those of the config, as after quantization.
+    Raises ValueError, before anything is written, if the parameters are not those of the config, as
+    after quantization.
     """
     tensors = export_weights(model)
     _check_complete(model, tensors)
+    config = {**config_to_hf(model.config), "dtype": _dtype_name(model)}
+    contents = {} if processor is None else processor_to_files(processor)
+    contents["config.json"] = (json.dumps(config, indent=2) + "\n").encode()
     target = Path(folder).expanduser()
     if target.suffix == ".gguf":
         _save_gguf(model, processor, target, quantization)
@@ -185,22 +266,24 @@ def save(
             f"quantization={quantization!r} goes with a GGUF file, and {target.name!r} does not "
             "end in .gguf"
         )
-    target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as draft:
-        fresh = Path(draft)
-        config = {**config_to_hf(model.config), "dtype": _dtype_name(model)}
-        (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for name, content in ({} if processor is None else processor_to_files(processor)).items():
+    with replacing(target, is_ours) as fresh:
+        for name in PROCESSOR_FILES if processor is None else ():
+            if (target / name).is_file():
+                keep(target / name, fresh)
+        for name, content in contents.items():
             (fresh / name).write_bytes(content)
         _write_weights(tensors, fresh, shard_bytes)
-        written = {file.name for file in fresh.iterdir()}
         for file in fresh.glob("*.safetensors"):  # their library lets only the owner read them
             file.chmod((fresh / "config.json").stat().st_mode)
-        for name in written:
-            os.replace(fresh / name, target / name)
-        for old in [*target.glob("model*.safetensors"), *target.glob("model.safetensors.index*")]:
-            if old.name not in written:
-                old.unlink()
+
+
+def is_ours(name: str) -> bool:
+    """Whether `save` writes files of this name, and therefore removes them.
+
+    >>> is_ours("model-00002-of-00012.safetensors"), is_ours("model-backup.safetensors")
+    (True, False)
+    """
+    return name in ("config.json", *PROCESSOR_FILES) or bool(_WEIGHTS.fullmatch(name))
 
 
 def _save_gguf(
@@ -220,7 +303,7 @@ def _save_gguf(
 
 def _check_complete(model: Gemma3, tensors: Mapping[str, Tensor]) -> None:
     try:
-        matched(dict(_shapes(model.config).named_parameters()), tensors)
+        matched(_parameters(model.config), tensors)
     except ValueError as error:
         raise ValueError(
             "model: its parameters are not those of its config, so it cannot be saved; save it "

@@ -24,6 +24,8 @@ from ..model.config import (
     VisionConfig,
     layer_pattern,
 )
+from .folder import current
+from .ranges import check
 
 Fields = dict[str, Any]
 
@@ -81,7 +83,7 @@ def load_json(source: Fields | str | Path) -> Fields:
     if isinstance(source, dict):
         return source
     path = Path(source)
-    path = path / "config.json" if path.is_dir() else path
+    path = current(path) / "config.json" if path.is_dir() else path
     if not path.is_file():
         raise ValueError(f"config: {path} does not exist; every checkpoint folder has one")
     try:
@@ -97,7 +99,7 @@ def config_from_hf(source: Fields | str | Path) -> Gemma3Config:
     """Read a checkpoint's `config.json`: a dict, the file, or its folder.
 
     Old, new and sparse layouts are read. Raises ValueError for another model type, for a setting
-    Gemma 3 does not have, and for quantized checkpoints.
+    Gemma 3 does not have or whose value makes no sense (see `ranges`), and for quantized weights.
     """
     config = load_json(source)
     kind = config.get("model_type")
@@ -105,6 +107,7 @@ def config_from_hf(source: Fields | str | Path) -> Gemma3Config:
         raise ValueError(
             f"config: model_type={kind!r} is not Gemma 3; expected one of {sorted(_ARCHITECTURES)}"
         )
+    check(config, "config")
     if config.get("quantization_config"):
         method = config["quantization_config"].get("quant_method", "unknown")
         raise ValueError(
@@ -114,6 +117,7 @@ def config_from_hf(source: Fields | str | Path) -> Gemma3Config:
     _refuse(config, {"tie_word_embeddings": True}, "config")
     top = {name: _given(config, name, value) for name, value in _TOP_DEFAULTS.items()}
     if kind == "gemma3_text":
+        check(config, "text_config")
         return Gemma3Config(text=_read_text(config), vision=None, **top)
     vision = config.get("vision_config") or {}
     _refuse(vision, _VISION_FIXED, "vision_config")
@@ -167,7 +171,12 @@ def _read_rope(rope: Fields, theta: float) -> RopeConfig:
         raise ValueError(
             f"text_config: rope_type={kind!r}; Gemma 3 has 'default' and 'linear' (with a factor)"
         )
-    factor = _given(rope, "factor", 1.0) if kind == "linear" else 1.0
+    factor = _given(rope, "factor", None if kind == "linear" else 1.0)
+    if factor is None or (kind == "default" and factor != 1):
+        raise ValueError(
+            f"text_config: rope_type={kind!r} with factor={factor}; 'linear' needs one, 'default' "
+            "has none"
+        )
     return RopeConfig(float(_given(rope, "rope_theta", theta)), float(factor))
 
 

@@ -18,10 +18,23 @@ from ..prompt.images import ImageSettings
 from ..prompt.processor import Processor
 from ..prompt.tokenizer import Tokenizer
 from .config_json import load_json
+from .folder import current
+from .ranges import check
 from .tokenizer_json import tokenizer_files
 
 CHAT_TEMPLATE = Path(__file__).parents[1] / "assets" / "chat_template.jinja"
 """The rules of `prompt.chat_template` in the language that transformers reads."""
+
+PROCESSOR_FILES = (
+    "tokenizer.model",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+)
+"""All files that `processor_to_files` writes, for one model or another."""
 
 
 def processor_from_folder(
@@ -33,7 +46,7 @@ def processor_from_folder(
     ValueError for a folder with only a `tokenizer.json`, as transformers writes it today, since
     SentencePiece cannot read that.
     """
-    folder = Path(folder)
+    folder = current(folder)
     model = Path(tokenizer) if tokenizer else folder / "tokenizer.model"
     if not tokenizer and not model.is_file():
         if not (folder / "tokenizer.json").is_file():
@@ -43,6 +56,7 @@ def processor_from_folder(
             "is read here; pass one with tokenizer=PATH (it is in the original checkpoint)"
         )
     processor = _json(folder / "processor_config.json")
+    check(processor, "processor_config")
     length = processor.get("image_seq_length", config.mm_tokens_per_image)
     if config.vision and length != config.mm_tokens_per_image:
         raise ValueError(
@@ -52,8 +66,9 @@ def processor_from_folder(
     settings = ImageSettings()
     if config.vision:
         images = processor.get("image_processor") or _json(folder / "preprocessor_config.json")
+        check(images, "preprocessor_config")
         settings = ImageSettings.from_hf(images, config.vision.image_size)
-    return Processor(Tokenizer(model), config, settings, _stop_tokens(folder))
+    return Processor(Tokenizer(model), config, settings, _stop_tokens(folder, config))
 
 
 def processor_to_files(processor: Processor) -> dict[str, bytes]:
@@ -81,11 +96,20 @@ def _json(path: Path) -> dict[str, Any]:
     return load_json(path) if path.is_file() else {}
 
 
-def _stop_tokens(folder: Path) -> tuple[int, ...]:
+def _stop_tokens(folder: Path, config: Gemma3Config) -> tuple[int, ...]:
     """The ids that end an answer, from the folder's files; () if they name none."""
-    config = _json(folder / "config.json")
-    for source in (_json(folder / "generation_config.json"), config, config.get("text_config")):
+    top, generation = _json(folder / "config.json"), _json(folder / "generation_config.json")
+    check(top, "config")
+    check(generation, "generation_config")
+    for source in (generation, top, top.get("text_config")):
         ids = (source or {}).get("eos_token_id")
-        if ids is not None:
-            return tuple(ids) if isinstance(ids, list) else (ids,)
+        if ids is None:
+            continue
+        ids = ids if isinstance(ids, list) else [ids]
+        if outside := [index for index in ids if index >= config.text.vocab_size]:
+            raise ValueError(
+                f"eos_token_id: {outside} in {folder} are outside the vocabulary of "
+                f"{config.text.vocab_size} tokens; no answer would end there"
+            )
+        return tuple(ids)
     return ()

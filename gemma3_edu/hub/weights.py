@@ -18,6 +18,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from .folder import current
+
 # Prefix here -> the prefixes that mean the same elsewhere: first the hub's, then those of other
 # files and of transformers in memory. Versions 4.52 to 4.57 put "model." before all of them;
 # version 5 leaves out "vision_model." too, and writes files without "model.".
@@ -69,6 +71,8 @@ IGNORED = (
     "model.vision_tower.head.",
 )
 
+LISTED, LONGEST = 20, 120  # problems in one message, characters of a name
+
 
 def our_name(name: str) -> str | None:
     """Our name of a tensor in a file; None if Gemma 3 has no such parameter."""
@@ -110,21 +114,24 @@ def load_weights(
     one tensor at a time; others keep theirs. If dtype and device are those of the file, a parameter
     is the mapped file itself: it is read when it is first needed, and copied page by page when it
     is written to, so that the file does not change. A text-only model takes its part of a
-    multimodal checkpoint. Raises one ValueError that lists every unknown, missing, doubled or
-    misshapen tensor; the model is then unchanged.
+    multimodal checkpoint. Raises one ValueError about all unknown, missing, doubled, empty (on the
+    meta device) and misshapen tensors; whatever the error, the parameters on the meta device are
+    then unchanged, and all others too unless a file fails while it is read.
     """
     tensors = source if isinstance(source, Mapping) else CheckpointFiles(source)
     copy = not isinstance(tensors, TensorFiles)  # never share memory with the caller's tensors
-    parameters = dict(model.named_parameters())
+    parameters, fresh = dict(model.named_parameters()), {}
     for ours, theirs in matched(parameters, tensors).items():
         tensor, parameter = tensors[theirs], parameters[ours]
         if parameter.is_meta:
             loaded = tensor.to(device or "cpu", dtype or tensor.dtype, copy=copy)
-            parent, _, name = ours.rpartition(".")
-            setattr(model.get_submodule(parent), name, nn.Parameter(loaded))
+            fresh[ours] = nn.Parameter(loaded)
         else:
             with torch.no_grad():
                 parameter.copy_(tensor)
+    for ours, made in fresh.items():
+        parent, _, name = ours.rpartition(".")
+        setattr(model.get_submodule(parent), name, made)
 
 
 def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, str]:
@@ -140,23 +147,36 @@ def matched(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> 
         if theirs.startswith(IGNORED) or (text_only and (ours or "").startswith("vision.")):
             continue
         if ours is None or ours not in parameters:
-            problems.append(f"unknown tensor {theirs}")
+            problems.append(f"unknown tensor {shown(theirs)}")
         elif ours in found:
-            problems.append(f"{theirs} and {found[ours]} are the same parameter")
+            problems.append(f"{shown(theirs)} and {shown(found[ours])} are the same parameter")
         else:
             found[ours] = theirs
             shape = shape_of(theirs) if shape_of else tuple(tensors[theirs].shape)
             want = tuple(parameters[ours].shape)
             if shape != want:
-                problems.append(f"{theirs} has shape {shape}, the config asks for {want}")
+                problems.append(f"{shown(theirs)} has shape {shape}, the config asks for {want}")
+            elif files is None and tensors[theirs].is_meta:
+                problems.append(f"{shown(theirs)} is on the meta device, so it has no numbers")
     missing = [name for name in parameters if name not in found]
     problems += [f"missing tensor {their_name(name, not text_only)}" for name in missing]
     if problems:
+        more = [f"and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
         raise ValueError(
             f"weights: {len(problems)} problems; the config and the files must be of one "
-            "checkpoint:\n  " + "\n  ".join(problems)
+            "checkpoint:\n  " + "\n  ".join(problems[:LISTED] + more)
         )
     return found
+
+
+def shown(name: str) -> str:
+    r"""A name from a stranger's file: short, and without what would steer a terminal.
+
+    >>> print(shown("\x1b[2Jlayer"), shown("model.norm.weight"))
+    '\x1b[2Jlayer' model.norm.weight
+    """
+    cut = name[:LONGEST]
+    return (cut if cut.isprintable() else repr(cut)) + ("..." if cut != name else "")
 
 
 class TensorFiles(Mapping[str, Tensor]):
@@ -188,13 +208,13 @@ class CheckpointFiles(TensorFiles):
             try:
                 handle = safe_open(file, framework="pt")
                 names: list[str] = list(handle.keys())
-            except (SafetensorError, OSError) as error:
+            except (SafetensorError, OSError, RuntimeError) as error:
                 raise ValueError(
                     f"weights: {file} is damaged or cut short ({error}); download it again"
                 ) from error
             for name in names:
                 if name in self._handles:
-                    raise ValueError(f"weights: tensor {name} is in two files of {path}")
+                    raise ValueError(f"weights: tensor {shown(name)} is in two files of {path}")
                 self._handles[name] = handle
 
     def __getitem__(self, name: str) -> Tensor:
@@ -219,6 +239,7 @@ def _safetensors_files(path: Path) -> list[Path]:
     if path.is_file():
         _refuse_other_kinds([path])
         return [path]
+    path = current(path)
     if not path.is_dir():
         raise ValueError(f"weights: {path} does not exist")
     index, single = path / "model.safetensors.index.json", path / "model.safetensors"

@@ -43,7 +43,7 @@ class KVCache:
             if value is not None and value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
         self.config, self.batch_size, self.max_length = config, batch_size, max_length
-        self.length = 0
+        self.dtype, self.length, self._unfinished = dtype, 0, False
         slots = {
             AttentionType.LOCAL: min(config.sliding_window, max_length or config.sliding_window),
             AttentionType.GLOBAL: max_length or _FIRST_SLOTS,
@@ -66,25 +66,29 @@ class KVCache:
         """Bytes of all keys and values; with `max_length` T they equal `cost.cache_bytes` at T."""
         return sum(store.nbytes for store in self.keys + self.values)
 
-    def begin(self, new: TokenLayout) -> dict[AttentionType, TokenLayout]:
+    def begin(
+        self, new: TokenLayout, config: TextConfig | None = None, dtype: torch.dtype | None = None
+    ) -> dict[AttentionType, TokenLayout]:
         """Begin a step: the layout of the keys that `update` will return, by attention type.
 
         Raises ValueError when the new columns do not fit this cache or do not continue what it
-        holds.
+        holds, when `config` or `dtype` are given and differ, and after a step without its end.
         """
+        if config is not None and config != self.config:
+            raise ValueError("cache: made for another config than the model's model.config.text")
+        if dtype is not None and dtype != self.dtype:
+            raise ValueError(f"cache: dtype={self.dtype}, but the model computes in {dtype}")
         self._check(new)
         if self.max_length is None:
             self._make_room(self.length + new.length)
-        return {kind: self._key_layout(kind, new) for kind in self._layouts}
-
-    def _key_layout(self, kind: AttentionType, new: TokenLayout) -> TokenLayout:
-        seen = _extend(self._layouts[kind].clone(), _pair(new), self.length)
-        return TokenLayout(seen[..., 0], seen[..., 1])
+        seen = {k: _extend(v.clone(), _pair(new), self.length) for k, v in self._layouts.items()}
+        return {k: TokenLayout(pairs[..., 0], pairs[..., 1]) for k, pairs in seen.items()}
 
     def update(
         self, layer: int, k: Float[Tensor, "B K T H"], v: Float[Tensor, "B K T H"]
     ) -> tuple[Float[Tensor, "B K S H"], Float[Tensor, "B K S H"]]:
         """Store T new columns of one layer; return all that their queries may need."""
+        self._unfinished = True
         keys, values = self.keys[layer], self.values[layer]
         return _extend(keys, k, self.length), _extend(values, v, self.length)
 
@@ -92,9 +96,11 @@ class KVCache:
         """End a step: every layer has stored these columns."""
         for layout in self._layouts.values():
             _extend(layout, _pair(new), self.length)
-        self.length += new.length
+        self.length, self._unfinished = self.length + new.length, False
 
     def _check(self, new: TokenLayout) -> None:
+        if self._unfinished:
+            raise ValueError("cache: an error ended its last step halfway; fill a new one")
         if new.batch_size != self.batch_size:
             raise ValueError(
                 f"batch: {new.batch_size} rows for a cache made with batch_size={self.batch_size}"
@@ -105,8 +111,8 @@ class KVCache:
                 f"cache: {self.length} columns stored and {new.length} new ones exceed max_length="
                 f"{self.max_length}; make the cache longer, or leave max_length out"
             )
-        if new.length == 1:
-            return  # a decode step: reading the values would make a GPU wait
+        if torch.compiler.is_compiling():
+            return  # a graph cannot look at values
         position = F.pad(new.position, (1, 0), value=-1)
         if self.length:  # global layers never wrap, so this is the last column
             position[:, 0] = self._layouts[AttentionType.GLOBAL][:, self.length - 1, 0]

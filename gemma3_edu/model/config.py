@@ -6,15 +6,17 @@ torch in this file, so that costs can be studied without it.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 
-def _positive(where: str, **values: float) -> None:
+def _positive(where: str, kind: Any = int, **values: float) -> None:
     for name, value in values.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-            raise ValueError(f"{where}: {name}={value!r} must be a number above 0")
+        if not isinstance(value, kind) or isinstance(value, bool) or not 0 < value < math.inf:
+            what = "a whole number" if kind is int else "a number"
+            raise ValueError(f"{where}: {name}={value!r} must be {what} above 0")
 
 
 class AttentionType(Enum):
@@ -46,7 +48,7 @@ class RopeConfig:
     factor: float = 1.0  # positions are divided by it: by 8 on global layers of 4B, 12B and 27B
 
     def __post_init__(self) -> None:
-        _positive("RopeConfig", theta=self.theta, factor=self.factor)
+        _positive("RopeConfig", int | float, theta=self.theta, factor=self.factor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,9 @@ class TextConfig:
                 f"TextConfig: layer_types={self.layer_types!r} must be AttentionType members, at "
                 "least one; layer_pattern(num_hidden_layers) makes Gemma 3's"
             )
-        _positive("TextConfig", **_numbers(self))
+        _check_numbers(self)
+        if not all(isinstance(self.rope(kind), RopeConfig) for kind in AttentionType):
+            raise ValueError("TextConfig: rope_local and rope_global must each be a RopeConfig")
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
                 f"TextConfig: num_attention_heads={self.num_attention_heads} is not a multiple of "
@@ -114,7 +118,7 @@ class VisionConfig:
     layer_norm_eps: float = 1e-6
 
     def __post_init__(self) -> None:
-        _positive("VisionConfig", **_numbers(self))
+        _check_numbers(self)
         for part, whole in [("num_attention_heads", "hidden_size"), ("patch_size", "image_size")]:
             if getattr(self, whole) % getattr(self, part):
                 raise ValueError(
@@ -152,6 +156,8 @@ class Gemma3Config:
             )
 
 
-def _numbers(config: Any) -> dict[str, float]:
-    fields = (f.name for f in dataclasses.fields(config) if f.type in (int, float))
-    return {name: getattr(config, name) for name in fields}
+def _check_numbers(config: Any) -> None:
+    kinds: dict[Any, Any] = {int: int, float: int | float}
+    for field in dataclasses.fields(config):
+        if kind := kinds.get(field.type):
+            _positive(type(config).__name__, kind, **{field.name: getattr(config, field.name)})

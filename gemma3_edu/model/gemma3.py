@@ -73,10 +73,10 @@ class Decoder(nn.Module):
         Masks and rope tables depend only on the attention type, so each type has one of each.
         """
         kinds = set(self.config.layer_types)
-        key_layouts = dict.fromkeys(kinds, layout) if cache is None else cache.begin(layout)
+        keys = cache.begin(layout, self.config, x.dtype) if cache else dict.fromkeys(kinds, layout)
         masks, ropes = {}, {}
         for kind in kinds:
-            masks[kind] = attention_mask(layout, key_layouts[kind], self.config.window(kind))
+            masks[kind] = attention_mask(layout, keys[kind], self.config.window(kind))
             ropes[kind] = rope_table(layout.position, self.config.head_dim, self.config.rope(kind))
         for block, kind in zip(self.layers, self.config.layer_types, strict=True):
             x = block(x, masks[kind], ropes[kind], cache)

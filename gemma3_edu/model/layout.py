@@ -160,11 +160,12 @@ def _check_images(layout: TokenLayout, config: Gemma3Config, images: Tensor | No
     if given != wanted:
         raise ValueError(f"images: {given} given for {wanted} runs of soft tokens in the ids")
     size = config.vision.image_size
-    if images is not None and images.shape[2:] != (size, size):
+    if images is not None and images.shape[1:] != (3, size, size):
         raise ValueError(
-            f"images: {tuple(images.shape[2:])} pixels given; "
-            f"the vision tower reads ({size}, {size})"
+            f"images: {tuple(images.shape)} given; the vision tower reads (I, 3, {size}, {size})"
         )
+    if images is not None and not (images.is_floating_point() and bool((images.abs() <= 1).all())):
+        raise ValueError(f"images: {images.dtype}, but pixels must be floats, all in [-1, 1]")
     for row in layout.image_id:
         lengths = row[row > 0].unique(return_counts=True)[1]
         if bool((lengths != config.mm_tokens_per_image).any()):

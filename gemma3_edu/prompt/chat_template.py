@@ -157,7 +157,5 @@ def image_text(crops: int, soft_tokens: int) -> str:
     image = f"\n\n{START_OF_IMAGE}{SOFT_TOKEN * soft_tokens}{END_OF_IMAGE}\n\n"
     if not crops:
         return image
-    beginning = (
-        f"Here is the original image {image} and here are some crops to help you see better "
-    )
-    return beginning + " ".join([image] * crops)
+    words = f"Here is the original image {image} and here are some crops to help you see better "
+    return words + " ".join([image] * crops)

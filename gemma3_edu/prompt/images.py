@@ -22,6 +22,8 @@ from jaxtyping import Float
 from PIL import Image, ImageOps
 from torch import Tensor
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""Kinds of files that are opened. Pillow knows more; for some it starts other programs."""
 ImageSource: TypeAlias = Image.Image | Path | bytes
 """A picture in a message: a PIL image, the path of a file, or the bytes of a file."""
 
@@ -34,9 +36,10 @@ def load_image(source: Image.Image | Path | bytes | str) -> Image.Image:
     to its EXIF entry. transformers does that too when it is given a path, but then it drops
     transparency, which this function does not.
 
-    Raises ValueError for a file that is missing, damaged or not a picture, for a picture without
-    pixels, and for one of more than twice `PIL.Image.MAX_IMAGE_PIXELS` (Pillow's guard against
-    decompression bombs; above that number Pillow itself warns).
+    Raises ValueError for a file that is missing, damaged or of none of the `FORMATS`, for a picture
+    without pixels or of more than 8 bits (which transformers makes white), and for one of more than
+    twice `PIL.Image.MAX_IMAGE_PIXELS` (Pillow's guard against decompression bombs; above that
+    number Pillow itself warns).
     """
     try:
         image = source if isinstance(source, Image.Image) else _open(source)
@@ -55,10 +58,10 @@ def load_image(source: Image.Image | Path | bytes | str) -> Image.Image:
 
 def _open(source: Path | bytes | str) -> Image.Image:
     if isinstance(source, bytes):
-        return ImageOps.exif_transpose(Image.open(io.BytesIO(source)))
+        return ImageOps.exif_transpose(Image.open(io.BytesIO(source), formats=FORMATS))
     if not Path(source).is_file():
         raise ValueError("there is no such file; addresses are not fetched, download it first")
-    with Image.open(source) as image:  # closes the file
+    with Image.open(source, formats=FORMATS) as image:  # closes the file
         return ImageOps.exif_transpose(image)
 
 
@@ -71,6 +74,8 @@ def _name(source: Image.Image | Path | bytes | str) -> str:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F" or image.mode.startswith("I"):  # Pillow would clip them at 255, to white
+        raise ValueError(f"mode {image.mode} has more than 8 bits; scale it to 0 to 255 as mode L")
     if "A" in image.getbands() or image.info.get("transparency") is not None:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

@@ -77,10 +77,7 @@ class Processor:
         """
         several = isinstance(messages, Sequence) and messages and isinstance(messages[0], Sequence)
         conversations: Any = messages if several else [messages]
-        rendered = [
-            render(conversation, add_generation_prompt=add_generation_prompt)
-            for conversation in conversations
-        ]
+        rendered = [render(c, add_generation_prompt=add_generation_prompt) for c in conversations]
         texts, images = [text for text, _ in rendered], [images for _, images in rendered]
         return self._batch(texts, images, pan_and_scan, add_bos=True)
 

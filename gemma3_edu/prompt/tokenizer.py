@@ -159,11 +159,8 @@ def _open(model: bytes) -> sentencepiece.SentencePieceProcessor:
             f"tokenizer: {len(model)} bytes that are not a SentencePiece model ({error}); "
             "download tokenizer.model again"
         ) from error
-    absent = [
-        text
-        for text in CONTROL_TEXT
-        if text != SOFT_TOKEN and pieces.id_to_piece(pieces.piece_to_id(text)) != text
-    ]
+    found = {text: pieces.id_to_piece(pieces.piece_to_id(text)) for text in CONTROL_TEXT}
+    absent = [text for text, piece in found.items() if piece != text and text != SOFT_TOKEN]
     if absent or pieces.normalize("  a ") != "▁▁a▁":
         reason = f"it lacks {absent}" if absent else "it changes the spaces of a text"
         raise ValueError(f"tokenizer: not a Gemma 3 tokenizer: {reason}")

@@ -13,6 +13,7 @@ that was stopped and resumed ends with the same weights as one that was not.
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ..hub.folder import locked
 from .muon import Muon
 
 
@@ -83,27 +85,31 @@ def fit(
     their running means once the plan is done. The state is `folder/state.pt`, written whole or not
     at all every `save_every` seconds and at the end; `folder/log.jsonl` gets a line a step, with
     the seconds that training has taken. Raises ValueError when the state found there is of other
-    parameters, and when the loss is no number: the state from before is then kept.
+    parameters, when another process trains in the folder, and when the loss is no number: the state
+    from before is then kept.
     """
+    if seconds is not None and math.isnan(seconds):
+        raise ValueError("seconds=nan: no time is ever longer; pass a number, or None for no limit")
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(parameters, plan, folder / "state.pt")
-    began = saved = time.monotonic()
-    with _log_until(run.step, folder / "log.jsonl") as (log, before):
-        while run.step < plan.steps:
-            now = time.monotonic()
-            if seconds is not None and now - began > seconds:
-                break
-            if now - saved > save_every:
-                log.flush()  # the log of a run that is killed reaches as far as its state
-                run.save()
-                saved = now
-            loss = run.advance(loss_of)
-            seconds_so_far = round(before + time.monotonic() - began, 1)
-            line = {"step": run.step - 1, "loss": round(loss, 5), "seconds": seconds_so_far}
-            log.write(json.dumps(line) + "\n")
-            if on_step is not None:
-                on_step(run.step, loss)
-    run.save()
+    with locked(folder, wait=False):
+        run = _Run(parameters, plan, folder / "state.pt")
+        began = saved = time.monotonic()
+        with _log_until(run.step, folder / "log.jsonl") as (log, before):
+            while run.step < plan.steps:
+                now = time.monotonic()
+                if seconds is not None and now - began > seconds:
+                    break
+                if now - saved > save_every:
+                    log.flush()  # the log of a run that is killed reaches as far as its state
+                    run.save()
+                    saved = now
+                loss = run.advance(loss_of)
+                seconds_so_far = round(before + time.monotonic() - began, 1)
+                line = {"step": run.step - 1, "loss": round(loss, 5), "seconds": seconds_so_far}
+                log.write(json.dumps(line) + "\n")
+                if on_step is not None:
+                    on_step(run.step, loss)
+        run.save()
     if run.step < plan.steps:
         return False
     with torch.no_grad():

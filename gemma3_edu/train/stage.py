@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..hub.checkpoint import load, save
+from ..hub.checkpoint import load, open_checkpoint, save
 from ..model import Block, Gemma3
 from ..prompt.processor import Processor
 from . import rows
@@ -35,7 +35,7 @@ def train_stage(run: Run, stage: str, **options: Any) -> bool:
 
     `options` go to `loop.fit`: `seconds`, `save_every`, `on_step`.
     """
-    if (run.folder / stage / "model.safetensors").exists():
+    if _finished(run, stage):
         return True
     torch.manual_seed(run.seed)
     model, processor = _start(run, stage)
@@ -51,10 +51,19 @@ def train_stage(run: Run, stage: str, **options: Any) -> bool:
 
 def export(run: Run, stage: str, target: Path) -> None:
     """Write a finished stage as it ships: in bfloat16, with everything transformers reads."""
-    if not (run.folder / stage / "config.json").exists():
+    if not _finished(run, stage):
         raise ValueError(f"folder: {run.folder} has no finished stage {stage!r}; train it first")
     model, processor = load(run.folder / stage, dtype=torch.bfloat16)
     save(model, processor, target)
+
+
+def _finished(run: Run, stage: str) -> bool:
+    """Whether the stage's checkpoint is there, whole; a damaged one is written again."""
+    try:
+        open_checkpoint(run.folder / stage)
+    except ValueError:
+        return False
+    return True
 
 
 def _start(run: Run, stage: str) -> tuple[Gemma3, Processor]:
@@ -80,7 +89,7 @@ def _beginning(run: Run, stage: str) -> Path | None:
     before = BEFORE.get(stage)
     if run.begin_with is not None or before is None:
         return run.begin_with
-    if not (run.folder / before / "config.json").exists():
+    if not _finished(run, before):
         raise ValueError(f"folder: {run.folder} has no finished stage {before!r}; train it first")
     return run.folder / before
 

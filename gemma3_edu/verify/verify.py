@@ -22,9 +22,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..hub.checkpoint import ASSETS
-from ..hub.config_json import config_from_hf
-from ..hub.processor_files import processor_from_folder
+from ..hub.checkpoint import ASSETS, open_checkpoint
+from ..hub.folder import current
 from ..hub.weights import CheckpointFiles, matched, our_name
 from ..model.cache import KVCache
 from ..model.config import Gemma3Config
@@ -86,9 +85,8 @@ def verify(
     ids are random, and processors are not compared. Raises ValueError when the folder is not a
     Gemma 3 checkpoint, when the prompt does not fit, or when transformers is missing.
     """
-    folder = Path(folder).expanduser()
-    files, config = CheckpointFiles(folder), config_from_hf(folder)
-    processor = processor_from_folder(folder, config, tokenizer)
+    folder = current(Path(folder).expanduser())
+    config, processor, files = open_checkpoint(folder, tokenizer)
     length = config.text.sliding_window + 64 if tokens is None else tokens
     if not LAST < length <= config.text.max_position_embeddings:
         raise ValueError(

@@ -166,3 +166,16 @@ class TestSampler:
         for p in (0.0, 1.1):
             with pytest.raises(ValueError, match=rf"p={p} must be in \(0, 1\]; 1 keeps"):
                 keep_top_p(self.LOGITS, p)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_choose_no_token(temperature, number):
+    logits = torch.zeros(2, 5)
+    logits[1, 3] = number
+    with pytest.raises(ValueError, match="logits: NaN or infinite"):
+        Sampler(temperature)(logits)
+    with pytest.raises(ValueError, match="logits: NaN or infinite"):
+        Sampler(temperature)(torch.full((1, 4), -float("inf")))
+    logits[1, 3] = -float("inf")  # as of a token that a caller rules out
+    assert Sampler(0)(logits).tolist() == [0, 0]

@@ -1,5 +1,6 @@
 """Reading and writing weights: one table both ways; every bad folder has its own error."""
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -253,3 +254,78 @@ def test_other_refusals(folder):
     (folder / "a.gguf").touch()
     with pytest.raises(ValueError, match="is GGUF"):
         CheckpointFiles(folder / "a.gguf")
+
+
+class TestFoldersOfABundledName:
+    def test_an_existing_folder_is_loaded_and_a_warning_says_so(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        bundled_layers = load("nano-it")[0].config.text.num_hidden_layers
+        save(random_model("tiny-text"), None, "nano-it")
+        with pytest.warns(UserWarning, match="the folder .*nano-it is loaded, not the bundled"):
+            model, _ = load("nano-it")
+        assert model.config == PRESETS["tiny-text"]
+        assert load(Path("nano-it"))[0].config == PRESETS["tiny-text"]  # no doubt, no warning
+        assert load("./nano-it")[0].config == PRESETS["tiny-text"]
+        assert bundled_layers != model.config.text.num_hidden_layers
+
+    def test_a_path_is_never_a_bundled_name(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ValueError, match="neither a folder nor"):
+            load(Path("nano-it"))
+
+
+def test_tensors_without_numbers_change_nothing():
+    model, before = random_model("tiny"), random_model("tiny")
+    tensors = export_weights(random_model("tiny", seed=1))
+    name = list(tensors)[20]
+    tensors[name] = tensors[name].to("meta")
+    with pytest.raises(ValueError, match=f"1 problems.*\n  {name} is on the meta device"):
+        load_weights(model, tensors)
+    assert same(model, before)
+
+
+def test_a_source_that_fails_halfway_leaves_a_meta_model_as_it_was(monkeypatch):
+    class Failing(dict):
+        def __getitem__(self, name):
+            if name == "language_model.model.norm.weight" and self.armed:
+                raise MemoryError
+            return super().__getitem__(name)
+
+    model, tensors = blank("tiny"), Failing(export_weights(random_model("tiny")))
+    tensors.armed = False
+    normal = Tensor.to
+
+    def to(tensor, *args, **kwargs):
+        tensors.armed = True
+        return normal(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(Tensor, "to", to)
+    with pytest.raises(MemoryError):
+        load_weights(model, tensors)
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
+def test_names_from_a_file_are_short_and_steer_no_terminal(folder):
+    file = folder / "model.safetensors"
+    strange = {f"\x1b[2J\r\u202e{number}": torch.zeros(1) for number in range(3000)}
+    save_file({**load_file(file), **strange, "long" * 9000: torch.zeros(1)}, file, {"format": "pt"})
+    with pytest.raises(ValueError, match="3001 problems") as error:
+        load(folder)
+    message = str(error.value)
+    assert message.replace("\n", "").isprintable()
+    assert len(message) < 6000
+    assert message.endswith("and 2981 more")
+
+
+def test_a_copy_in_memory_does_not_see_what_is_written_to_the_file(folder):
+    """The way out of the one danger of a mapped file, which `load` names."""
+    assert "copy.deepcopy(model)" in load.__doc__
+    model, _ = load(folder)
+    memory = copy.deepcopy(model)
+    file = folder / "model.safetensors"
+    length = file.stat().st_size
+    with file.open("r+b") as stream:  # the same file, as `cp` writes it
+        stream.seek(length // 2)
+        stream.write(bytes(length - length // 2))
+    assert same(memory, random_model("tiny"))
+    assert not same(model, memory)

@@ -1,11 +1,14 @@
 """What lies in the cache, where, and how many bytes it takes; what it refuses."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from gemma3_edu import cost
 from gemma3_edu.generation.generate import chunks
 from gemma3_edu.model.cache import KVCache
+from gemma3_edu.model.config import RopeConfig
 from gemma3_edu.model.layout import TokenLayout
 from gemma3_edu.model.presets import PRESETS
 from gemma3_edu.model.rope import apply_rope, rope_table
@@ -172,3 +175,73 @@ class TestRefusals:
         for wrong in ([[0, 1], [0, 1]], [[8, 9], [8, 9]], [[9, 10], [3, 4]], [[-1, 0], [3, 4]]):
             with pytest.raises(ValueError, match="positions must count up by one from 0"):
                 cache.begin(TokenLayout(torch.tensor(wrong), zeros))
+
+    @pytest.mark.parametrize(
+        "wrong", [[[8], [8]], [[9], [3]], [[400], [3]], [[0], [0]], [[8], [-1]]]
+    )
+    def test_one_column_that_does_not_go_on_where_the_last_ended(self, wrong):
+        cache = KVCache(tiny_config().text, batch_size=2)
+        fill(cache, text_layout(8, 3), 8)
+        zeros = torch.zeros(2, 1, dtype=torch.long)
+        with pytest.raises(ValueError, match="positions must count up by one from 0"):
+            cache.begin(TokenLayout(torch.tensor(wrong), zeros))
+        cache.begin(TokenLayout(torch.tensor([[8], [3]]), zeros))
+        with pytest.raises(ValueError, match="positions must count up by one from 0"):
+            KVCache(tiny_config().text, 2).begin(TokenLayout(torch.tensor([[5], [5]]), zeros))
+
+    @pytest.mark.parametrize(
+        "change", [{"sliding_window": 6}, {"rope_global": RopeConfig(1e6, 4.0)}]
+    )
+    def test_a_cache_of_another_config(self, change):
+        """Of the same shapes, so that nothing else would notice."""
+        model, batch = tiny_model(tiny_config()), prompts(tiny_config(), "ttt")
+        cache = KVCache(dataclasses.replace(model.config.text, **change))
+        with pytest.raises(ValueError, match="cache: made for another config"):
+            model(batch, cache)
+        same = dataclasses.replace(model.config.text)
+        model(batch, KVCache(same))
+
+    @pytest.mark.parametrize("columns", [1, 3, 9])
+    def test_a_cache_of_another_dtype(self, columns):
+        model, batch = tiny_model(tiny_config()), prompts(tiny_config(), "t" * columns)
+        with pytest.raises(ValueError, match=r"cache: dtype=torch.bfloat16, but .* torch.float32"):
+            model(batch, KVCache(model.config.text, dtype=torch.bfloat16))
+
+
+class Broken(BaseException):
+    """What no code expects, as Ctrl-C."""
+
+
+@pytest.mark.parametrize("layer", range(3))
+def test_a_step_that_ends_in_an_error_leaves_a_cache_that_says_so(layer):
+    """A chunk that wraps the ring overwrites keys that its own retry would need."""
+    config = tiny_config(window=5)
+    model, batch = tiny_model(config), prompts(config, "t" * 20)
+    cache = KVCache(config.text)
+
+    def fail(*anything: object) -> None:
+        raise Broken
+
+    with torch.no_grad():
+        model(batch.columns(0, 8), cache)
+        hook = model.language_model.layers[layer].mlp.register_forward_hook(fail)
+        with pytest.raises(Broken):
+            model(batch.columns(8, 15), cache)
+        hook.remove()
+        with pytest.raises(ValueError, match="cache: an error ended its last step halfway"):
+            model(batch.columns(8, 15), cache)
+        fresh = KVCache(config.text)
+        model(batch.columns(0, 8), fresh)
+        model(batch.columns(8, 15), fresh)
+
+
+def test_a_refusal_leaves_the_cache_as_it_was():
+    config = tiny_config(window=5)
+    model, batch = tiny_model(config), prompts(config, "t" * 12)
+    cache = KVCache(config.text)
+    with torch.no_grad():
+        model(batch.columns(0, 8), cache)
+        with pytest.raises(ValueError, match="positions must count up"):
+            model(batch.columns(9, 12), cache)
+        got = model(batch.columns(8, 12), cache)
+        torch.testing.assert_close(got, model(batch)[:, 8:], rtol=0, atol=1e-5)

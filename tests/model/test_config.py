@@ -59,21 +59,23 @@ NUMBERS = [f.name for f in dataclasses.fields(TextConfig) if f.type in (int, flo
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [0, -1, True])
 def test_text_numbers_are_above_0(name, value):
-    with pytest.raises(ValueError, match=f"TextConfig: {name}={value} must be a number above 0"):
+    with pytest.raises(
+        ValueError, match=f"TextConfig: {name}={value} must be a (whole )?number above 0"
+    ):
         dataclasses.replace(TINY.text, **{name: value})
 
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(VisionConfig)])
 def test_vision_numbers_are_above_0(name):
-    with pytest.raises(ValueError, match=f"VisionConfig: {name}=0 must be a number above 0"):
+    with pytest.raises(ValueError, match=f"VisionConfig: {name}=0 must be a whole number above 0"):
         VisionConfig(**{name: 0})
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layer_pattern(0), "num_hidden_layers=0 must be a number above 0"),
-        (lambda: layer_pattern(6, 0), "period=0 must be a number above 0"),
+        (lambda: layer_pattern(0), "num_hidden_layers=0 must be a whole number above 0"),
+        (lambda: layer_pattern(6, 0), "period=0 must be a whole number above 0"),
         (lambda: RopeConfig(0.0), "RopeConfig: theta=0.0 must be a number above 0"),
         (lambda: RopeConfig(1e4, -8.0), "RopeConfig: factor=-8.0 must be a number above 0"),
         (lambda: tiny_config(layer_types=()), r"layer_types=\(\) must be AttentionType members"),
@@ -105,8 +107,8 @@ for name, value in [("hidden_size", "24"), ("head_dim", None), ("rms_norm_eps", 
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == [
-        "TextConfig: hidden_size='24' must be a number above 0",
-        "TextConfig: head_dim=None must be a number above 0",
+        "TextConfig: hidden_size='24' must be a whole number above 0",
+        "TextConfig: head_dim=None must be a whole number above 0",
         "TextConfig: rms_norm_eps=nan must be a number above 0",
     ]
 
@@ -114,3 +116,19 @@ for name, value in [("hidden_size", "24"), ("head_dim", None), ("rms_norm_eps", 
 def test_defaults_are_the_released_encoder():
     assert PRESETS["27b"].vision == VisionConfig()
     assert Gemma3Config(text=TINY.text).mm_tokens_per_image == 256
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sliding_window": 64.5}, "sliding_window=64.5 must be a whole number above 0"),
+        ({"vocab_size": 64.0}, "vocab_size=64.0 must be a whole number above 0"),
+        ({"rms_norm_eps": float("inf")}, "rms_norm_eps=inf must be a number above 0"),
+        ({"rope_global": "x"}, "rope_local and rope_global must each be a RopeConfig"),
+        ({"rope_local": None}, "rope_local and rope_global must each be a RopeConfig"),
+    ],
+)
+def test_fields_of_another_type(change, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_config(**change)
+    assert tiny_config(query_pre_attn_scalar=7.5)

@@ -1,6 +1,8 @@
 """Batches: where tokens sit, which images go where, and what is refused."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -141,8 +143,22 @@ class TestRefusals:
 
     @pytest.mark.parametrize("size", [4, 9])
     def test_pixels_of_another_size(self, size):
-        with pytest.raises(ValueError, match=rf"\({size}, {size}\) pixels given; .* \(8, 8\)"):
+        with pytest.raises(ValueError, match=rf"\(1, 3, {size}, {size}\) given; .* 3, 8, 8\)"):
             Batch.from_ids(torch.tensor([SOFT_RUN]), CONFIG, pixels(1, size))
+
+    @pytest.mark.parametrize(
+        "spoilt",
+        [
+            lambda x: x * 127.5 + 127.5,
+            lambda x: x.masked_fill(x == x.max(), float("nan")),
+            lambda x: x.masked_fill(x == x.max(), float("inf")),
+            lambda x: x.masked_fill(x == x.max(), -1.01),
+        ],
+        ids=["0 to 255", "nan", "inf", "just outside"],
+    )
+    def test_pixels_of_another_range(self, spoilt):
+        with pytest.raises(ValueError, match="but pixels must be floats, all in"):
+            Batch.from_ids(torch.tensor([SOFT_RUN]), CONFIG, spoilt(pixels(1)))
 
     @pytest.mark.parametrize("length", [1, SOFT_TOKENS - 1, SOFT_TOKENS + 1, 2 * SOFT_TOKENS])
     def test_a_run_of_another_length(self, length):
@@ -219,3 +235,21 @@ class TestParts:
 def test_of_text_refuses_right_padding_too():
     with pytest.raises(ValueError, match="pad on the left"):
         TokenLayout.of_text(torch.tensor([[True, False]]))
+
+
+def test_bytes_are_no_pixels():
+    """In a process of its own: here the hook of the tests would refuse them first."""
+    script = """
+import torch
+from tests.model.test_layout import CONFIG, SOFT_RUN, Batch, pixels
+for kind in (torch.uint8, torch.long):
+    try:
+        Batch.from_ids(torch.tensor([SOFT_RUN]), CONFIG, pixels(1).to(kind))
+    except ValueError as error:
+        print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [
+        f"images: {kind}, but pixels must be floats, all in [-1, 1]"
+        for kind in (torch.uint8, torch.long)
+    ]

@@ -26,8 +26,8 @@ MUTANTS = [
     Mutant(
         "masked by slot, not by position",
         CACHE,
-        "return TokenLayout(seen[..., 0], seen[..., 1])",
-        "return TokenLayout(seen[..., 0].sort(1).values, seen[..., 1])",
+        "TokenLayout(pairs[..., 0], pairs[..., 1])",
+        "TokenLayout(pairs[..., 0].sort(1).values, pairs[..., 1])",
         CHUNKS,
     ),
     Mutant(
@@ -82,9 +82,30 @@ MUTANTS = [
     Mutant(
         "a decode step looks at values, which breaks the graph",
         CACHE,
-        "        if new.length == 1:\n            return",
+        "        if torch.compiler.is_compiling():\n            return",
         "        if new.length == 0:\n            return",
         "fast/test_compiled.py::test_a_full_graph",
+    ),
+    Mutant(
+        "the position of a single column is not looked at",
+        CACHE,
+        "        if torch.compiler.is_compiling():\n",
+        "        if torch.compiler.is_compiling() or new.length == 1:\n",
+        "model/test_cache_store.py",
+    ),
+    Mutant(
+        "a step that broke off is forgotten",
+        CACHE,
+        "        self._unfinished = True\n",
+        "",
+        "model/test_cache_store.py",
+    ),
+    Mutant(
+        "a cache made for another window is taken",
+        "model/gemma3.py",
+        "cache.begin(layout, self.config, x.dtype)",
+        "cache.begin(layout, None, x.dtype)",
+        "model/test_cache_store.py",
     ),
     Mutant(
         "positions start again with every chunk",

@@ -130,3 +130,66 @@ def test_what_is_no_number_is_not_equal():
     assert relative_error(x / 0, x) == float("inf")
     assert relative_error(x * float("nan"), x) == float("inf")
     assert relative_error(x[:1], x) == float("inf")
+
+
+CODE = """
+from pathlib import Path
+Path("executed").touch()
+class Bait:
+    @classmethod
+    def from_pretrained(cls, *a, **k): raise SystemExit("executed")
+"""
+AUTO = ("Config", "Processor", "Tokenizer", "ImageProcessor", "FeatureExtractor", "VideoProcessor")
+
+
+@pytest.mark.parametrize("named", ["kept", "removed", "another"])
+def test_python_in_a_checkpoint_is_never_run(named, multimodal, tmp_path, monkeypatch):
+    """Whatever its files ask for, and even if somebody says yes to all questions."""
+    bait = shutil.copytree(multimodal, tmp_path / "bait")
+    (bait / "bait.py").write_text(CODE)
+    for file in bait.glob("*.json"):
+        content = json.loads(file.read_text())
+        classes = ("processor_class", "tokenizer_class", "image_processor_type")
+        if named == "removed":
+            content = {key: value for key, value in content.items() if key not in classes}
+        elif named == "another":
+            content |= {key: "Bait" for key in classes if key in content}
+        content["auto_map"] = {f"Auto{kind}": "bait.Bait" for kind in AUTO}
+        file.write_text(json.dumps(content))
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda *a: asked.append(a) or "y")
+    monkeypatch.chdir(tmp_path)
+    said = ""
+    try:
+        list(verify(bait, tokens=20))
+    except ValueError as error:
+        said = str(error)
+    assert "trust_remote_code=True" not in said
+    assert asked == []
+    assert not (tmp_path / "executed").exists()
+
+
+TEMPLATES = {
+    "for ever": (
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "chat template: that of .* has not ended after 1 s",
+    ),
+    "undefined": ("{{ nothing.there }}", "chat template: that of .* fails in transformers"),
+}
+
+
+@pytest.mark.parametrize("case", TEMPLATES)
+def test_a_chat_template_that_does_not_end(case, multimodal, tmp_path, monkeypatch):
+    monkeypatch.setattr("gemma3_edu.verify.oracle.SECONDS", 1.0)
+    folder = shutil.copytree(multimodal, tmp_path / "looping")
+    template, message = TEMPLATES[case]
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(ValueError, match=message):
+        list(verify(folder, tokens=20))
+
+
+def test_another_template_gives_the_same_inputs_in_a_process_of_its_own(multimodal, tmp_path):
+    folder = shutil.copytree(multimodal, tmp_path / "other")
+    template = folder / "chat_template.jinja"
+    template.write_text("{# another #}" + template.read_text())
+    assert all(stage.equal for stage in verify(folder, tokens=20))

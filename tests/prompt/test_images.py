@@ -1,6 +1,7 @@
 """Loading, resizing and cropping. (parity/test_processor.py compares pixels with transformers.)"""
 
 import io
+import os
 import warnings
 
 import pytest
@@ -66,10 +67,36 @@ def test_transparency_is_laid_on_white():
     assert load_image(palette).getpixel((0, 0)) == (255, 255, 255)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "I;16", "I", "F", "CMYK", "YCbCr", "HSV"])
+@pytest.mark.parametrize("mode", ["1", "L", "CMYK", "YCbCr", "HSV"])
 def test_other_modes_become_rgb(mode):
     loaded = load_image(Image.new(mode, (2, 3), 1))
     assert (loaded.mode, loaded.size) == ("RGB", (2, 3))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_more_than_eight_bits_are_refused(mode, tmp_path):
+    """Every value above 255 would be white, which is what transformers sees."""
+    image = Image.new(mode, (2, 3), 1000)
+    with pytest.raises(ValueError, match=f"mode {mode} has more than 8 bits; scale it"):
+        load_image(image)
+    image.save(tmp_path / "deep.tiff")
+    with pytest.raises(ValueError, match=r"deep\.tiff: .* more than 8 bits"):
+        load_image(tmp_path / "deep.tiff")
+
+
+def test_no_other_program_is_started(tmp_path, monkeypatch):
+    """As Ghostscript, which Pillow runs on EPS: such a file is a program, and can run for ever."""
+    ghostscript, ran = tmp_path / "gs", tmp_path / "ran"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # that it looks for it again
+    content = encoded(gradient(20, 20), "EPS")
+    (tmp_path / "picture.png").write_bytes(content)
+    for source in (content, tmp_path / "picture.png"):
+        with pytest.raises(ValueError, match="cannot identify image file"):
+            load_image(source)
+    assert not ran.exists()
 
 
 def test_unreadable_images(tmp_path):

@@ -47,6 +47,7 @@ OUTSIDE: dict[str, set[str] | None] = {
     "sentencepiece": {"prompt.tokenizer"},
     "safetensors": {"hub"},
     "gguf": {"hub.gguf"},
+    "filelock": {"hub.folder"},
     "PIL": {"prompt.images"},
     "matplotlib": {"lessons"},
     "cycler": {"lessons"},

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -207,3 +210,49 @@ def test_a_parameter_that_a_step_leaves_out_stays_as_it_is(tmp_path):
 def test_a_plan_needs_steps_beyond_its_warmup(warmup):
     with pytest.raises(ValueError, match=f"warmup={warmup} must be less than steps=100"):
         Plan(steps=100, rate=0.1, warmup=warmup)
+
+
+def test_a_run_that_is_killed_loses_no_line_of_its_log(tmp_path):
+    """By SIGKILL in a second slice, before its first save: what the first slice wrote is there."""
+    script = (
+        "import os, signal, sys, torch\n"
+        "from pathlib import Path\n"
+        "from gemma3_edu.train.loop import Plan, fit\n"
+        "weight, steps = torch.nn.Parameter(torch.ones(2)), 0\n"
+        "def kill(step, loss):\n"
+        "    global steps\n"
+        "    steps += 1\n"
+        "    if steps == 20 and sys.argv[2] == 'first': raise SystemExit\n"
+        "    if steps == 20: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "every = 0 if sys.argv[2] == 'first' else 1e9\n"
+        "plan = Plan(steps=100, rate=0.01, warmup=2)\n"
+        "loss = lambda step: weight.square().sum()\n"
+        "fit({'w': weight}, loss, plan, Path(sys.argv[1]), save_every=every, on_step=kill)\n"
+    )
+    for part, code in [("first", 0), ("second", -signal.SIGKILL)]:
+        command = [sys.executable, "-c", script, str(tmp_path), part]
+        assert subprocess.run(command).returncode == code
+    assert [line["step"] for line in logged(tmp_path)][:19] == list(range(19))
+    weight = nn.Parameter(torch.ones(2))
+    plan = Plan(steps=100, rate=0.01, warmup=2)
+    assert fit({"w": weight}, lambda step: weight.square().sum(), plan, tmp_path)
+    assert [line["step"] for line in logged(tmp_path)] == list(range(100))
+
+
+def test_two_trainings_in_one_folder_are_refused(tmp_path):
+    parameters, loss_of = problem()
+    refused = []
+
+    def another(step: int, loss: float) -> None:
+        with pytest.raises(ValueError, match="another process is at work in") as error:
+            fit(*problem(), PLAN, tmp_path)
+        refused.append(error)
+
+    assert fit(parameters, loss_of, PLAN, tmp_path, on_step=another)
+    assert len(refused) == PLAN.steps
+    assert [line["step"] for line in logged(tmp_path)] == list(range(12))
+
+
+def test_a_time_limit_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="seconds=nan: no time is ever longer"):
+        fit(*problem(), PLAN, tmp_path, seconds=float("nan"))

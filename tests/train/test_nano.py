@@ -278,3 +278,17 @@ def test_a_card_counts_the_tokens_of_long_rows_too(tmp_path):
     long = 2000 * 2 * 192 + 1000 * 2048
     wanted = (3000 * 2 * 9, 3000 * 2 * 192, long, long)
     assert found == [f"{tokens / 1e6:.1f} million" for tokens in wanted]
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("missing", ["model.safetensors", "config.json"])
+def test_a_stage_without_all_its_files_is_not_done(missing, folder, tmp_path, capsys):
+    """A run that was killed while it saved: the stage is not passed over, and the next says why."""
+    here = copied_until("encoder", folder, tmp_path)
+    shutil.copytree(folder / "encoder.run", tmp_path / "encoder.run")
+    (tmp_path / "encoder" / missing).unlink()
+    assert main(["induction", *here]) == 2
+    assert "no finished stage 'encoder'" in capsys.readouterr().err
+    assert main(["encoder", *here]) == 0  # from the state that the run left
+    before, after = weights(folder / "encoder"), weights(tmp_path / "encoder")
+    assert all(torch.equal(before[name], after[name]) for name in before)
