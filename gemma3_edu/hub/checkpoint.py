@@ -30,6 +30,7 @@ from ..model.config import Gemma3Config
 from ..model.gemma3 import Gemma3
 from ..prompt.processor import Processor
 from .config_json import config_from_hf, config_to_hf
+from .device import usable
 from .processor_files import processor_from_folder, processor_to_files
 from .weights import CheckpointFiles, export_weights, load_weights, matched
 
@@ -58,6 +59,7 @@ def load(
     processor is None. Raises ValueError, before weights are read, for whatever is missing, damaged
     or not Gemma 3.
     """
+    device = usable(device)
     is_bundled = str(source) in bundled()
     folder = ASSETS / str(source) if is_bundled else Path(source).expanduser()
     if not folder.is_dir():

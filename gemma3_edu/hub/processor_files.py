@@ -53,7 +53,11 @@ def processor_from_folder(
     if config.vision:
         images = processor.get("image_processor") or _json(folder / "preprocessor_config.json")
         settings = ImageSettings.from_hf(images, config.vision.image_size)
-    return Processor(Tokenizer(model), config, settings, _stop_tokens(folder))
+    try:
+        pieces = Tokenizer(model)
+    except OSError as error:
+        raise ValueError(f"tokenizer: {model} cannot be read: {error.strerror}") from error
+    return Processor(pieces, config, settings, _stop_tokens(folder))
 
 
 def processor_to_files(processor: Processor) -> dict[str, bytes]:

@@ -169,6 +169,8 @@ class CheckpointFiles(Mapping[str, Tensor]):
             try:
                 handle = safe_open(file, framework="pt")
                 names: list[str] = list(handle.keys())
+            except PermissionError as error:
+                raise ValueError(f"weights: {file} cannot be read: you may not open it") from error
             except (SafetensorError, OSError) as error:
                 raise ValueError(
                     f"weights: {file} is damaged or cut short ({error}); download it again"
@@ -233,7 +235,9 @@ def _refuse_other_kinds(files: list[Path]) -> None:
 def _indexed_files(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except OSError as error:
+        raise ValueError(f"weights: {index} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"weights: {index} is not an index of shards; get it again") from error
     outside = [name for name in names if Path(name).name != name]
     if outside:
