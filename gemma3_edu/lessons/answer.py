@@ -63,6 +63,7 @@ def _statement(file: str, node: ast.stmt) -> Statement:
         scope = inner.pop()
         uses |= {s.get_name() for s in scope.get_symbols() if s.is_global()}
         inner += scope.get_children()
+    uses |= binds if isinstance(node, ast.AugAssign) else set()
     later = isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
     return Statement(file, node, binds, uses, later)
 
