@@ -239,7 +239,7 @@ def _indexed_files(index: Path) -> list[Path]:
         raise ValueError(f"weights: {index} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"weights: {index} is not an index of shards; get it again") from error
-    outside = [name for name in names if Path(name).name != name]
+    outside = [n for n in names if not isinstance(n, str) or Path(n).name != n or len(n) > 255]
     if outside:
         raise ValueError(f"weights: {index} names files outside its folder: {outside}; refused")
     missing = [name for name in names if not (index.parent / name).is_file()]

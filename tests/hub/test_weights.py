@@ -250,3 +250,10 @@ def test_other_refusals(folder):
     (folder / "a.bin").touch()
     with pytest.raises(ValueError, match="is a pickle"):
         CheckpointFiles(folder / "a.bin")
+
+
+@pytest.mark.parametrize("name", [3, None, ["model.safetensors"], "x" * 999])
+def test_an_index_with_a_name_that_is_none(name, tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(ValueError, match=r"names files outside its folder|is not an index"):
+        CheckpointFiles(tmp_path)
