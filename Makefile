@@ -17,9 +17,6 @@ BENCH_ARGS ?=
 QUIET := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED=0 HF_HUB_OFFLINE=1 \
 	TOKENIZERS_PARALLELISM=false CUDA_VISIBLE_DEVICES=
 PYTEST := $(BIN)/python -m pytest $(if $(CI),--color=no)
-# The pins hold for the build's own environment too, which newer pips read from the second name.
-PIP_INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	$(BIN)/python -m pip install --disable-pip-version-check --no-input $(if $(CI),--quiet)
 # The cells of one notebook stay together, in order: nbval runs them in one kernel.
 NBVAL := $(PYTEST) notebooks --nbval --nbval-current-env \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg \
@@ -119,10 +116,12 @@ $(BIN)/python:
 	exit 1
 
 # Stamps: installed again when the dependencies or their pins change.
-$(VENV)/lab: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP_INSTALL) -e .
+PINS := pyproject.toml constraints.txt hashes.txt
+
+$(VENV)/lab: $(PINS) | $(BIN)/python
+	$(BIN)/python tools/install.py
 	@touch $@
 
-$(VENV)/test: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP_INSTALL) -e '.[test]'
+$(VENV)/test: $(PINS) | $(BIN)/python
+	$(BIN)/python tools/install.py test
 	@touch $(VENV)/lab $@

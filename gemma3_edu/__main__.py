@@ -3,15 +3,17 @@
     python -m gemma3_edu chat --model FOLDER --image FILE "question"
     python -m gemma3_edu chat --model FILE.gguf --vision MMPROJ.gguf --image FILE "question"
     python -m gemma3_edu verify FOLDER
+    python -m gemma3_edu grade FILE --lesson 05
 
 >>> parser().parse_args(["chat", "--model", "gemma-3-4b-it", "What is this?"]).question
 'What is this?'
 """
 
 import argparse
+import os
+import re
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,6 +22,8 @@ from .fast.compiled import FastDecoder
 from .generation.chat import chat
 from .generation.sampling import Sampler
 from .hub.checkpoint import bundled, bundled_folder, load
+from .lessons.grade import as_json as grades_as_json
+from .lessons.grade import grade
 from .prompt.chat_template import Message
 from .verify.verify import as_json, report, verify, versions
 
@@ -82,6 +86,14 @@ def parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--tokenizer", type=Path, help="a tokenizer.model outside the folder")
     check.add_argument("--json", type=Path, help="where to write the errors of all stages")
+    mark = commands.add_parser("grade", help="judge a learner's file, as JSON: SECURITY.md first")
+    mark.set_defaults(run=run_grade)
+    mark.add_argument("file", type=Path, help="a notebook or a Python file")
+    mark.add_argument("--lesson", required=True, metavar="NN", help="whose exercises: 05")
+    mark.add_argument("--seconds", type=float, default=60, metavar="S", help="an answer may take")
+    mark.add_argument(
+        "--megabytes", type=int, default=2000, metavar="M", help="it may need (Linux)"
+    )
     return top
 
 
@@ -99,7 +111,7 @@ def run_chat(options: argparse.Namespace) -> int:
         print(
             "compiling with the first tokens: some ten seconds, less the next time", file=sys.stderr
         )
-    question = sys.stdin.read() if options.question == "-" else options.question
+    question = _from_standard_input() if options.question == "-" else options.question
     messages = [Message.system(options.system)] if options.system else []
     messages.append(Message.user(*options.image, question))
     temperature = options.temperature
@@ -107,6 +119,8 @@ def run_chat(options: argparse.Namespace) -> int:
         temperature = 0.0 if bundled_folder(options.model) else 1.0
     generator = None
     if options.seed is not None:
+        if not -(1 << 63) <= options.seed < 1 << 64:
+            raise ValueError(f"seed={options.seed} must be a number of 64 bits")
         generator = torch.Generator(options.device or "cpu").manual_seed(options.seed)
     chat(
         model,
@@ -116,17 +130,32 @@ def run_chat(options: argparse.Namespace) -> int:
         options.max_new_tokens,
         pan_and_scan=options.pan_and_scan,
         generator=generator,
-        on_text=partial(print, end="", flush=True),
+        on_text=_say,
     )
     print()
     return 0
 
 
+def _from_standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"question: standard input is not text in {error.encoding}") from error
+
+
+def _say(piece: str) -> None:
+    """Print as it is, except on a terminal, which control characters would steer."""
+    print(shown(piece) if sys.stdout.isatty() else piece, end="", flush=True)
+
+
 def run_verify(options: argparse.Namespace) -> int:
     """Compare, tell the worst stage of each case; 1 where something differs."""
+    if options.json and (options.json.is_dir() or not options.json.absolute().parent.is_dir()):
+        raise ValueError(f"json={str(options.json)!r} is no file in a folder that exists")
     stages = list(verify(options.folder, options.tokens, options.tokenizer, on_step=_told))
     print("\r" + " " * 79 + "\r", end="", file=sys.stderr)
-    print(f"{options.folder.name}: " + ", ".join(f"{k} {v}" for k, v in versions().items()) + "\n")
+    told = ", ".join(f"{name} {version}" for name, version in versions().items())
+    print(f"{shown(options.folder.name)}: {told}\n")
     print(report(stages))
     if options.json:
         options.json.write_text(as_json(stages), encoding="utf-8")
@@ -139,14 +168,58 @@ def _told(title: str, done: int, total: int) -> None:
     print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
 
+def run_grade(options: argparse.Namespace) -> int:
+    """Judge every exercise of a lesson; 1 where one is not correct."""
+    limits = {"seconds": options.seconds, "megabytes": options.megabytes}
+    results = list(grade(options.file, options.lesson, **limits))
+    print(grades_as_json(results, str(options.file), options.lesson))
+    return 0 if all(result.verdict == "correct" for result in results) else 1
+
+
+def shown(text: str) -> str:
+    r"""Text with control characters spelled out, which would otherwise steer a terminal.
+
+    >>> print(shown("layer\x1b[2J.weight"))
+    layer\x1b[2J.weight
+    """
+    control = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    return re.sub(control, lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a mistake of the caller's is one line on stderr and exit code 2."""
+    """Run one command; a mistake of the caller's is a message on stderr and exit code 2.
+
+    130 after Ctrl-C and 141 where the reader of a pipe has gone, as the shell's own commands have.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # in a terminal without UTF-8
     options = parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except ValueError as error:
-        print(f"{parser().prog}: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error), 2)
+    except KeyboardInterrupt:
+        return _failed("stopped", 130)
+    except BrokenPipeError:
+        return _failed("", 141)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        return _failed(f"not enough memory: {error}", 2)
+    except OSError as error:
+        return _failed(str(error), 2)
+
+
+def _failed(message: str, status: int) -> int:
+    """Say why, and let Python's own last flush of a stdout that is gone or full go nowhere."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if message:
+        print(f"{parser().prog}: {shown(message)}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -49,12 +49,12 @@ class Sampler:
     top_p: float | None = 0.95
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise ValueError(f"temperature={self.temperature} must be at least 0 (0 is greedy)")
+        if self.temperature != 0 and not 1e-6 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature={self.temperature} must be 0 (greedy) or 1e-6 and more")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k={self.top_k} must be at least 1; None keeps every token")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p={self.top_p} must be in (0, 1]; None keeps every token")
+        if self.top_p is not None and not 1e-6 <= self.top_p <= 1:
+            raise ValueError(f"top_p={self.top_p} must be from 1e-6 to 1; None keeps every token")
 
     def probabilities(self, logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
         """What the next token is drawn from, in float32; exactly 0 where a filter drops a token."""

@@ -33,6 +33,7 @@ from ..model.config import Gemma3Config
 from ..model.gemma3 import Gemma3
 from ..prompt.processor import Processor
 from .config_json import config_from_hf, config_to_hf
+from .device import usable
 from .folder import keep, replacing, steadily
 from .processor_files import PROCESSOR_FILES, processor_from_folder, processor_to_files
 from .weights import CheckpointFiles, TensorFiles, export_weights, load_weights, matched
@@ -81,6 +82,7 @@ def load(
     the model then computes with what it finds there, and if the file has become shorter, the system
     ends the process. `copy.deepcopy(model)` is a model in memory alone.
     """
+    device = usable(device)
     is_bundled = bundled_folder(source) is not None
     path = _path(source)
     if dtype is torch.float16:

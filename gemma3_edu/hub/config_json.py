@@ -88,7 +88,9 @@ def load_json(source: Fields | str | Path) -> Fields:
         raise ValueError(f"config: {path} does not exist; every checkpoint folder has one")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ValueError(f"config: {path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"config: {path} is not JSON ({error}); download it again") from error
     if not isinstance(content, dict):
         raise ValueError(f"config: {path} contains a {type(content).__name__}, not an object")

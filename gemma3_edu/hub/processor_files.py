@@ -68,7 +68,11 @@ def processor_from_folder(
         images = processor.get("image_processor") or _json(folder / "preprocessor_config.json")
         check(images, "preprocessor_config")
         settings = ImageSettings.from_hf(images, config.vision.image_size)
-    return Processor(Tokenizer(model), config, settings, _stop_tokens(folder, config))
+    try:
+        pieces = Tokenizer(model)
+    except OSError as error:
+        raise ValueError(f"tokenizer: {model} cannot be read: {error.strerror}") from error
+    return Processor(pieces, config, settings, _stop_tokens(folder, config))
 
 
 def processor_to_files(processor: Processor) -> dict[str, bytes]:

@@ -208,6 +208,8 @@ class CheckpointFiles(TensorFiles):
             try:
                 handle = safe_open(file, framework="pt")
                 names: list[str] = list(handle.keys())
+            except PermissionError as error:
+                raise ValueError(f"weights: {file} cannot be read: you may not open it") from error
             except (SafetensorError, OSError, RuntimeError) as error:
                 raise ValueError(
                     f"weights: {file} is damaged or cut short ({error}); download it again"
@@ -273,9 +275,11 @@ def _refuse_other_kinds(files: list[Path]) -> None:
 def _indexed_files(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except OSError as error:
+        raise ValueError(f"weights: {index} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"weights: {index} is not an index of shards; get it again") from error
-    outside = [name for name in names if Path(name).name != name]
+    outside = [n for n in names if not isinstance(n, str) or Path(n).name != n or len(n) > 255]
     if outside:
         raise ValueError(f"weights: {index} names files outside its folder: {outside}; refused")
     missing = [name for name in names if not (index.parent / name).is_file()]

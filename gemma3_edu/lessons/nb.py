@@ -12,11 +12,7 @@ bytes by hand and by the package: 6720, equal: True
 
 import base64
 import io
-import sys
-import sysconfig
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -25,7 +21,8 @@ from cycler import cycler
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from .checks.grading import CheckError, require
+from .checks.grading import require
+from .checks.judging import CORRECT, NOT_ATTEMPTED, judge
 from .figures.alt import alt_of
 from .figures.digest import describe
 
@@ -95,49 +92,15 @@ def _three_digits(value: float, atol: float) -> str:
 def attempt(label: str, check: Callable[[Any], None], answer: Any, debug: bool = False) -> None:
     """Run a check on a learner's answer and print one line: correct, not attempted yet, or why not.
 
-    The line holds the check's sentence, or the learner's own error with the line that raised it.
-    With `debug` the error itself is raised, with its traceback. Only our stub counts as not
-    attempted: torch raises NotImplementedError too, for a missing `forward` say, and the learner
-    has to see that.
+    The line holds the verdict's sentence (see `checks.judging`). With `debug` the error itself is
+    raised, with its traceback.
     """
-    try:
-        check(answer)
-    except Exception as error:
-        said = _in_one_line(error)
-        if debug and said != NOT_ATTEMPTED:
-            raise
-        print(f"{label}: {said}")
-    else:
+    said = judge(check, answer)
+    if said.word == CORRECT:
         print(f"{label}: correct")
-
-
-NOT_ATTEMPTED = "not attempted yet"
-
-
-def _in_one_line(error: Exception) -> str:
-    if isinstance(error, NotImplementedError) and error.args == ("your turn",):
-        return NOT_ATTEMPTED
-    message = " ".join(str(error).split())
-    if isinstance(error, CheckError):
-        return message
-    if len(message) > 300:
-        message = f"{message[:296]} ..."
-    raised = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    case = "".join(f" ({note})" for note in getattr(error, "__notes__", []) if note)
-    return f"{raised}{_learners_line(error)}{case}"
-
-
-def _learners_line(error: Exception) -> str:
-    """Where the error left code that is neither ours nor a library's, if it ever was there."""
-    paths = sysconfig.get_paths()
-    installed = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    package = Path(str(sys.modules[__name__.partition(".")[0]].__file__)).parent
-    ours = (str(package), *installed, "<frozen", "<@beartype")
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(ours)]
-    if not theirs:
-        return ""
-    frame = theirs[-1]
-    in_a_cell = "ipykernel_" in frame.filename or frame.filename.startswith("<")
-    file = "the cell" if in_a_cell else Path(frame.filename).name
-    return f", in line {frame.lineno} of {file}: {frame.line}"
+    elif said.word == NOT_ATTEMPTED:
+        print(f"{label}: not attempted yet")
+    elif debug and said.error:
+        raise said.error
+    else:
+        print(f"{label}: {said.sentence}{f' ({said.case})' if said.case else ''}")

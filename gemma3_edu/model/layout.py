@@ -102,6 +102,10 @@ class Batch:
         >>> Batch.from_ids(torch.tensor([[2, 7, 8]]), PRESETS["tiny-text"]).layout.position
         tensor([[0, 1, 2]])
         """
+        kind = getattr(ids, "dtype", type(ids).__name__)  # a list has none
+        if kind not in (torch.long, torch.int) or ids.dim() != 2:
+            shape = list(getattr(ids, "shape", ()))
+            raise ValueError(f"ids: {kind} of shape {shape}; pass an int64 tensor of shape (B, T)")
         if ids.numel() == 0:
             raise ValueError(f"ids: shape {tuple(ids.shape)} contains no token; give at least one")
         real = torch.ones_like(ids) > 0 if padding_mask is None else padding_mask > 0

@@ -52,6 +52,9 @@ class Message:
     content: Sequence[Part]  # kept as a tuple
 
     def __post_init__(self) -> None:
+        if not isinstance(self.content, Sequence) or isinstance(self.content, bytes):
+            kind = type(self.content).__name__
+            raise ValueError(f"Message: content is a {kind}; pass a text, or a list of parts")
         parts = tuple([self.content] if isinstance(self.content, str) else self.content)
         object.__setattr__(self, "role", {"assistant": "model"}.get(self.role, self.role))
         object.__setattr__(self, "content", parts)

@@ -149,11 +149,14 @@ class TestSampler:
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [
-            ({"temperature": -0.1}, "temperature=-0.1 must be at least 0"),
-            ({"temperature": float("nan")}, "temperature=nan must be at least 0"),
+            ({"temperature": -0.1}, r"temperature=-0.1 must be 0 \(greedy\) or 1e-6 and more"),
+            ({"temperature": float("nan")}, "temperature=nan must be 0"),
+            ({"temperature": float("inf")}, "temperature=inf must be 0"),
+            ({"temperature": 1e-45}, "temperature=1e-45 must be 0"),
+            ({"top_p": 1e-300}, "top_p=1e-300 must be from 1e-6 to 1"),
             ({"top_k": 0}, "top_k=0 must be at least 1"),
-            ({"top_p": 0.0}, r"top_p=0.0 must be in \(0, 1\]"),
-            ({"top_p": 1.1}, r"top_p=1.1 must be in \(0, 1\]"),
+            ({"top_p": 0.0}, "top_p=0.0 must be from 1e-6 to 1"),
+            ({"top_p": 1.1}, "top_p=1.1 must be from 1e-6 to 1"),
         ],
     )
     def test_bad_values(self, wrong, message):

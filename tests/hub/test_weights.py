@@ -329,3 +329,10 @@ def test_a_copy_in_memory_does_not_see_what_is_written_to_the_file(folder):
         stream.write(bytes(length - length // 2))
     assert same(memory, random_model("tiny"))
     assert not same(model, memory)
+
+
+@pytest.mark.parametrize("name", [3, None, ["model.safetensors"], "x" * 999])
+def test_an_index_with_a_name_that_is_none(name, tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(ValueError, match=r"names files outside its folder|is not an index"):
+        CheckpointFiles(tmp_path)

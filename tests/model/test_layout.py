@@ -1,6 +1,8 @@
 """Batches: where tokens sit, which images go where, and what is refused."""
 
 import dataclasses
+import inspect
+import re
 import subprocess
 import sys
 
@@ -94,6 +96,21 @@ SOFT_RUN = [5, *[SOFT] * SOFT_TOKENS, 6]
 
 
 class TestRefusals:
+    @pytest.mark.parametrize(
+        ("ids", "words"),
+        [
+            ([[2, 7]], "ids: list of shape []; pass an int64 tensor"),
+            (torch.tensor([2, 7]), "ids: torch.int64 of shape [2]; pass"),
+            (torch.tensor([[2.0]]), "ids: torch.float32 of shape [1, 1]; pass"),
+            (torch.tensor([[2]], dtype=torch.uint8), "ids: torch.uint8 of shape [1, 1]; pass"),
+        ],
+    )
+    def test_ids_of_another_kind(self, ids, words):
+        """As a user meets them, past the types that only the tests check."""
+        from_ids = inspect.unwrap(Batch.from_ids.__func__)
+        with pytest.raises(ValueError, match=re.escape(words)):
+            from_ids(Batch, ids, TEXT_ONLY)
+
     @pytest.mark.parametrize("shape", [(0, 0), (0, 4), (2, 0)])
     def test_an_empty_batch(self, shape):
         with pytest.raises(ValueError, match=r"ids: shape \(\d, \d\) contains no token"):

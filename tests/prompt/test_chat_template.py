@@ -116,6 +116,11 @@ def test_what_is_no_message():
         Message("tool", "42")
     with pytest.raises(ValueError, match="content is empty; give text or an image"):
         Message.user()
+    for content in ({"type": "text", "text": "hi"}, b"a picture", None, 3):
+        message = object.__new__(Message)  # past the types that only the tests check
+        vars(message).update(role="user", content=content)
+        with pytest.raises(ValueError, match=r"content is a .*; pass a text, or a list of parts"):
+            message.__post_init__()
     for parts in (("s", "t"), (PICTURE,), (b"s",)):
         with pytest.raises(ValueError, match="a system message is one text"):
             Message("system", parts)

@@ -1,11 +1,12 @@
-"""One list of dependencies: `pyproject.toml` says it, `environment.yml` repeats it, and
-`constraints.txt` pins all that it brings along."""
+"""One list of dependencies: `pyproject.toml` says it, `environment.yml` repeats it,
+`constraints.txt` pins all that it brings along, and `hashes.txt` has the sums of those files."""
 
 import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+import install
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+HASHES = (ROOT / "hashes.txt").read_text(encoding="utf-8")
 
 NEEDED = [Requirement(text) for text in PROJECT["dependencies"]]
 EXTRAS = [Requirement(t) for e in PROJECT["optional-dependencies"].values() for t in e]
@@ -122,3 +124,61 @@ def test_all_that_is_brought_along_is_pinned():
     found, pins = brought_along(), set(pins_in(CONSTRAINTS))
     assert found - pins == set()
     assert found - (pins - {"tornado"}) == {"tornado"}  # two steps away: it would be noticed
+
+
+def hash_complaints(text: str) -> list[str]:
+    """Where the list of sums and the list of pins differ, and entries without a sum."""
+    entries, pins = install.pinned(text), pins_in(CONSTRAINTS)
+    found = [f"{name} has no sums" for name in pins if name not in entries]
+    for name, entry in entries.items():
+        version = entry.split()[0].partition("==")[2]
+        sums = re.findall(r"--hash=sha256:([0-9a-f]{64})(?:\s|$)", entry)
+        if pins.get(name) != version:
+            found.append(f"{name}=={version}, but it is pinned to {pins.get(name)}")
+        if not sums and name != "torch":
+            found.append(f"{name} has no sum")
+    return found
+
+
+def test_every_pin_has_the_sums_of_its_files():
+    assert hash_complaints(HASHES) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new", "complaint"),
+    [
+        (r"\nnumpy==(?:.*\\\n)+.*", "", "numpy has no sums"),
+        (r"\nnumpy==\S+", "\nnumpy==2.0.0", "numpy==2.0.0, but it is pinned to"),
+        (r"\n(iniconfig==\S+)(?:.*\\\n)+.*", r"\n\1", "iniconfig has no sum"),
+        (r"\n(iniconfig==\S+) \\\n", r"\nscipy==1.0 \\\n", "scipy==1.0, but it is pinned to None"),
+    ],
+)
+def test_a_change_of_the_sums_is_noticed(pattern, new, complaint):
+    changed = re.sub(pattern, new, HASHES)
+    assert changed != HASHES
+    assert complaint in " ".join(hash_complaints(changed))
+
+
+def test_what_is_installed_is_checked_all_but_torch_and_the_project(tmp_path):
+    pip, torch, rest, project = install.steps(tmp_path, ["test"])
+    for step in (pip, rest):
+        assert step[:3] == ["--require-hashes", "--only-binary", ":all:"]
+    assert (tmp_path / "pip.txt").read_text().startswith("pip==")
+    assert torch == [*"--no-deps --only-binary :all: -c constraints.txt torch".split()]
+    assert project == [*"--no-deps --no-build-isolation -e .".split()]
+    asked = {Requirement(line) for line in (tmp_path / "names.txt").read_text().splitlines()}
+    assert set(NEEDED + EXTRAS) <= asked
+    install.steps(tmp_path, [])
+    asked = {Requirement(line).name for line in (tmp_path / "names.txt").read_text().splitlines()}
+    assert "torch" in asked
+    assert "pytest" not in asked
+
+
+def test_make_installs_through_the_script_alone():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("# Stamps")[2]
+    assert re.findall(r"\t(.*)", recipe) == [
+        "$(BIN)/python tools/install.py",
+        "@touch $@",
+        "$(BIN)/python tools/install.py test",
+        "@touch $(VENV)/lab $@",
+    ]

@@ -92,11 +92,11 @@ def _kind_of(got: Any) -> str:
 def _tensors(got: Any, want: Tensor, tolerance: Tolerance) -> str | None:
     if not isinstance(got, Tensor):
         return f"expected a tensor, got {_kind_of(got)}"
+    got, want = plain(got), want.detach()
     if got.shape != want.shape:
         return f"got shape {tuple(got.shape)}, expected {tuple(want.shape)}"
     if got.dtype != want.dtype and not (_whole(got) and _whole(want)):
         return f"got dtype {show_dtype(got)}, expected {show_dtype(want)}"
-    got, want = got.detach(), want.detach()
     off = got != want
     if want.is_floating_point():
         # float64, so that the subtraction of two low-precision values is not rounded itself
@@ -112,6 +112,12 @@ def _tensors(got: Any, want: Tensor, tolerance: Tolerance) -> str | None:
     place = tuple(off.nonzero()[0].tolist())
     differ = f"{count} of {total} values {'differs' if count == 1 else 'differ'}"
     return f"at {place}: {_both(got[place].item(), want[place].item())}; {differ}"
+
+
+def plain(x: Tensor) -> Tensor:
+    """The numbers of a tensor without the methods of its class, which may say what they like."""
+    with torch._C.DisableTorchFunctionSubclass():
+        return Tensor.as_subclass(Tensor.detach(x), Tensor)
 
 
 def _whole(x: Tensor) -> bool:

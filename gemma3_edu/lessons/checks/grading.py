@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from .difference import Tolerance, difference, show, show_dtype
+from .difference import Tolerance, difference, plain, show, show_dtype
 
 Function = Callable[..., Any]
 Mistakes = Mapping[str, Function | Sequence[Function]]
@@ -49,6 +49,7 @@ def require(holds: object, sentence: str) -> None:
 def require_tensor(got: Any, shape: tuple[int | None, ...], dtype: torch.dtype) -> Tensor:
     """`got`, if it is a tensor of this shape, None for any length, and dtype; else CheckError."""
     require(isinstance(got, Tensor), f"expected a tensor, got {type(got).__name__}")
+    got = plain(got)
     fits = len(got.shape) == len(shape) and all(
         want in (None, size) for size, want in zip(got.shape, shape, strict=True)
     )
@@ -57,7 +58,7 @@ def require_tensor(got: Any, shape: tuple[int | None, ...], dtype: torch.dtype) 
     require(
         got.dtype == dtype, f"got dtype {show_dtype(got)}, expected {dtype}".replace("torch.", "")
     )
-    return got.detach()
+    return got
 
 
 @contextmanager

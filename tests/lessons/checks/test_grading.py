@@ -89,6 +89,28 @@ def test_not_as_good(got: object, want: object, said: str):
     assert said in (difference(got, want) or "None: the same")
 
 
+class Agreeable(torch.Tensor):
+    """Every comparison and every sum of it is what its author would like."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), settings=None):
+        return super().__torch_function__(torch.zeros_like, types, arguments[:1])
+
+    shape = torch.Size([2, 2])
+
+    def detach(self):
+        return X
+
+
+def test_a_tensor_of_another_class_is_judged_by_its_numbers():
+    wrong = torch.zeros(2, 2).as_subclass(Agreeable)
+    assert "got [[0, 0], [0, 0]], expected [[1, 2], [3, 4]]" in difference(wrong, X)
+    assert "got shape (5,), expected (2, 2)" in difference(torch.ones(5).as_subclass(Agreeable), X)
+    assert difference(X.clone().as_subclass(Agreeable), X) is None
+    assert require_tensor(wrong, (2, 2), torch.float32).sum() == 0
+    assert difference(nn.Parameter(X.clone()), X) is None
+
+
 def test_tolerances_hold_for_floats_alone():
     assert difference(torch.tensor([9]), torch.tensor([8]), Tolerance(atol=2))
     assert difference(9.0, 8.0, Tolerance(atol=2)) is None

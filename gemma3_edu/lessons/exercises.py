@@ -1,0 +1,116 @@
+"""The exercises of each lesson: the function that a learner writes, and the check that judges it.
+
+>>> list(EXERCISES["02"])
+['my_rms_norm', 'my_weight_from_gguf', 'my_two_tokens']
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from .checks import (
+    attention,
+    block,
+    cache,
+    full_model,
+    gqa,
+    image_tokens,
+    layers,
+    masks,
+    memory_cost,
+    pan_and_scan,
+    parity,
+    rope,
+    sampling,
+    start,
+    text_model,
+    tokens,
+    vision,
+)
+
+EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
+    "00": {
+        "my_count": start.check_count,
+        "my_gigabytes": start.check_gigabytes,
+    },
+    "01": {
+        "my_join": tokens.check_join,
+        "my_embedding": tokens.check_embedding,
+        "my_lost_text": tokens.check_lost_text,
+    },
+    "02": {
+        "my_rms_norm": layers.check_rmsnorm,
+        "my_weight_from_gguf": layers.check_weight_from_gguf,
+        "my_two_tokens": layers.check_unmasking,
+    },
+    "03": {
+        "my_head": attention.check_head,
+        "my_scores": attention.check_scores,
+        "my_leak": attention.check_leak,
+    },
+    "04": {
+        "my_turn": rope.check_turn,
+        "my_slow_pairs": rope.check_slow_pairs,
+        "my_merged_positions": rope.check_merged_positions,
+    },
+    "05": {
+        "my_window_mask": masks.check_window_mask,
+        "my_layer_types": masks.check_layer_types,
+        "my_ring_mask": masks.check_ring_mask,
+    },
+    "06": {
+        "my_grouped": gqa.check_grouped,
+        "my_pooled": gqa.check_pooled,
+        "my_telling_mask": gqa.check_telling_mask,
+    },
+    "07": {
+        "my_gated_mlp": layers.check_gated_mlp,
+        "my_block": block.check_block,
+        "my_diagnosis": block.check_diagnosis,
+    },
+    "08": {
+        "my_store_columns": cache.check_store_columns,
+        "my_longest_context": cache.check_longest_context,
+        "my_can_rewind": cache.check_can_rewind,
+    },
+    "09": {
+        "my_text_parameters": text_model.check_text_parameters,
+        "my_problems": text_model.check_problems,
+        "my_suspect": text_model.check_suspect,
+    },
+    "10": {
+        "my_top_p": sampling.check_top_p,
+        "my_draw": sampling.check_draw,
+        "my_render": sampling.check_render,
+    },
+    "11": {
+        "my_patches": vision.check_patches,
+        "my_block_gradient": vision.check_block_gradient,
+        "my_mistake": vision.check_mistake,
+    },
+    "12": {
+        "my_pool": image_tokens.check_pool,
+        "my_image_ids": image_tokens.check_image_ids,
+        "my_chunks": image_tokens.check_chunks,
+    },
+    "13": {
+        "my_crop_numbers": pan_and_scan.check_crop_numbers,
+        "my_seen_region": pan_and_scan.check_seen_region,
+        "my_crop_boxes": pan_and_scan.check_crop_boxes,
+    },
+    "14": {
+        "my_join": full_model.check_join,
+        "my_pixel_map": full_model.check_pixel_map,
+        "my_our_name": full_model.check_our_name,
+    },
+    "15": {
+        "my_first_divergence": parity.check_first_divergence,
+        "my_culprit": parity.check_culprit,
+        "my_finding": parity.check_finding,
+    },
+    "16": {
+        "my_step_seconds": memory_cost.check_step_seconds,
+        "my_best_fit": memory_cost.check_best_fit,
+        "my_answer_flops": memory_cost.check_answer_flops,
+    },
+}
+"""Lesson -> its functions in the order of the exercises, with the check of each."""

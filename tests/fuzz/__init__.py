@@ -1,0 +1,1 @@
+"""Hostile files, arguments and histories, made from seeds."""
