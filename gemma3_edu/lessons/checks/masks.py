@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...hub import load
-from ...model.attention import attend_fused
+from ...model.attention import Attention, attend_fused
 from ...model.config import AttentionType, layer_pattern
 from ...model.layout import Batch
 from ...naive.cache import ring
@@ -127,12 +127,10 @@ def check_mask(fn: Function) -> None:
     with torch.no_grad():
         want = nano(batch)
         where = batch.layout.position[0]
-        for layer, kind in zip(
-            nano.language_model.layers, nano.config.text.layer_types, strict=True
-        ):
-            mask = ask(fn, where.clone(), where.clone(), nano.config.text.window(kind))
-            mask = require_tensor(mask, (150, 150), torch.bool)[None]
-            layer.self_attn.attend = partial(_attend_with, mask)
+        for layer in (module for module in nano.modules() if isinstance(module, Attention)):
+            window = nano.config.text.window(nano.config.text.layer_types[layer.layer])
+            mask = ask(fn, where.clone(), where.clone(), window)
+            layer.attend = partial(_attend_with, require_tensor(mask, (150, 150), torch.bool)[None])
         worst = float((nano(batch) - want).abs().max())
     require(
         worst < 1e-3,
