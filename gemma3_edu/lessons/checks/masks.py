@@ -1,4 +1,4 @@
-"""Checks of the exercises on who sees what: window, layer pattern, ring.
+"""Checks of the exercises on who sees what: mask, layer pattern, ring.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 2", check_layer_types, lambda n, period: layer_pattern(n, period)[1:])
@@ -6,51 +6,81 @@ Exercise 2: got 6 entries, expected 7 (num_layers = 7, period = 3)
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from ...hub import load
+from ...model.attention import Attention, attend_fused
 from ...model.config import AttentionType, layer_pattern
+from ...model.layout import Batch
 from ...naive.cache import ring
 from ...naive.masks import may_see
-from .grading import Case, Check
+from .grading import Case, Check, Function, ask, require, require_tensor, standard_torch
 
-# A window
+# A mask of text
 
 
-def _window_cases() -> list[Case]:
+def _mask_cases() -> list[Case]:
     g = torch.Generator().manual_seed(5)
     chunk = torch.arange(24).reshape(8, 3)[3:, 1]  # 10, 13, ... 22: not contiguous
+    padded = torch.tensor([-1, -1, 0, 1, 2, 3, 4, 5, 6])
     return [
         (torch.tensor([3, 4, 5]), torch.arange(6), 3),
         (torch.arange(13), torch.arange(13), 4),
         (torch.arange(12, 17), torch.randperm(17, generator=g), 5),
         (chunk, torch.randperm(23, generator=g)[:19], 7),
         (torch.arange(6), torch.arange(11), 1),
+        (padded, padded, 3),
+        (padded[4:], torch.cat([padded, padded[:2]]), 4),
+        (torch.tensor([-1, 4, 2]), torch.tensor([2, 4, 5, 1]), 3),
+        (torch.tensor([5, 6, 7]), torch.arange(8), None),
+        (padded, padded, None),
     ]
 
 
-def _window_mask(q: Tensor, k: Tensor, window: int) -> Tensor:
+def _mask(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     seen = [[may_see(i, j, window=window) for j in k.tolist()] for i in q.tolist()]
     return torch.tensor(seen)
 
 
-def _back(rule: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, Tensor, int], Tensor]:
-    """A mask that is this function of how far each key lies before its query, and of W."""
-    return lambda q, k, window: rule(q[:, None] - k[None, :], window)
+def _places(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+    """The mask of places in the tensor, where padding is padding still."""
+    return _mask(torch.arange(len(q)), torch.arange(len(k)), window) & _real(q, k)
+
+
+def _real(q: Tensor, k: Tensor) -> Tensor:
+    return (q >= 0)[:, None] & (k >= 0)[None, :]
+
+
+def _back(rule: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, Tensor, int | None], Tensor]:
+    """A mask that is this function of how far back each key is, and of W, padding apart."""
+
+    def mask(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        wide = window is None  # a window that nothing is outside of, and neither is one key more
+        return _real(q, k) & rule(q[:, None] - k[None, :], 10**6 if wide else int(window or 0))
+
+    return mask
+
+
+def _back_of_all(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+    """The right rule, asked of -1 as if it were a position."""
+    back = q[:, None] - k[None, :]
+    return (back >= 0) & (back < (10**6 if window is None else window))
 
 
 _OWN = "the query's own key counts, so the window holds i - j from 0 to W - 1"
 _AHEAD = "the future leaks: the window"
 
-check_window_mask = Check(
+check_small_masks = Check(
     """`fn(q, k, window)` is Bool[T S] for positions `q`, T of them, and `k`, S, in any order.
 
-    True where a query may see a key: a text token, on a local layer, without padding.
+    True where a query may see a key: text, -1 for padding, None for a layer without a window.
     """,
     "q k window",
-    _window_mask,
-    _window_cases,
+    _mask,
+    _mask_cases,
     {
         f"W + 1 keys: {_OWN}": _back(lambda back, w: (back >= 0) & (back <= w)),
         f"W - 1 keys: {_OWN}": _back(lambda back, w: (back >= 0) & (back < w - 1)),
@@ -61,15 +91,22 @@ check_window_mask = Check(
         f"{_AHEAD} looks ahead as far as back; ask for j <= i as well": _back(
             lambda back, w: back.abs() < w
         ),
-        "True and False are swapped: True means that the query may see the key": _back(
-            lambda back, w: (back < 0) | (back >= w)
+        "True and False are swapped: True means that the query may see the key": (
+            lambda *case: ~_mask(*case)
         ),
-        "rows and columns are swapped: a row is a query": lambda *case: _window_mask(*case).T,
-        "took a token's place in the tensor for its position; use the numbers in q and k": (
-            lambda q, k, w: _window_mask(torch.arange(len(q)), torch.arange(len(k)), w)
-        ),
+        "rows and columns are swapped: a row is a query": lambda *case: _mask(*case).T,
+        "took a token's place in the tensor for its position; use the numbers in q and k": _places,
         "lined the queries up with the last keys; use the numbers in q and k": lambda q, k, w: (
-            _window_mask(torch.arange(len(k) - len(q), len(k)), torch.arange(len(k)), w)
+            _mask(torch.arange(len(k) - len(q), len(k)), torch.arange(len(k)), w) & _real(q, k)
+        ),
+        "padding was treated as text: a key at -1 is near to a query at 0, and must not be seen": (
+            _back_of_all
+        ),
+        "padding is seen: the columns of keys at -1 must be False": (
+            lambda q, k, w: _back_of_all(q, k, w) & (q >= 0)[:, None]
+        ),
+        "padding sees: the rows of queries at -1 must be False": (
+            lambda q, k, w: _mask(q, k, w) | (q < 0)[:, None]
         ),
     },
     explain=lambda got, *_: (
@@ -78,6 +115,33 @@ check_window_mask = Check(
         else None
     ),
 )
+
+
+@standard_torch()
+def check_mask(fn: Function) -> None:
+    """The small cases of `check_small_masks`; then nano reads 150 tokens with this mask."""
+    check_small_masks(fn)
+    nano, _ = load("nano-pt", text_only=True)
+    ids = 7 + torch.arange(150)[None] * 19 % 2900
+    batch = Batch.from_ids(ids, nano.config)
+    with torch.no_grad():
+        want = nano(batch)
+        where = batch.layout.position[0]
+        for layer in (module for module in nano.modules() if isinstance(module, Attention)):
+            window = nano.config.text.window(nano.config.text.layer_types[layer.layer])
+            mask = ask(fn, where.clone(), where.clone(), window)
+            layer.attend = partial(_attend_with, require_tensor(mask, (150, 150), torch.bool)[None])
+        worst = float((nano(batch) - want).abs().max())
+    require(
+        worst < 1e-3,
+        "right in the small cases, but nano, which read 150 tokens with this mask, W = 64, gives"
+        f" other logits, by {worst:.2g}; does the mask hold for long texts?",
+    )
+
+
+def _attend_with(mask: Tensor, q: Tensor, k: Tensor, v: Tensor, _: Tensor, scale: float) -> Tensor:
+    return attend_fused(q, k, v, mask, scale)
+
 
 # The layer pattern
 

@@ -1,4 +1,4 @@
-"""Figures of masks: who may see whom in one layer, and who has heard whom after many.
+"""Figures of masks: who may see whom, which tokens notice a wrong one, and how far layers reach.
 
 Masks are two greys: dark where a query (row) may see a key (column).
 
@@ -20,11 +20,11 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ...model.config import AttentionType, layer_pattern
+from ...model.config import AttentionType
 from ...model.layout import TokenLayout
 from ...model.masks import attention_mask
 from ...naive.masks import reach
-from .alt import listed, with_alt
+from .alt import with_alt
 
 GREYS = ListedColormap(["#e4e4e4", "#3c3c3c"])
 
@@ -39,18 +39,6 @@ def ascii_masks(masks: Mapping[str, Bool[Tensor, "T S"]]) -> str:
     height = max(map(len, columns))
     filled = [column + [" " * len(column[0])] * (height - len(column)) for column in columns]
     return "\n".join("  ".join(row).rstrip() for row in zip(*filled, strict=True))
-
-
-def both_masks(window: int = 5, length: int = 16) -> Figure:
-    """The global and the local mask of one text, side by side."""
-    fig, axes = plt.subplots(1, 2, figsize=(6.4, 3.3), layout="constrained")
-    _mask(axes[0], _local(length, length), "global layer")
-    _mask(axes[1], _local(length, window), f"local layer, W = {window}")
-    return with_alt(
-        fig,
-        f"Two masks of {length} tokens: the global layer fills the lower triangle, the local layer"
-        f" with W = {window} only a band of {window} keys a row along the diagonal.",
-    )
 
 
 def reach_by_depth(layer_types: Sequence[AttentionType], window: int, length: int) -> Figure:
@@ -69,43 +57,19 @@ def reach_by_depth(layer_types: Sequence[AttentionType], window: int, length: in
     )
 
 
-def who_hears_whom(*windows: int, length: int = 18, depths: Sequence[int] = (1, 5, 6)) -> Figure:
-    """One row a window: from which tokens each token has heard after so many of 5:1's layers.
-
-    The widget's callback: with one window, one row.
-    """
-    rows, columns = len(windows), len(depths)
-    size = (6.6, 2.1 * rows + 0.6)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=size, layout="constrained", squeeze=False, sharex=True, sharey=True
-    )
-    for row, window in zip(axes, windows, strict=True):
-        for ax, depth in zip(row, depths, strict=True):
-            after = f"{depth} layer{'s' if depth > 1 else ''}"
-            _mask(ax, heard(layer_pattern(depth), window, length), f"W = {window}, {after}")
-            ax.label_outer()
-    told = []
-    for window in windows:
-        seen = [int(heard(layer_pattern(n), window, length)[-1].sum()) - 1 for n in depths]
-        told.append(f"W = {window}: {listed(seen)}")
-    return with_alt(
-        fig,
-        f"Who has heard whom among {length} tokens after {listed(depths)} layers; how many others"
-        f" the last token has heard, for {'; '.join(told)}.",
-    )
-
-
-def who_notices(notices: Mapping[str, Sequence[bool]]) -> Figure:
-    """One row a mistake: dark at the positions where the output is another one."""
+def who_notices(notices: Mapping[str, Sequence[bool]], first: int = 0) -> Figure:
+    """One row a mistake: dark where the output is another one, at positions from `first` on."""
     fig, ax = plt.subplots(figsize=(6.6, 0.34 * len(notices) + 1.0), layout="constrained")
     _mask(ax, torch.tensor(list(notices.values())), "")
     ax.set(xlabel="position of the token", ylabel="")
     ax.set_yticks(range(len(notices)), list(notices))
+    positions = len(next(iter(notices.values())))
+    start = -first % 4
+    ax.set_xticks(range(start, positions, 4), map(str, range(first + start, first + positions, 4)))
     told = [
-        f"{name} {f'first at {list(row).index(True)}' if any(row) else 'nowhere'}"
+        f"{name} {f'first at {first + list(row).index(True)}' if any(row) else 'nowhere'}"
         for name, row in notices.items()
     ]
-    positions = len(next(iter(notices.values())))
     return with_alt(
         fig,
         f"{len(notices)} rows by {positions} positions, dark where the output is another one:"
@@ -127,21 +91,6 @@ def masks_and_reach(
     axes[2].set_title(f"reach, W = {window}")
     axes[2].legend(loc=(0.3, 0.5), handlelength=2.2, borderpad=0.3)
     return fig
-
-
-def heard(
-    layer_types: Sequence[AttentionType], window: int, length: int
-) -> Bool[Tensor, "length length"]:
-    """Who (row) has heard whom (column) after all these layers, starting from itself alone.
-
-    >>> heard(layer_pattern(2), window=3, length=9)[-1].long().tolist()
-    [0, 0, 0, 0, 1, 1, 1, 1, 1]
-    """
-    found = torch.eye(length, dtype=torch.bool)
-    for kind in layer_types:
-        mask = _local(length, window if kind is AttentionType.LOCAL else length)
-        found = mask.float() @ found.float() > 0  # sees someone who has heard it
-    return found
 
 
 def _local(length: int, window: int) -> Bool[Tensor, "length length"]:

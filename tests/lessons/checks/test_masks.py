@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from gemma3_edu import naive
-from gemma3_edu.lessons.checks.masks import check_layer_types, check_ring_mask, check_window_mask
+from gemma3_edu.lessons.checks.masks import (
+    check_layer_types,
+    check_mask,
+    check_ring_mask,
+    check_small_masks,
+)
 from gemma3_edu.model.config import AttentionType, layer_pattern
 from gemma3_edu.model.layout import TokenLayout
 from gemma3_edu.model.masks import attention_mask
@@ -21,30 +26,54 @@ def layout(position: Tensor) -> TokenLayout:
     return TokenLayout(position[None], torch.zeros_like(position)[None])
 
 
-# check_window_mask
+# check_mask: small cases, then nano
 
 
-def by_package(q: Tensor, k: Tensor, window: int) -> Tensor:
+def by_package(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     return attention_mask(layout(q), layout(k), window)[0]
 
 
-def by_loops(q: Tensor, k: Tensor, window: int) -> Tensor:
+def by_loops(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     return naive.masks.attention_mask(layout(q), layout(k), window)[0]
 
 
-def by_sets(q: Tensor, k: Tensor, window: int) -> Tensor:
-    return torch.stack([torch.isin(k, torch.arange(i - window + 1, i + 1)) for i in q.tolist()])
+def by_sets(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+    """A row for each query, made of the positions that it may see."""
+    rows = []
+    for i in q.tolist():
+        first = 0 if window is None else max(0, i - window + 1)
+        rows.append(torch.isin(k, torch.arange(first, i + 1) if i >= 0 else torch.empty(0)))
+    return torch.stack(rows)
 
 
-def by_band(q: Tensor, k: Tensor, window: int) -> Tensor:
-    """A band cut with tril and triu, from which the rows and columns asked for are picked."""
-    size = int(torch.cat([q, k]).max()) + 1
-    return torch.ones(size, size).tril().triu(1 - window).bool()[q][:, k]
+def by_band(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+    """A band cut with tril and triu, from which the rows and columns asked for are picked.
+
+    Position -1 picks the last row or column, which is left empty.
+    """
+    size = int(torch.cat([q, k]).max()) + 2
+    band = torch.ones(size, size).tril().triu(1 - (window or size)).bool()
+    band[-1] = False
+    band[:, -1] = False
+    return band[q][:, k]
 
 
 @pytest.mark.parametrize("answer", [by_package, by_loops, by_sets, by_band])
-def test_right_window_masks(answer):
-    check_window_mask(answer)
+def test_right_masks(answer):
+    check_mask(answer)
+
+
+def test_a_mask_of_small_cases_only_does_not_pass_in_nano():
+    def small_only(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        return by_package(q, k, window if len(q) < 64 else None)
+
+    check_small_masks(small_only)
+    said = message(check_mask, small_only)
+    assert said.startswith("right in the small cases, but nano, which read 150 tokens")
+
+
+def test_a_wrong_mask_fails_before_nano_reads():
+    assert message(check_mask, lambda q, k, w: by_package(q, k, w and w + 1)).startswith("W + 1")
 
 
 # check_layer_types
@@ -103,7 +132,7 @@ def test_right_ring_masks(answer):
 # answers that no mistake explains
 
 
-def additive(q: Tensor, k: Tensor, window: int) -> Tensor:
+def additive(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     return torch.zeros(len(q), len(k)).masked_fill(~by_package(q, k, window), -torch.inf)
 
 
@@ -111,6 +140,6 @@ def test_answers_of_another_kind():
     numbers = (
         "gave numbers to add to scores; give True where a query may see a key, else False (q = "
     )
-    assert message(check_window_mask, additive).startswith(numbers)
+    assert message(check_mask, additive).startswith(numbers)
     letters = message(check_layer_types, lambda n, period: ["L"] * n)
     assert letters == "at [0]: got 'L', expected LOCAL (num_layers = 7, period = 3)"

@@ -12,7 +12,7 @@ from gemma3_edu.lessons.figures.alt import alt_of, with_alt
 from gemma3_edu.lessons.figures.cache import Setting, slots_over_time
 from gemma3_edu.lessons.figures.cache import what_if as what_if_cached
 from gemma3_edu.lessons.figures.image_tokens import mixed_masks, orders
-from gemma3_edu.lessons.figures.masks import both_masks, reach_by_depth, who_hears_whom, who_notices
+from gemma3_edu.lessons.figures.masks import reach_by_depth, who_notices
 from gemma3_edu.lessons.figures.norms import eps_effect
 from gemma3_edu.lessons.figures.pan_and_scan import what_if
 from gemma3_edu.lessons.figures.parity import error_per_stage, loss_by_position
@@ -20,6 +20,7 @@ from gemma3_edu.lessons.figures.pictures import asked
 from gemma3_edu.lessons.figures.rope import dials
 from gemma3_edu.lessons.figures.sampling import kept_mass
 from gemma3_edu.lessons.figures.vision import gradients, patch_fields
+from gemma3_edu.lessons.figures.windows import looking_back, ways_back, what_is_kept
 from gemma3_edu.model.config import layer_pattern
 
 ALT = "The square of three is nine, the cube twenty-seven."
@@ -56,13 +57,11 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
             lambda: asked([torch.zeros(2, 2, 3)], ["What?"], ["no\nsquare"]),
             r"below: What\? no square\.",
         ),
-        (lambda: both_masks(3, 9), "masks of 9 tokens: .* W = 3 only a band of 3 keys"),
+        (lambda: looking_back(3), "sees positions 7, 8 and 9 only, and 7 are out of sight"),
+        (lambda: ways_back(("LLG", 2)), "local, local and global with W = 2 reach 9 tokens back"),
+        (lambda: what_is_kept("LG", 4), r"from below: 4 and 10 of 10; in all 14 of 20\."),
         (lambda: reach_by_depth(layer_pattern(7), 5, 99), "climb 4 a layer to 28 at layer 7"),
         (lambda: reach_by_depth(layer_pattern(7), 5, 99), "the curve reaches 98 at layer 6"),
-        (
-            lambda: who_hears_whom(2, 4),
-            "5 and 6 layers; .* W = 2: 1, 5 and 17; W = 4: 3, 15 and 17",
-        ),
         (lambda: who_notices({"a": [False, True], "b": [False] * 2}), "a first at 1, b nowhere"),
         (lambda: slots_over_time({"ring": [[0, -1], [0, 1], [2, 1]]}, 2), "ring holds 2 and 1"),
         (

@@ -1,20 +1,18 @@
-"""The figures of masks show what the masks are, at every setting of the slider."""
+"""The figures of masks show what the masks are, and where a wrong one is noticed."""
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.masks import (
     ascii_masks,
-    both_masks,
-    heard,
     masks_and_reach,
     reach_by_depth,
-    who_hears_whom,
     who_notices,
 )
-from gemma3_edu.model.config import AttentionType, layer_pattern
+from gemma3_edu.model.config import AttentionType
 from gemma3_edu.model.presets import PRESETS
 from gemma3_edu.naive.masks import may_see, reach
 from tests.lessons.figures.drawn_masks import panels
@@ -42,54 +40,6 @@ def test_masks_in_text_stand_side_by_side():
     )
 
 
-@pytest.mark.parametrize(("window", "length"), [(1, 3), (5, 16), (20, 20)])
-def test_both_masks(window, length):
-    got = panels(both_masks(window, length))
-    assert got == {
-        "global layer": drawn(length, None),
-        f"local layer, W = {window}": drawn(length, window),
-    }
-
-
-# The widget's three settings: both ends of the slider, and where it starts.
-
-
-def test_who_hears_whom_with_a_window_of_1_is_nobody_but_oneself():
-    got = panels(who_hears_whom(1))
-    assert list(got) == ["W = 1, 1 layer", "W = 1, 5 layers", "W = 1, 6 layers"]
-    oneself = ["." * i + "#" + "." * (17 - i) for i in range(18)]
-    assert got["W = 1, 1 layer"] == got["W = 1, 5 layers"] == oneself
-    assert got["W = 1, 6 layers"] == drawn(18, None)
-
-
-@pytest.mark.parametrize(("window", "after_five"), [(2, 6), (3, 11), (4, 16), (6, 26)])
-def test_who_hears_whom(window, after_five):
-    """Five local layers see as far as one whose window is 5 (W - 1) + 1."""
-    got = panels(who_hears_whom(window))
-    assert got == {
-        f"W = {window}, 1 layer": drawn(18, window),
-        f"W = {window}, 5 layers": drawn(18, after_five),
-        f"W = {window}, 6 layers": drawn(18, None),
-    }
-
-
-def test_small_multiples_are_the_rows_of_the_widget():
-    rows = {title: mask for w in (2, 3, 4) for title, mask in panels(who_hears_whom(w)).items()}
-    assert panels(who_hears_whom(2, 3, 4)) == rows
-    assert len(rows) == 9
-
-
-@pytest.mark.parametrize("window", [1, 2, 5])
-@pytest.mark.parametrize("layers", [layer_pattern(8), layer_pattern(7, 3), [LOCAL] * 4, [GLOBAL]])
-def test_reach_counts_what_is_heard(window, layers):
-    """One more than the reach of every token, the last one included, lies in its row."""
-    for depth, back in enumerate(reach(layers, window, 17), start=1):
-        found = heard(layers[:depth], window, 17)
-        assert found.sum(1).tolist() == [min(i, back) + 1 for i in range(17)]
-        assert found.tril().equal(found)
-        assert reach(layers, window, 1)[depth - 1] == 0
-
-
 def test_reach_of_1b_by_depth():
     text = describe(reach_by_depth(ONE_B.layer_types, 512, 32_768))
     assert "x='layers passed' linear y='tokens back' linear" in text
@@ -110,6 +60,12 @@ def test_who_notices():
     text = describe(fig)
     assert "y ticks W + 1 | W - 1" in text
     assert panels(fig)[""] == ["..#", ".##"]
+
+
+def test_who_notices_counts_from_the_first_position_drawn():
+    fig = who_notices({"late": [False, False, True, True, True]}, first=6)
+    assert "late first at 8." in alt_of(fig)
+    assert "x ticks 8" in describe(fig)
 
 
 def test_the_static_figure_holds_both_masks_and_the_reach():
