@@ -174,7 +174,7 @@ def added_by_layer(size: float) -> tuple[list[float], list[float]]:
         x, g = start, torch.Generator().manual_seed(1)
         for _ in range(_LAYERS):
             read = F.rms_norm(x, (_WIDTH,), eps=1e-6) if normed else x
-            answer = _fresh_mlp(g)(read)
+            answer = _fresh_mlp(g)(read[None])[0]
             sizes.append(answer.pow(2).mean().sqrt().item())
             x = x + answer
     return added
