@@ -189,7 +189,10 @@ def _fresh_mlp(g: torch.Generator) -> GatedMLP:
 
 
 def layers_at_work(sizes: Sequence[float]) -> Figure:
-    """One panel for each size with which the stream starts: what every layer adds."""
+    """One panel for each size with which the stream starts: what every layer adds.
+
+    A single panel has a band, from 0.05 to 1, to aim at.
+    """
     fig, axes = plt.subplots(
         1, len(sizes), figsize=(2.9 * len(sizes) + 0.6, 3.1), sharey=True, squeeze=False
     )
@@ -199,6 +202,8 @@ def layers_at_work(sizes: Sequence[float]) -> Figure:
     for ax, size in zip(axes[0], sizes, strict=True):
         bare, normed = added_by_layer(size)
         seen = [value if isfinite(value) and value <= top else float("nan") for value in bare]
+        if len(sizes) == 1:
+            ax.axhspan(0.05, 1, color="0.9", label="at work", zorder=0)
         layers = range(1, _LAYERS + 1)
         ax.plot(layers, seen, "C1--o", ms=4, label="without a norm")
         ax.plot(layers, normed, "C0-s", ms=4, label="with a norm")

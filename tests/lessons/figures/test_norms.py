@@ -91,6 +91,13 @@ def test_what_is_too_large_is_left_out_and_named():
     assert line(large, "without a norm").isfinite().sum() == 2
 
 
+def test_a_single_panel_has_a_band_to_aim_at():
+    (alone,) = norms.layers_at_work([0.4]).axes
+    assert [patch.get_label() for patch in alone.patches] == ["at work"]
+    assert "'at work' y: n=5 first=0.05" in describe(alone.figure)
+    assert not any(ax.patches for ax in norms.layers_at_work([0.1, 10]).axes)
+
+
 def test_stream_and_copies_are_measured_on_the_model():
     config = tiny_config()
     model, batch = tiny_model(config), prompts(config, "tttttt")
