@@ -1,5 +1,7 @@
 """Replace layers of a model: the one way in which quantization and LoRA are added to it.
 
+Linear layers are replaced in place, norms in a copy.
+
 >>> from torch import nn
 >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4))
 >>> replace_linears(model, lambda name, linear: nn.Identity() if name == "2" else linear)
@@ -8,10 +10,16 @@
 Identity()
 """
 
+import copy
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
+
+from ..model.layers import RMSNorm
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def replace_linears(
@@ -38,3 +46,34 @@ def replace_linears(
             setattr(model.get_submodule(parent), child, new)
             changed.append(name)
     return changed
+
+
+def with_norm(model: Model, norm: Callable[[Tensor, Tensor, float], Tensor]) -> Model:
+    """A copy of `model` in which every RMSNorm computes `norm(x, w, eps)`, from its own w and eps.
+
+    The names of parts and parameters stay. Raises ValueError when there is no RMSNorm.
+
+    >>> twice = with_norm(nn.Sequential(RMSNorm(2)), lambda x, w, eps: 2 * x)
+    >>> twice(Tensor([3, 5]))
+    tensor([ 6., 10.])
+    """
+    changed = copy.deepcopy(model)
+    norms = [name for name, part in changed.named_modules() if name and isinstance(part, RMSNorm)]
+    if not norms:
+        raise ValueError(f"model: {type(model).__name__} holds no RMSNorm; give one that does")
+    for name in norms:
+        parent, _, child = name.rpartition(".")
+        owner = changed.get_submodule(parent)
+        setattr(owner, child, _NormBy(norm, getattr(owner, child)))
+    return changed
+
+
+class _NormBy(nn.Module):
+    """What `norm` computes from another norm's weight and eps."""
+
+    def __init__(self, norm: Callable[[Tensor, Tensor, float], Tensor], other: RMSNorm):
+        super().__init__()
+        self.norm, self.weight, self.eps = norm, other.weight, other.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x, self.weight, self.eps)

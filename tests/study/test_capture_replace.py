@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from gemma3_edu.model.gemma3 import Gemma3
+from gemma3_edu.model.layers import RMSNorm
 from gemma3_edu.model.layout import Batch
 from gemma3_edu.study.capture import capture
-from gemma3_edu.study.replace import replace_linears
+from gemma3_edu.study.replace import replace_linears, with_norm
 from tests.tiny import prompts, tiny_config, tiny_model
 
 CONFIG = tiny_config(vision=True)
@@ -137,3 +138,26 @@ class TestReplaceLinears:
     def test_a_pattern_that_matches_nothing(self, model, pattern):
         with pytest.raises(ValueError, match="matches no Linear"):
             replace_linears(model, lambda _, linear: linear, pattern)
+
+
+class TestWithNorm:
+    def test_the_same_norm_gives_the_same_logits(self, model, batch):
+        def norm(x, w, eps):
+            return torch.nn.functional.rms_norm(x, w.shape, 1 + w, eps)
+
+        torch.testing.assert_close(logits(with_norm(model, norm), batch), logits(model, batch))
+
+    def test_every_norm_is_replaced_in_a_copy_and_parameters_keep_their_names(self, model, batch):
+        want, seen = logits(model, batch), []
+        changed = with_norm(model, lambda x, w, eps: seen.append((w, eps)) or x)
+        assert not logits(changed, batch).equal(want)
+        norms = [part for part in model.modules() if isinstance(part, RMSNorm)]
+        assert len(seen) == len(norms)
+        assert not any(isinstance(part, RMSNorm) for part in changed.modules())
+        assert list(changed.state_dict()) == list(model.state_dict())
+        assert logits(model, batch).equal(want)
+
+    def test_a_model_without_one_is_refused(self):
+        for model in (nn.Linear(2, 3), RMSNorm(2)):
+            with pytest.raises(ValueError, match="holds no RMSNorm; give one that does"):
+                with_norm(model, lambda x, w, eps: x)

@@ -1,9 +1,9 @@
-"""Checks of the exercises on layers: RMSNorm, its weights in GGUF files, a hidden bug; the MLP.
+"""Checks of the exercises on layers: RMSNorm, its gain moved elsewhere, a hidden bug; the MLP.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 2", check_weight_from_gguf, lambda stored: stored.bfloat16())
-Exercise 2: left the 1 in; GGUF stores 1 + w, so subtract 1 (stored = [301, 0.188, 1, 1, 1]: got
-[300, 0.188, 1, 1, 1], expected [300, -0.812, 0.00391, 3.05e-05, 0])
+>>> attempt("Exercise 1", check_fold, lambda matrix, w: matrix * w)
+Exercise 1: scaled by w; the gain is 1 + w (matrix = [[1, 2], [3, 4]], w = [1, -0.5]:
+    got [[1, -1], [3, -2]], expected [[2, 1], [6, 2]])
 """
 
 import math
@@ -35,6 +35,12 @@ def _narrow_cases() -> list[Case]:
     return [(x, torch.randn(30, generator=g).bfloat16(), 1e-2)]
 
 
+def _sixteen_bit_cases() -> list[Case]:
+    g = torch.Generator().manual_seed(6)
+    x = 300 + torch.randn(20, 41, generator=g)  # whose squares are past the end of float16
+    return [*_narrow_cases(), (x.half(), torch.randn(41, generator=g).half(), 1e-2)]
+
+
 def _mean_square(x: Tensor) -> Tensor:
     return x.float().square().mean(-1, keepdim=True)
 
@@ -56,10 +62,10 @@ def _centred(x: Tensor, w: Tensor, eps: float) -> Tensor:
 
 
 _EARLY = (
-    "bfloat16: rounded before multiplying by the gain, as Llama does; multiply in float32 and cast"
+    "16 bits: rounded before multiplying by the gain, as Llama does; multiply in float32 and cast"
     " last"
 )
-_THROUGHOUT = "bfloat16: computed in the dtype of x throughout; convert x and w to float32 first"
+_THROUGHOUT = "16 bits: computed in the dtype of x throughout; convert x and w to float32 first"
 
 # In bfloat16 no tolerance tells a late cast from an early one, and right answers may differ in a
 # value here and there, where float32 itself rounds. So the share of differing values is judged:
@@ -97,15 +103,19 @@ check_rmsnorm = (
     )
     .then(_narrow_cases, atol=0.25)  # that it is a norm at all
     .then(
-        _narrow_cases,
+        _sixteen_bit_cases,
         {
             _EARLY: [
                 lambda x, w, eps: _normed(x, eps).to(x.dtype) * (1 + w),
                 lambda x, w, eps: (_normed(x, eps).to(x.dtype) * (1 + w.float())).to(x.dtype),
             ],
-            "bfloat16: 1 + w was rounded; convert w to float32 before adding 1": lambda x, w, eps: (
+            "16 bits: 1 + w was rounded; convert w to float32 before adding 1": lambda x, w, eps: (
                 _normed(x, eps) * (1 + w).float()
             ).to(x.dtype),
+            "16 bits: squared x before converting it, where 300 squared is past the end of float16;"
+            " convert x first": lambda x, w, eps: _scaled(
+                x, (x.pow(2).float().mean(-1, keepdim=True) + eps).rsqrt(), 1 + w.float()
+            ),
             _THROUGHOUT: [
                 lambda x, w, eps: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * (1 + w),
                 lambda x, w, eps: x / (x.pow(2).mean(-1, keepdim=True) + eps).sqrt() * (1 + w),
@@ -117,30 +127,46 @@ check_rmsnorm = (
 )
 
 
-# Weights in GGUF files
+# The gain, folded into the matrix that follows
 
 
-def _gguf_cases() -> list[Case]:
-    g = torch.Generator().manual_seed(4)
-    real = torch.tensor([300.0, -0.8125, 2**-8, 2**-15, 0.0])  # 300 and -0.8125 are in 270M
-    w = torch.cat([real, torch.randn(8, generator=g)]).bfloat16()
-    return [(1 + chosen.float(),) for chosen in (w[:5], w, w[::2], w.repeat(2)[:19])]
+def _fold_cases() -> list[Case]:
+    g = torch.Generator().manual_seed(5)
+    cases: list[Case] = [(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, -0.5]))]
+    for rows, columns in [(3, 5), (4, 4), (7, 2)]:
+        matrix = torch.randn(columns, rows, generator=g).T  # not contiguous
+        cases.append((matrix, torch.randn(columns, generator=g)))
+    return cases
 
 
-check_weight_from_gguf = Check(
-    "`fn(stored)` turns a norm's weight as GGUF stores it, 1 + w in float32, into w in bfloat16.",
-    "stored",
-    lambda stored: (stored.double() - 1).bfloat16(),
-    _gguf_cases,
+def _divided(matrix: Tensor, w: Tensor) -> Tensor:
+    return matrix / (1 + w)
+
+
+def _by_rows(matrix: Tensor, w: Tensor) -> Tensor:
+    return (1 + w)[:, None] * matrix  # fails unless the matrix is square, as a learner's does
+
+
+check_fold = Check(
+    "`fn(matrix, w)` gives the matrix to which a norm's gain, 1 + w, has been moved.",
+    "matrix w",
+    lambda matrix, w: matrix * (1 + w),
+    _fold_cases,
     {
-        "left the 1 in; GGUF stores 1 + w, so subtract 1": lambda stored: stored.bfloat16(),
-        "added 1; GGUF stores 1 + w already, so subtract 1": lambda stored: (stored + 1).bfloat16(),
-        "rounded to bfloat16 before subtracting, which loses every small w; subtract in"
-        " float32, then cast": lambda stored: stored.bfloat16() - 1,
-        "subtracted from 1; the other way round": lambda stored: (1 - stored).bfloat16(),
+        "scaled by w; the gain is 1 + w": lambda matrix, w: matrix * w,
+        "left the matrix as it is; the norm's gain is gone now": lambda matrix, w: matrix,
+        "divided by the gain; the matrix has to do what the gain did, so multiply": _divided,
+        "scaled the rows, which are outputs; entry d of the input meets column d": _by_rows,
+        "added the gain; multiply by it": lambda matrix, w: matrix + (1 + w),
+        "added w; multiply by 1 + w": lambda matrix, w: matrix + w,
+        "turned the matrix around; give it back as (outputs, inputs)": lambda matrix, w: (
+            (matrix * (1 + w)).T
+        ),
     },
-    atol=0.0,
 )
+
+
+# A hidden bug
 
 
 @standard_torch()

@@ -1,66 +1,319 @@
-"""Figures of lesson 02: what LayerNorm and RMSNorm keep of a cloud of points, and what eps does.
+"""Figures of lesson 02: why a layer reads a copy of a fixed size, and what RMSNorm keeps.
 
-A point is a token of two or three numbers, in place of hundreds. The three groups A, B and C make
-visible what a norm throws away: C is B with the same number added to every entry, nothing else.
+A size is a root mean square everywhere here. The stack of MLPs is fresh and computed in float64,
+so that its numbers are the same on every machine.
 
->>> clouds = three_groups(2)
->>> {name: tuple(points.shape) for name, points in clouds.items()}
-{'A': (14, 2), 'B': (14, 2), 'C': (14, 2)}
->>> difference = clouds["C"] - clouds["B"]
->>> float(difference.min()), float(difference.max())
-(2.25, 2.25)
+>>> [round(size, 3) for size in toy_stream(normed=False)]
+[1.0, 1.5, 2.625, 6.07, 24.494]
+>>> toy_stream(normed=True)
+[1.0, 1.5, 2.0, 2.5, 3.0]
 """
 
 from collections.abc import Sequence
-from math import pi, sqrt
+from itertools import pairwise
+from math import isfinite, pi, sqrt
 
 import matplotlib.pyplot as plt
 import torch
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...model.layers import RMSNorm
+from ...model.gemma3 import Gemma3
+from ...model.layers import GatedMLP, RMSNorm
+from ...model.layout import Batch
+from ...study.capture import capture
 from .alt import listed, with_alt
 
 _MARKERS = {"A": ("C0", "o", 34), "B": ("C1", "s", 50), "C": ("C2", "^", 22)}
 # Multiples of 1/256, so that groups differ by exactly what was added, in float32 as well.
-_SPREAD = torch.tensor([[k * a % 1 - 0.5 for a in (0.618, 0.755, 0.570)] for k in range(14)])
+_SPREAD = torch.tensor([[k * a % 1 - 0.5 for a in (0.618, 0.755)] for k in range(14)])
 _SPREAD = (_SPREAD * 256).round() / 256
-_SIZES = torch.logspace(-2, 1, 31)  # the rms of each point in the cloud of eps_effect
+_LAYERS, _WIDTH = 12, 32  # of the stack of fresh MLPs
+_TOKENS = {"A": ((0.6, 0.3), (2.6, 1.3)), "B": ((-0.4, 0.8), (-1.2, 2.4)), "C": ((0.9, -2.7),)}
 
 
-def three_groups(size: int) -> dict[str, Tensor]:
-    """Groups A, B and C of 14 points with `size` entries, 2 or 3; C is B with 2.25 added to all.
+def toy_stream(normed: bool, layers: int = 4) -> list[float]:
+    """Sizes of a stream that starts at 1, if each layer adds half the square of what it reads."""
+    sizes = [1.0]
+    for _ in range(layers):
+        read = 1.0 if normed else sizes[-1]
+        sizes.append(sizes[-1] + read**2 / 2)
+    return sizes
 
-    ValueError for another size.
+
+def reading_from_the_stream() -> Figure:
+    """Four layers read from the stream and add to it: the stream itself, then a copy of size 1."""
+    fig, axes = plt.subplots(2, 1, figsize=(8, 5.2), layout="constrained", height_ratios=[1, 0.8])
+    for ax, normed in zip(axes, (False, True), strict=True):
+        sizes, colour = toy_stream(normed), "C0" if normed else "C1"
+        ax.set(xlim=(-0.2, 13.2), ylim=(-0.8 if normed else -1.7, 3.3))
+        ax.set_title(
+            "a copy of size 1 is read" if normed else "the stream itself is read", loc="left"
+        )
+        ax.axis("off")
+        for layer, (size, after) in enumerate(pairwise(sizes)):
+            left, read = 3.2 * layer, 1.0 if normed else size
+            _bar(ax, left, 1.8, size)
+            _bar(ax, left + 1.8, 1.4, after)
+            _text(ax, left + 0.15, -0.16 - 0.045 * size, f"{size:.3g}", va="top", ha="left")
+            up, down = left + 0.75, left + 2.25
+            _arrow(ax, (up, 0.045 * size), (up, 1.9), colour, 1 + min(read, 7))
+            _arrow(ax, (down, 1.9), (down, 0.045 * after), colour, 1 + min(read**2 / 2, 7))
+            _box(ax, left + 0.45, 1.9, 2.1, 0.7, f"layer {layer + 1}")
+            _text(ax, up - 0.15, 2.75, f"reads {read:.3g}", ha="center", size=9)
+            _text(ax, down + 0.15, 2.75, f"adds {read**2 / 2:.3g}", ha="center", size=9)
+            if normed:
+                _box(ax, left + 0.3, 0.75, 0.9, 0.55, "norm", fill="C0", ink="white")
+        _text(ax, 13.0, -0.16 - 0.045 * sizes[-1], f"{sizes[-1]:.3g}", va="top", ha="right")
+    ends = [toy_stream(normed)[-1] for normed in (False, True)]
+    return with_alt(
+        fig,
+        "Two rows of four layers that read from the stream and add half the square of what they"
+        f" read. Above they read the stream itself, which grows from 1 to {ends[0]:.3g}; below"
+        f" each reads a copy of size 1, made by a norm, and the stream grows to {ends[1]:g}.",
+    )
+
+
+def _bar(ax: Axes, left: float, width: float, size: float) -> None:
+    """A piece of the stream, as thick as it is large."""
+    place = (left, -0.045 * size)
+    ax.add_patch(Rectangle(place, width, 0.09 * size, facecolor="0.75", edgecolor="none"))
+
+
+def _box(
+    ax: Axes, x: float, y: float, width: float, height: float, word: str, fill="white", ink="black"
+) -> None:
+    ax.add_patch(Rectangle((x, y), width, height, facecolor=fill, edgecolor="black", zorder=3))
+    _text(ax, x + width / 2, y + height / 2, word, ha="center", va="center", color=ink, zorder=4)
+
+
+def _text(ax: Axes, x: float, y: float, words: str, **style: object) -> None:
+    ax.text(x, y, words, **style)
+
+
+def _arrow(ax: Axes, start: object, end: object, colour: str, width: float = 2) -> None:
+    ax.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=9 + 2 * width,
+            linewidth=width,
+            color=colour,
+            linestyle="-",
+            shrinkA=0,
+            shrinkB=0,
+            zorder=2,
+        )
+    )
+
+
+def same_direction() -> Figure:
+    """Five tokens of two numbers as arrows, and the points on the circle to which they move."""
+    fig, ax = plt.subplots(figsize=(5.4, 4.2), layout="constrained")
+    _circle(ax, sqrt(2), "rms 1")
+    for name, tokens in _TOKENS.items():
+        colour, marker, area = _MARKERS[name]
+        for number, token in enumerate(tokens):
+            _arrow(ax, (0, 0), token, colour, 1.5)
+            end = torch.tensor(token)
+            aside = torch.tensor([-end[1], end[0]])
+            place = (end + 0.25 * aside / aside.norm()).tolist()
+            word = name if len(tokens) == 1 else f"{name}{number + 1}"
+            _text(ax, *place, word, ha="center", va="center", color=colour)
+        after = rms_norm(torch.tensor(tokens)).round(decimals=6)
+        ax.scatter(*after.T, s=2 * area, marker=marker, c=colour, label=f"{name} after", zorder=4)
+    ax.set(xlim=(-2.4, 3.2), ylim=(-3.1, 2.9), aspect="equal")
+    ax.set(xlabel="first number", ylabel="second number")
+    return with_alt(
+        fig,
+        "Five arrows from the middle and the circle of all points with an rms of 1. A1 and A2 point"
+        " the same way and end at one place on the circle, B1 and B2 at another, C at a third.",
+    )
+
+
+def five_numbers(x: Float[Tensor, "D"], w: Float[Tensor, "D"]) -> Figure:
+    """One token as bars: as it comes, divided by its rms, times the gain."""
+    fig, axes = plt.subplots(1, 3, figsize=(8, 2.9), layout="constrained", sharey=True)
+    normed = x / x.pow(2).mean().sqrt()
+    steps = [("x", x), ("divided by its rms", normed), ("times the gain, 1 + w", normed * (1 + w))]
+    for ax, colour, (title, values) in zip(axes, ("0.6", "C0", "C2"), steps, strict=True):
+        entries = range(1, len(values) + 1)
+        ax.bar(entries, values.tolist(), color=colour, label=title)
+        ax.axhline(0, color="black", lw=1, ls="-", label="zero")
+        for entry, value in zip(entries, values.tolist(), strict=True):
+            up = value >= 0
+            _text(
+                ax,
+                entry,
+                value + (0.12 if up else -0.12),
+                f"{value:g}",
+                ha="center",
+                va="bottom" if up else "top",
+            )
+        ax.set(title=title, xlabel="entry", xticks=list(entries), ylim=(-2.9, 4.9))
+    told = "; ".join(f"{title}: {listed(f'{v:g}' for v in row.tolist())}" for title, row in steps)
+    return with_alt(fig, f"Five bars three times. {told}.")
+
+
+def added_by_layer(size: float) -> tuple[list[float], list[float]]:
+    """What each of twelve fresh MLPs adds to a stream that starts with this size.
+
+    Without a norm, and with one before every MLP. A layer after the first infinite one adds nan.
     """
-    directions = {2: ((1.0, -1.0), (-1.0, 1.0)), 3: ((1.25, -1.25, 0.0), (-0.75, -0.75, 1.5))}
-    if size not in directions:
-        raise ValueError(f"size={size}: a figure has room for points of 2 or 3 numbers")
-    a, b = (torch.tensor(direction) for direction in directions[size])
-    spread = _SPREAD[:, :size]
-    return {"A": a + 0.625 + spread, "B": b - 0.5 + spread, "C": b + 1.75 + spread}
+    g = torch.Generator().manual_seed(0)
+    start = torch.randn(8, _WIDTH, generator=g).double()
+    start = size * start / start.pow(2).mean(-1, keepdim=True).sqrt()
+    added: tuple[list[float], list[float]] = ([], [])
+    for normed, sizes in zip((False, True), added, strict=True):
+        x, g = start, torch.Generator().manual_seed(1)
+        for _ in range(_LAYERS):
+            read = F.rms_norm(x, (_WIDTH,), eps=1e-6) if normed else x
+            answer = _fresh_mlp(g)(read[None])[0]
+            sizes.append(answer.pow(2).mean().sqrt().item())
+            x = x + answer
+    return added
 
 
-def rms_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
+@torch.no_grad()
+def _fresh_mlp(g: torch.Generator) -> GatedMLP:
+    mlp = GatedMLP(_WIDTH, 3 * _WIDTH).double()
+    for matrix in mlp.parameters():
+        matrix.copy_(torch.randn(matrix.shape, generator=g).double() / matrix.shape[1] ** 0.5)
+    return mlp.requires_grad_(False)
+
+
+def layers_at_work(sizes: Sequence[float]) -> Figure:
+    """One panel for each size with which the stream starts: what every layer adds.
+
+    A single panel has a band, from 0.05 to 1, to aim at.
+    """
+    fig, axes = plt.subplots(
+        1, len(sizes), figsize=(2.9 * len(sizes) + 0.6, 3.1), sharey=True, squeeze=False
+    )
+    # By hand: the automatic layout draws everything twice, too slow under a slider.
+    fig.subplots_adjust(left=0.1 if len(sizes) > 1 else 0.2, right=0.97, bottom=0.17, top=0.88)
+    top, said = 1e4, []
+    for ax, size in zip(axes[0], sizes, strict=True):
+        bare, normed = added_by_layer(size)
+        seen = [value if isfinite(value) and value <= top else float("nan") for value in bare]
+        if len(sizes) == 1:
+            ax.axhspan(0.05, 1, color="0.9", label="at work", zorder=0)
+        layers = range(1, _LAYERS + 1)
+        ax.plot(layers, seen, "C1--o", ms=4, label="without a norm")
+        ax.plot(layers, normed, "C0-s", ms=4, label="with a norm")
+        lost = sum(value != value for value in seen)
+        if lost:
+            _text(ax, _LAYERS - lost + 0.6, 2.5e3, "too large →", color="C1", va="center")
+        ax.set(yscale="log", ylim=(1e-5, top), title=f"starts at size {size:.3g}")
+        ax.set(xlabel="layer", xlim=(0.3, _LAYERS + 0.7), xticks=[1, 4, 8, 12])
+        first, last = normed[0], normed[-1]
+        fate = (
+            f"{lost} of {_LAYERS} layers add more than {top:g} or nothing finite"
+            if lost
+            else (f"the last layer adds {bare[-1]:.2g}")
+        )
+        said.append(f"at {size:.3g}, {fate}, with a norm from {first:.2g} to {last:.2g}")
+    axes[0][0].set_ylabel("size of what a layer adds")
+    axes[0][0].legend(loc="lower right", fontsize=9)
+    return with_alt(
+        fig, f"What each layer of a fresh stack adds, without a norm: {'; '.join(said)}."
+    )
+
+
+def stream_and_copies(model: Gemma3, batch: Batch) -> Figure:
+    """The stream of a model layer by layer, and the copies that attention and MLP read.
+
+    The median size over the tokens of the first text but its first, `<bos>`, whose size is its own.
+    """
+    layers = "language_model.layers.*."
+    with (
+        torch.no_grad(),
+        capture(model, layers + "input_layernorm") as attention,
+        capture(model, layers + "pre_feedforward_layernorm") as mlp,
+        capture(model, layers + "post_attention_layernorm") as heard,
+        capture(model, layers + "post_feedforward_layernorm") as thought,
+    ):
+        x = model.embed(batch)
+        model.hidden_states(batch)
+    stream = [_median_size(x)]
+    for (first,), (second,) in zip(heard.values(), thought.values(), strict=True):
+        x = x + first + second
+        stream.append(_median_size(x))
+    reads = [[_median_size(y) for (y,) in seen.values()] for seen in (attention, mlp)]
+    fig, ax = plt.subplots(figsize=(6.6, 3.3), layout="constrained")
+    count = len(stream)
+    ax.plot(range(count), stream, "C1--o", ms=5, label="the stream x")
+    ax.plot(range(1, count), reads[0], "C0-s", ms=5, label="what attention reads")
+    ax.plot(range(1, count), reads[1], "C2:^", ms=5, label="what the MLP reads")
+    ax.set(xlabel="layer (0: before the first)", ylabel="size", ylim=(0, 1.15 * max(stream)))
+    ax.legend(loc="upper left")
+    every = [*reads[0], *reads[1]]
+    return with_alt(
+        fig,
+        f"Sizes in {count - 1} layers: the stream goes from {stream[0]:.2g} to {stream[-1]:.2g};"
+        f" what attention and MLP read stays between {min(every):.2g} and {max(every):.2g}.",
+    )
+
+
+def _median_size(x: Float[Tensor, "B T D"]) -> float:
+    return x[0, 1:].pow(2).mean(-1).sqrt().median().item()
+
+
+def losses_by_scale(
+    scales: Sequence[float], bare: Sequence[float], normed: Sequence[float], chance: float
+) -> Figure:
+    """The loss after training against the scale of the first weights; nan is a cross at the top."""
+    fig, ax = plt.subplots(figsize=(6.2, 3.3), layout="constrained")
+    places, top = range(len(scales)), chance + 0.45
+    ax.axhline(chance, color="black", lw=1, ls=":", label="guessing")
+    ax.plot(places, normed, "C0-s", ms=6, label="with norms")
+    ax.plot(places, bare, "C1--o", ms=6, label="without norms")
+    failed = [place for place, loss in zip(places, bare, strict=True) if not isfinite(loss)]
+    ax.plot(failed, [top - 0.2] * len(failed), "C1x", ls="none", ms=9, mew=2, label="nan")
+    ax.set_xticks(list(places), [f"{scale:g} times" for scale in scales])
+    ax.set(xlabel="scale of the first weights", ylabel="loss (lower is better)")
+    ax.set(ylim=(1.5, top))
+    ax.legend(loc="lower right", ncols=2, fontsize=9)
+    return with_alt(
+        fig,
+        f"The loss of networks whose first weights have {len(scales)} scales: without norms"
+        f" {len(failed)} end in nan, with norms {sum(not isfinite(loss) for loss in normed)}.",
+    )
+
+
+def three_groups() -> dict[str, Tensor]:
+    """Groups A, B and C of 14 points with two numbers; C is B with 2.25 added to both.
+
+    >>> groups = three_groups()
+    >>> (groups["C"] - groups["B"]).unique()
+    tensor([2.2500])
+    """
+    a, b = torch.tensor([1.0, -1.0]), torch.tensor([-1.0, 1.0])
+    return {"A": a + 0.625 + _SPREAD, "B": b - 0.5 + _SPREAD, "C": b + 1.75 + _SPREAD}
+
+
+def rms_norm(x: Tensor) -> Tensor:
     """A fresh RMSNorm, whose gain is 1."""
     with torch.no_grad():
-        return RMSNorm(x.shape[-1], eps)(x).double()
+        return RMSNorm(x.shape[-1])(x).double()
 
 
-def layer_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
+def layer_norm(x: Tensor) -> Tensor:
     """A fresh LayerNorm: it subtracts the mean, then divides by the rms of what is left."""
-    return F.layer_norm(x, x.shape[-1:], eps=eps).double()
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6).double()
 
 
 def groups_in_the_plane() -> Figure:
     """Points of two numbers, pale, and where each norm moves them."""
     fig, axes = plt.subplots(1, 2, figsize=(7, 3.7), layout="constrained")
     for ax, norm in zip(axes, (rms_norm, layer_norm), strict=True):
-        before = three_groups(2)
+        before = three_groups()
         after = {name: norm(points) for name, points in before.items()}
         if norm is rms_norm:
             _circle(ax, sqrt(2), "rms 1")
@@ -72,95 +325,18 @@ def groups_in_the_plane() -> Figure:
         lines = LineCollection([*ways.numpy()], colors="0.85", linewidths=1, label="way", zorder=0)
         ax.add_collection(lines)
         _scatter(ax, before, pale=True)
-        _label(ax, before)
         _scatter(ax, after)
-        ax.set(title=_name(norm), xlabel="first number", xlim=(-3.2, 3.2), ylim=(-2.8, 3.8))
+        for name, points in before.items():
+            place = points[:, 0].max().item(), points[:, 1].mean().item()
+            ax.annotate(name, place, xytext=(8, 0), textcoords="offset points", va="center")
+        title = "RMSNorm" if norm is rms_norm else "LayerNorm"
+        ax.set(title=title, xlabel="first number", xlim=(-3.2, 3.2), ylim=(-2.8, 3.8))
     axes[0].set_ylabel("second number")
     return with_alt(
         fig,
         "Three groups of 14 points: RMSNorm moves them along rays to three places on a circle,"
         " LayerNorm moves all 42 to two places, B and C to the same.",
     )
-
-
-def groups_in_space() -> Figure:
-    """Points of three numbers after each norm, seen from the side and along the line of the mean.
-
-    That line goes through 0 and (1, 1, 1). From the side it is upright.
-    """
-    up, right, away = torch.eye(3)  # of the viewer, in a frame turned so that (1, 1, 1) is up
-    frame = torch.tensor([[1.0, 1.0, 1.0], [-1.0, 1.0, 0.0], [1.0, 1.0, -2.0]]).double()
-    frame = frame / frame.norm(dim=1, keepdim=True)
-    fig, axes = plt.subplots(2, 2, figsize=(6.4, 6.4), layout="constrained")
-    for norm, (beside, above) in zip((rms_norm, layer_norm), axes.T, strict=True):
-        turned = {name: norm(points) @ frame.T for name, points in three_groups(3).items()}
-        for ax, view, upright in [(beside, "the side", up), (above, "above", away)]:
-            _circle(ax, sqrt(3), "rms 1")
-            seen = torch.stack([right, upright], dim=1).double()
-            groups = {name: points @ seen for name, points in turned.items()}
-            _scatter(ax, groups)
-            _label(ax, groups)
-            ax.set(title=f"{_name(norm)}, from {view}", xlim=(-2.4, 2.4), ylim=(-2.4, 2.4))
-        beside.set(xlabel="across the mean", ylabel="mean, times √3")
-        above.set(xlabel="across the mean", ylabel="across the mean")
-    return with_alt(
-        fig,
-        "Points of three numbers: after RMSNorm three groups lie apart on a sphere; after LayerNorm"
-        " 42 points lie on a ring seen edge-on, B and C in the same place.",
-    )
-
-
-def size_curves(eps: float = 1e-6) -> Figure:
-    """The rms that comes out against the rms that goes in: eps under the root, and after it."""
-    fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    _size_curve(ax, eps)
-    r = torch.logspace(-8, 1, 91).double()
-    ax.plot(r, r / (r + eps), "C1--", label="eps after the root")
-    ax.text(1.6 * eps, 0.4, "eps after the root", color="C1")
-    ax.text(1.6 * sqrt(eps), 0.6, "eps under the root", color="C0")
-    ax.set_xlim(1e-8, 10)
-    return with_alt(
-        fig,
-        "The rms that comes out against the rms that goes in: with eps under the root it falls from"
-        f" 1 to 0 around {sqrt(eps):g}, with eps after the root around {eps:g}.",
-    )
-
-
-def eps_effect(eps_values: Sequence[float]) -> Figure:
-    """One row for each eps: a cloud after RMSNorm, and its points on the curve of sizes.
-
-    The same 31 points each time, with an rms from 0.01 to 10.
-    """
-    fig, axes = plt.subplots(
-        len(eps_values),
-        2,
-        squeeze=False,
-        figsize=(6.4, 2.6 * len(eps_values)),
-    )
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(hspace=0.45, wspace=0.25)
-    angle = 2.4 * torch.arange(len(_SIZES))  # nearly the golden angle: evenly spread
-    cloud = sqrt(2) * _SIZES[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
-    for (left, right), eps in zip(axes, eps_values, strict=True):
-        points = rms_norm(cloud, eps)
-        _circle(left, sqrt(2), "rms 1")
-        left.scatter(points[:, 0], points[:, 1], s=16, c="C2", label="after RMSNorm", zorder=3)
-        left.set(title=f"eps = {eps:.3g}", xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")
-        _size_curve(right, eps)
-        size_out = points.pow(2).mean(-1).sqrt()
-        right.scatter(_SIZES, size_out, s=16, c="C2", label="the points", zorder=3)
-        right.set_xlim(1e-4, 1e3)
-    short = [int((rms_norm(cloud, eps).pow(2).mean(-1) < 0.25).sum()) for eps in eps_values]
-    counts = [f"{n} at eps {eps:.3g}" for n, eps in zip(short, eps_values, strict=True)]
-    return with_alt(
-        fig,
-        f"{len(cloud)} points after RMSNorm, of which less than half way from the middle to the"
-        f" circle are {listed(counts)}.",
-    )
-
-
-def _name(norm: object) -> str:
-    return "RMSNorm" if norm is rms_norm else "LayerNorm"
 
 
 def _scatter(ax: Axes, groups: dict[str, Tensor], pale: bool = False) -> None:
@@ -180,25 +356,6 @@ def _scatter(ax: Axes, groups: dict[str, Tensor], pale: bool = False) -> None:
     ax.set_aspect("equal")
 
 
-def _label(ax: Axes, groups: dict[str, Tensor]) -> None:
-    """Names to the right of the groups; groups at one place share theirs."""
-    places: dict[tuple[float, float], list[str]] = {}
-    for name, points in groups.items():
-        x, y = points[:, 0].max().item(), points[:, 1].mean().item()
-        places.setdefault((round(x, 2), round(y, 2)), []).append(name)
-    for place, names in places.items():
-        words = ", ".join(names)
-        ax.annotate(words, place, xytext=(8, 0), textcoords="offset points", va="center")
-
-
 def _circle(ax: Axes, radius: float, label: str) -> None:
     turn = torch.linspace(0, 2 * pi, 73).double()
     ax.plot(radius * turn.cos(), radius * turn.sin(), "k-.", linewidth=1, label=label)
-
-
-def _size_curve(ax: Axes, eps: float) -> None:
-    r = torch.logspace(-8, 3, 111).double()
-    ax.plot(r, r / (r.pow(2) + eps).sqrt(), "C0-", label="eps under the root")
-    ax.axvline(sqrt(eps), color="k", linestyle=":", linewidth=1, label="√eps")
-    ax.text(1.3 * sqrt(eps), 0.02, "√eps")
-    ax.set(xscale="log", xlabel="rms that goes in", ylabel="rms that comes out", ylim=(-0.05, 1.1))

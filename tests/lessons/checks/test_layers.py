@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gemma3_edu.lessons.checks.layers import (
+    check_fold,
     check_gated_mlp,
     check_rmsnorm,
     check_unmasking,
-    check_weight_from_gguf,
 )
 from gemma3_edu.model.layers import GatedMLP, RMSNorm
 from tests.lessons.checks.messages import message
@@ -58,19 +58,25 @@ def test_a_norm_that_rounds_its_factor_differs_in_a_share_of_the_values():
     assert words in message(check_rmsnorm, narrow_factor)
 
 
-# check_weight_from_gguf
+# check_fold
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        lambda stored: (stored - 1).bfloat16(),
-        lambda stored: torch.sub(stored, torch.ones_like(stored)).to(torch.bfloat16),
-        lambda stored: torch.stack([torch.tensor(float(v) - 1) for v in stored]).bfloat16(),
-    ],
-)
-def test_right_readings_of_gguf(answer: Callable[[Tensor], Tensor]):
-    check_weight_from_gguf(answer)
+def by_diagonal(matrix: Tensor, w: Tensor) -> Tensor:
+    return matrix @ torch.diag(1 + w)
+
+
+def by_columns(matrix: Tensor, w: Tensor) -> Tensor:
+    return torch.stack([column * (1 + g) for column, g in zip(matrix.T, w, strict=True)], dim=1)
+
+
+def by_identity(matrix: Tensor, w: Tensor) -> Tensor:
+    """What the norm's gain and the matrix do to each input alone."""
+    return F.linear(torch.eye(len(w)) * (1 + w), matrix).T
+
+
+@pytest.mark.parametrize("answer", [by_diagonal, by_columns, by_identity])
+def test_right_folds(answer: Callable[..., Tensor]):
+    check_fold(answer)
 
 
 # check_unmasking

@@ -5,7 +5,10 @@ import torch
 from torch.nn import functional as F
 
 from gemma3_edu.lessons.figures import norms
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
+from gemma3_edu.study import capture
+from tests.tiny import prompts, tiny_config, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -25,30 +28,116 @@ def points(ax, label: str) -> torch.Tensor:
     return torch.as_tensor(found.get_offsets().data)
 
 
-@pytest.mark.parametrize("size", [2, 3])
-def test_group_c_is_group_b_shifted(size: int):
-    groups = norms.three_groups(size)
-    assert {tuple(g.shape) for g in groups.values()} == {(14, size)}
+def line(ax, label: str) -> torch.Tensor:
+    (found,) = [a for a in ax.lines if a.get_label() == label]
+    return torch.as_tensor(found.get_ydata())
+
+
+def test_the_toy_stream_feeds_itself_only_without_a_norm():
+    assert norms.toy_stream(normed=False, layers=2) == [1.0, 1.5, 1.5 + 1.5**2 / 2]
+    assert norms.toy_stream(normed=True, layers=2) == [1.0, 1.5, 2.0]
+
+
+def test_the_drawing_says_what_every_layer_reads_and_adds():
+    above, below = norms.reading_from_the_stream().axes
+    words = [text.get_text() for text in above.texts]
+    assert [word for word in words if word.startswith("reads")][-1] == "reads 6.07"
+    assert words[-1] == "24.5"
+    words = [text.get_text() for text in below.texts]
+    assert words.count("reads 1") == words.count("norm") == 4
+    assert words[-1] == "3"
+
+
+def test_arrows_of_one_direction_end_at_one_place():
+    (ax,) = norms.same_direction().axes
+    for name in "ABC":
+        after = points(ax, f"{name} after")
+        assert_near(after.square().mean(1), 1.0)
+        assert_near(after, after[0])
+
+
+def test_five_numbers_are_those_of_the_norm():
+    x, w = torch.tensor([4.0, -1, 1, -1, 1]), torch.tensor([0.0, 1, -0.5, 3, -1])
+    bars = [[patch.get_height() for patch in ax.patches] for ax in norms.five_numbers(x, w).axes]
+    want = F.rms_norm(x, (5,), eps=0.0)
+    assert bars == [x.tolist(), want.tolist(), (want * (1 + w)).tolist()]
+
+
+def test_with_a_norm_a_layer_adds_the_same_whatever_comes_in():
+    for size in (0.1, 1.0, 10.0):
+        bare, normed = norms.added_by_layer(size)
+        assert all(0.5 < added < 0.8 for added in normed)
+        assert all(added < 0.01 for added in bare) == (size == 0.1)
+        assert torch.tensor(bare).isfinite().all() == (size == 0.1)
+
+
+def test_the_first_layer_squares_what_it_reads():
+    added = {size: norms.added_by_layer(size)[0][0] for size in (0.1, 1.0, 10.0)}
+    assert 50 < added[1.0] / added[0.1] < 200
+    assert 50 < added[10.0] / added[1.0] < 200
+
+
+def test_only_a_narrow_range_of_starts_keeps_all_layers_at_work():
+    starts = [round(0.1 * n, 1) for n in range(1, 16)]
+    good = [s for s in starts if all(0.05 < a < 1 for a in norms.added_by_layer(s)[0])]
+    assert good == [0.3, 0.4]
+
+
+def test_what_is_too_large_is_left_out_and_named():
+    small, large = norms.layers_at_work([0.1, 10]).axes
+    assert not small.texts
+    assert [text.get_text() for text in large.texts] == ["too large →"]
+    assert line(small, "without a norm").isfinite().all()
+    assert line(large, "without a norm").isfinite().sum() == 2
+
+
+def test_a_single_panel_has_a_band_to_aim_at():
+    (alone,) = norms.layers_at_work([0.4]).axes
+    assert [patch.get_label() for patch in alone.patches] == ["at work"]
+    assert "'at work' y: n=5 first=0.05" in describe(alone.figure)
+    assert not any(ax.patches for ax in norms.layers_at_work([0.1, 10]).axes)
+
+
+def test_stream_and_copies_are_measured_on_the_model():
+    config = tiny_config()
+    model, batch = tiny_model(config), prompts(config, "tttttt")
+    (ax,) = norms.stream_and_copies(model, batch).axes
+    with torch.no_grad(), capture(model, "language_model.layers.*") as seen:
+        model(batch)
+    layers = range(config.text.num_hidden_layers)
+    outputs = [seen[f"language_model.layers.{i}"][0] for i in layers]
+    want = [x[0, 1:].square().mean(-1).sqrt().median() for x in outputs]
+    assert_near(line(ax, "the stream x")[1:], torch.stack(want).double())
+    reads = [seen[f"language_model.layers.{i}.pre_feedforward_layernorm"][0] for i in layers]
+    want = [x[0, 1:].square().mean(-1).sqrt().median() for x in reads]
+    assert_near(line(ax, "what the MLP reads"), torch.stack(want).double())
+
+
+def test_a_loss_that_is_nan_is_a_cross_at_the_top():
+    nan = float("nan")
+    fig = norms.losses_by_scale([1, 2, 4], [2.5, nan, nan], [2.4, 2.5, 2.6], 4.26)
+    (ax,) = fig.axes
+    assert line(ax, "nan").tolist() == pytest.approx([4.51, 4.51])
+    assert "without norms 2 end in nan, with norms 0" in alt_of(fig)
+
+
+def test_group_c_is_group_b_shifted():
+    groups = norms.three_groups()
+    assert {tuple(g.shape) for g in groups.values()} == {(14, 2)}
     assert (groups["C"] - groups["B"]).unique().tolist() == [2.25]
 
 
-def test_other_sizes_are_refused():
-    with pytest.raises(ValueError, match="size=4: a figure has room for points of 2 or 3 numbers"):
-        norms.three_groups(4)
-
-
 def test_the_norms_are_pytorchs():
-    x = norms.three_groups(3)["A"]
-    for eps in (1e-6, 1.0):
-        want = F.rms_norm(x, (3,), eps=eps).double()
-        torch.testing.assert_close(norms.rms_norm(x, eps), want)
-        want = F.layer_norm(x, (3,), eps=eps).double()
-        torch.testing.assert_close(norms.layer_norm(x, eps), want)
+    x = norms.three_groups()["A"]
+    want = F.rms_norm(x, (2,), eps=1e-6).double()
+    torch.testing.assert_close(norms.rms_norm(x), want)
+    want = F.layer_norm(x, (2,), eps=1e-6).double()
+    torch.testing.assert_close(norms.layer_norm(x), want)
 
 
 def test_in_the_plane_layer_norm_leaves_two_places():
     rms, layer = norms.groups_in_the_plane().axes
-    for name, group in norms.three_groups(2).items():
+    for name, group in norms.three_groups().items():
         after = points(rms, name)
         assert_near(after.square().mean(1), 1.0)
         assert_near(F.cosine_similarity(after, group.double()), 1.0)
@@ -58,68 +147,8 @@ def test_in_the_plane_layer_norm_leaves_two_places():
         assert points(layer, name).round(decimals=3).unique(dim=0).tolist() == [[-1.0, 1.0]]
 
 
-def test_in_space_layer_norm_leaves_a_ring():
-    fig = norms.groups_in_space()
-    views = {ax.get_title(): ax for ax in fig.axes}
-    assert len(views) == 4
-    for name in "ABC":
-        side, above = (points(views[f"LayerNorm, from {v}"], name) for v in ("the side", "above"))
-        assert side[:, 1].abs().max() == 0
-        assert_near(above.norm(dim=1), 3**0.5)
-        side, above = (points(views[f"RMSNorm, from {v}"], name) for v in ("the side", "above"))
-        assert side[:, 0].equal(above[:, 0])
-        whole = side.square().sum(1) + above[:, 1].square()
-        assert_near(whole, 3.0)
-    flat = views["LayerNorm, from the side"]
-    assert points(flat, "B").equal(points(flat, "C"))
-    assert [text.get_text() for text in flat.texts] == ["A", "B, C"]
-
-
-def curve(fig, label: str) -> tuple[torch.Tensor, torch.Tensor]:
-    (line,) = [a for a in fig.axes[-1].lines if a.get_label() == label]
-    return torch.as_tensor(line.get_xdata()), torch.as_tensor(line.get_ydata())
-
-
-@pytest.mark.parametrize("eps", [1e-6, 1e-2])
-def test_size_curves(eps: float):
-    fig = norms.size_curves(eps)
-    r, under = curve(fig, "eps under the root")
-    constant = r[:, None].expand(-1, 5).double()  # vectors of equal entries, whose rms is r
-    torch.testing.assert_close(under, F.rms_norm(constant, (5,), eps=eps)[:, 0])
-    r, after = curve(fig, "eps after the root")
-    torch.testing.assert_close(after, r / (r + eps))
-    assert curve(fig, "√eps")[0].tolist() == pytest.approx([eps**0.5] * 2)
-
-
-DIGESTS = {
-    1e-6: ("eps = 1e-06", "first=0.995 last=1 min=0.995 max=1 mean=1"),
-    1.0: ("eps = 1", "first=0.01 last=0.995 min=0.01 max=0.995 mean=0.435"),
-    100.0: ("eps = 100", "first=0.001 last=0.707 min=0.001 max=0.707 mean=0.135"),
-}
-
-
-@pytest.mark.parametrize("eps", DIGESTS)
-def test_the_knob_moves_the_points_along_the_curve(eps: float):
-    """The slider's ends and its start."""
-    fig = norms.eps_effect([eps])
-    title, sizes = DIGESTS[eps]
-    digest = describe(fig)
-    assert f"axes 0 {title!r}" in digest
-    assert f"  points 'the points' y: n=31 {sizes}" in digest
-    left, right = fig.axes
-    drawn = points(left, "after RMSNorm").square().mean(1).sqrt()
-    assert_near(drawn, points(right, "the points")[:, 1])
-
-
-def test_small_multiples_are_the_same_pictures():
-    three = describe(norms.eps_effect(list(DIGESTS))).splitlines()
-    alone = [describe(norms.eps_effect([eps])).splitlines() for eps in DIGESTS]
-    plain = [line for line in three if not line.startswith("axes")]
-    assert plain == [line for each in alone for line in each if not line.startswith("axes")]
-
-
-def test_every_figure_has_a_digest_of_its_own():
-    figures = [norms.groups_in_the_plane(), norms.groups_in_space(), norms.size_curves()]
+def test_the_digests_hold_no_rounding_noise():
+    figures = [norms.reading_from_the_stream(), norms.same_direction(), norms.groups_in_the_plane()]
     digests = [describe(fig) for fig in figures]
     assert len(set(digests)) == len(digests)
-    assert not any("e-0" in line for line in digests[0].splitlines() + digests[1].splitlines())
+    assert not any("e-0" in digest for digest in digests)
