@@ -131,6 +131,15 @@ def _back(returned: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Te
     return fn
 
 
+_UNWRITTEN = "slots that were never written came back; take those that are stored"
+
+
+def _strange_rows(back: str) -> str | None:
+    if "?" in back:
+        return "what came back holds rows that are no column of the ring or the chunk"
+    return _UNWRITTEN if "unwritten" in back else None
+
+
 check_store_columns = Check(
     """`fn(store, new, length)` writes T new columns into a ring; gives all its queries may need.
 
@@ -164,9 +173,7 @@ check_store_columns = Check(
                 -len(store) :
             ]
         ),
-        "slots that were never written came back; take those that are stored": _back(
-            lambda store, new, length: torch.cat([store, new])
-        ),
+        _UNWRITTEN: _back(lambda store, new, length: torch.cat([store, new])),
         "only the chunk came back; its first query needs slots - 1 older columns": _back(
             lambda store, new, length: new.clone()
         ),
@@ -178,11 +185,7 @@ check_store_columns = Check(
         ),
     },
     call=_stored,
-    explain=lambda got, *_: (
-        "what came back holds rows that are no column of the ring or the chunk"
-        if "?" in got["columns back"]
-        else None
-    ),
+    explain=lambda got, *_: _strange_rows(got["columns back"]),
     may_change="store",
 )
 

@@ -148,10 +148,17 @@ def in_place(store: Tensor, new: Tensor, length: int) -> Tensor:
     return seen
 
 
+def whole_store(store: Tensor, new: Tensor, length: int) -> Tensor:
+    by_loop(store, new, length)
+    return store
+
+
 def test_answers_that_no_mistake_explains():
     case = " (ring of 5, 0 columns stored, 3 new"
     words = "what came back holds rows that are no column of the ring or the chunk" + case
     assert message(check_store_columns, of_another_text).startswith(words)
+    words = "slots that were never written came back; take those that are stored" + case
+    assert message(check_store_columns, whole_store).startswith(words)
     assert message(check_store_columns, in_place).startswith("changed new in place")
     words = message(check_longest_context, lambda *case: by_division(*case) + 7)
     assert words.startswith("got 92338, expected 92331 (27B, budget = 8000000000, batch_size = 1, ")

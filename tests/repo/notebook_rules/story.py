@@ -11,7 +11,7 @@ from notebook_outputs import code_cells, tags
 
 from .reading import is_final, markdown_cells, place, story_rule, tree, without_folds, words
 
-MOST_WORDS_BEFORE_A_RUN, FIRST_RUN = 150, 4
+MOST_WORDS_BEFORE_A_RUN, FIRST_RUN = 150, 3
 MOST_WORDS, MOST_CODE_CELLS, MOST_LINES, MOST_LINES_THAT_DRAW = 2400, 25, 20, 5
 FEWEST_PICTURES, MOST_VERDICTS = 5, 5
 EXERCISES = range(3, 6)
@@ -20,7 +20,7 @@ VERDICT = re.compile(r"(?m)(?:\bequal|the same to \S+): True$")
 
 @story_rule
 def opens_with_a_run(nb: NotebookNode, path: Path) -> list[str]:
-    """Something is seen to happen, by the fourth code cell, before there is much to read."""
+    """Something is seen to happen, by the third code cell, before there is much to read."""
     read, ran = 0, 0
     for cell in nb.cells[1:]:
         if cell.cell_type == "markdown":
