@@ -1,4 +1,4 @@
-"""What all notebooks share: their names, the set-up cell, the sections, the header.
+"""What all notebooks share: their names, the set-up cell, the header, and what is in every lesson.
 
 The tools that make and run notebooks and the tests that judge them read the same tables here.
 """
@@ -54,6 +54,7 @@ torch.set_printoptions(precision=3, sci_mode=False)
 _ = torch.manual_seed(0)"""
 
 # Section numbers are the same in every lesson; headings may use words of their own after them.
+# Of lessons in numbered sections. Those told as a story have headings of their own.
 SECTIONS = {
     1: "You will",
     2: "In Gemma 3",
@@ -76,10 +77,14 @@ SECTIONS = {
 NEEDED = {3, 4, 10, 14, 16}  # in every lesson
 NEEDED_AT_HOME = NEEDED | {5, 6, 7, 9, 13}  # where a component of the package is derived
 
+ENDS_WITH = ["Practice", "What to remember"]  # the last headings of a story
+
 BUDGET = {"seconds": 60.0, "seconds a cell": 20.0, "gigabytes": 1.5, "megabytes on disk": 1.0}
 
+# A lesson that states its practice apart is told as a story; the others have the sections above.
 HEADER_PATTERN = re.compile(
-    r"^(?P<minutes>\d+) minutes to read · runs in (?P<seconds>\d+) s · "
+    r"^(?P<minutes>\d+) minutes to read(?:, (?P<practice>\d+) to practise)? · "
+    r"runs in (?P<seconds>\d+) s · "
     r"(?P<gigabytes>\d+\.\d) GB · read first: (?P<first>nothing|\d\d(?:, \d\d)*)$",
     re.MULTILINE,
 )

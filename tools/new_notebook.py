@@ -1,4 +1,4 @@
-"""Start a lesson: the shared header, set-up cell and sections, ready to be filled.
+"""Start a lesson: the shared header, set-up cell and arc, ready to be filled.
 
     python tools/new_notebook.py 05              notebooks/05_sliding_window_masks.ipynb
     python tools/new_notebook.py 05 --solution   its solution, with the lesson's stubs to answer
@@ -13,30 +13,23 @@ import sys
 from pathlib import Path
 
 import nbformat
-from lessons import LESSONS, NOTEBOOKS, SECTIONS, SET_UP, navigation
+from lessons import LESSONS, NOTEBOOKS, SET_UP, navigation
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from notebook_outputs import normalise, tags
 
-# What belongs under each heading; the author replaces these sentences.
-PURPOSE = {
-    1: "Three to five verbs, and the block diagram from figures/ with this part marked.",
-    2: "This component's settings in the five sizes, printed from the presets.",
-    3: "The cell below is the same in every lesson.",
-    4: "A question with three answers, before any code; a later output settles it.",
-    5: "Two to six numbers exact in binary, one position in prose, the formula, the symbol table.",
-    6: "Loops named as in the formula, equal to the numbers above.",
-    7: "One operation a line, a shape comment on each; a verdict against section 6.",
-    8: "One verdict against a torch builtin.",
-    9: "Two to four named mistakes, one at a time, and where each first differs.",
-    10: "A question, `show` with a figure of lessons/figures, two sentences on what to see.",
-    11: "At most one widget, with static small multiples above it.",
-    12: "Parameters, operations, cache bytes: by formula and counted on the meta device.",
-    13: "One cell tagged `final=module:Name`; the next one gives the verdict against the package.",
-    14: "Two or three coded exercises and one to explain; hints and the solution's link follow.",
-    15: "Two to four real bugs with repository and issue number.",
-    16: "Five lines; what was simplified or left out.",
-    17: "Section, table or equation numbers.",
+# The arc of a lesson. The author replaces headings and sentences, all but the last two headings.
+ARC = {
+    "What hurts": "What is too slow, too big, broken or surprising. The cells below show it.",
+    "The idea": "Three sentences and a drawing: why it works, and what is given up for it.",
+    "By hand": "From a few numbers to the function that ships, one small step a cell.",
+    "In the model": "The part goes in, the problem is run again, and it is gone.",
+    "When it goes wrong": "One mistake that teaches the idea.",
+    "In Gemma 3": "The sizes, the cost, and where report, code and other models differ.",
+    "Practice": "**Exercise 1 (warm-up, 3 minutes).** A warm-up.\n\n"
+    "**Exercise 2 (write it, 10 minutes).** Write the part.\n\n"
+    "**Exercise 3 (explain it to a friend, 3 minutes).** The answer is in a fold.",
+    "What to remember": "Three to five sentences, what was left out, where next.",
 }
 LINE = re.compile(r"^(?:previous: |\[contents\]\().*$", re.MULTILINE)
 
@@ -83,12 +76,12 @@ def _lesson(stem: str, folder: Path) -> NotebookNode:
         f"# {stem[:2]} {LESSONS[stem]}\n\n"
         "**Claim.** One sentence that could be false.\n\n"
         f"{navigation(stem, folder)}\n\n"
-        "45 minutes to read · runs in 15 s · 0.8 GB · read first: nothing"
+        "40 minutes to read, 20 to practise · runs in 15 s · 0.8 GB · read first: nothing"
     )
     cells = [new_markdown_cell(header)]
-    for section, name in SECTIONS.items():
-        cells.append(new_markdown_cell(f"## {section}. {name}\n\n{PURPOSE[section]}"))
-        if name == "Set-up":
+    for number, (title, purpose) in enumerate(ARC.items()):
+        cells.append(new_markdown_cell(f"## {title}\n\n{purpose}"))
+        if not number:
             cells.append(new_code_cell(SET_UP))
     return new_notebook(cells=cells)
 

@@ -1,4 +1,4 @@
-"""A cache as plain lists, and what a ring of slots holds.
+"""A cache as plain lists, what a ring of slots holds, and a cache made of any rule for one store.
 
 >>> cache = ListCache(window=2)
 >>> for column in range(4):
@@ -7,9 +7,14 @@
 ([2.0, 3.0], [3, 1, 2])
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from ..model.config import AttentionType, TextConfig
+from ..model.layout import TokenLayout
 
 
 class ListCache:
@@ -48,3 +53,47 @@ def ring(length: int, slots: int) -> list[int | None]:
     for column in range(length):
         held[column % slots] = column
     return held
+
+
+class RingCache:
+    """A cache for one text, made of a rule for one store: W rows on local layers, a row a token.
+
+    `rule(store, new, length)` writes the rows `new` of a chunk into `store`, in place, and returns
+    the rows that the chunk's queries look at; `length` tokens were stored before. Global layers
+    have `max_length` rows. Rows not yet written are NaN, so reading one cannot go unnoticed.
+    """
+
+    def __init__(
+        self, config: TextConfig, max_length: int, rule: Callable[[Tensor, Tensor, int], Tensor]
+    ):
+        self.rule, self.length, self.kinds = rule, 0, config.layer_types
+        rows = {AttentionType.LOCAL: config.sliding_window, AttentionType.GLOBAL: max_length}
+        width = config.num_key_value_heads * config.head_dim
+        self.keys = [torch.full((rows[kind], width), torch.nan) for kind in self.kinds]
+        self.values = [torch.full((rows[kind], width), torch.nan) for kind in self.kinds]
+        self.positions = {kind: torch.full((count, 1), torch.nan) for kind, count in rows.items()}
+
+    def begin(self, new: TokenLayout) -> dict[AttentionType, TokenLayout]:
+        """The positions of the rows that `update` will return, from which the masks are made."""
+        stores = {kind: store.clone() for kind, store in self.positions.items()}
+        rows = new.position[0][:, None].float()
+        seen = {kind: self.rule(store, rows, self.length) for kind, store in stores.items()}
+        return {
+            kind: TokenLayout(p.T.long(), torch.zeros_like(p.T).long()) for kind, p in seen.items()
+        }
+
+    def update(
+        self, layer: int, k: Float[Tensor, "1 K T H"], v: Float[Tensor, "1 K T H"]
+    ) -> tuple[Float[Tensor, "1 K S H"], ...]:
+        """Store the new rows of one layer; return what their queries look at."""
+        back = []
+        for store, new in [(self.keys[layer], k), (self.values[layer], v)]:
+            rows = self.rule(store, new[0].transpose(0, 1).flatten(1), self.length)
+            back.append(rows.unflatten(1, (k.shape[1], -1)).transpose(0, 1)[None])
+        return tuple(back)
+
+    def commit(self, new: TokenLayout) -> None:
+        """All layers have stored these tokens."""
+        for store in self.positions.values():
+            self.rule(store, new.position[0][:, None].float(), self.length)
+        self.length += new.length

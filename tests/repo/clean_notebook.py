@@ -69,6 +69,49 @@ def clean(path: Path) -> NotebookNode:
     return nb
 
 
+STORY_STUB = """\
+from gemma3_edu.lessons.checks.cache import check_can_rewind
+
+
+def my_rewind(n: int, s: int, w: int, back: int) -> bool:
+    raise NotImplementedError("your turn")
+
+
+attempt("Exercise 1", check_can_rewind, my_rewind)"""
+
+
+def clean_story(path: Path) -> NotebookNode:
+    """A lesson told as one story, to lie at `path`, as if just executed."""
+    shown = [new_code_cell("show(squares(4))", outputs=[picture()]) for _ in range(5)]
+    nb = new_notebook(
+        cells=[
+            new_markdown_cell(
+                "# 02 RMSNorm\n\n**Claim.** The gain is 1 + w.\n\n"
+                f"{navigation(path.stem, path.parent)}\n\n"
+                "40 minutes to read, 20 to practise · runs in 9 s · 0.8 GB · read first: 01"
+            ),
+            new_markdown_cell("## A problem"),
+            new_code_cell(SET_UP),
+            new_code_cell(
+                "def never(n, s, w, back):\n    return False\n\n\nprint(never(1, 2, 3, 4))",
+                outputs=[printed("False\n")],
+            ),
+            new_code_cell("torch.tensor([0.5]) / 2", outputs=[result("tensor([0.250])")]),
+            new_markdown_cell("## Why it is allowed"),
+            *shown,
+            new_markdown_cell("## Practice\n\n**Exercise 1 (5 minutes).** Write it."),
+            new_code_cell(STORY_STUB, metadata={"tags": ["exercise"]}),
+            new_markdown_cell(
+                "**Exercise 2 (explain).** Say why.\n\n**Exercise 3 (a bug).** Find it.\n\n"
+                "## What to remember\n\nThe gain is 1 + w."
+            ),
+        ],
+        metadata={"measured": {"seconds": 9, "gigabytes": 0.8, "sources": ""}},
+    )
+    count(nb)
+    return nb
+
+
 def count(nb: NotebookNode) -> None:
     """Number the code cells as a run from the top does."""
     for number, cell in enumerate(code_cells(nb), start=1):

@@ -45,7 +45,9 @@ def test_a_lesson_with_exercises_has_their_solutions(path: Path):
 
 
 def test_each_taught_definition_is_final_in_its_home_and_nowhere_else():
-    lessons = {path.name[:2]: read(path) for path in PAIRS}
+    lessons: dict[str, list[NotebookNode]] = {}
+    for path in PATHS:
+        lessons.setdefault(path.name[:2], []).append(read(path))
     assert taught_complaints(lessons, TAUGHT) == []
 
 
@@ -67,20 +69,23 @@ def lesson(tmp_path: Path) -> NotebookNode:
 
 def test_taught_definitions_wait_until_their_lesson_exists(lesson: NotebookNode):
     assert taught_complaints({}, HOME) == []
-    assert taught_complaints({"02": lesson}, HOME) == []
+    assert taught_complaints({"02": [lesson]}, HOME) == []
+    assert taught_complaints({"02": [new_notebook(), lesson]}, HOME) == []
 
 
 def test_a_definition_without_its_cell_or_with_two_is_reported(lesson: NotebookNode):
     empty = new_notebook()
-    (complaint,) = taught_complaints({"02": empty}, HOME)
+    (complaint,) = taught_complaints({"02": [empty]}, HOME)
     assert "has final= cells in [], should have one in each of ['02']" in complaint
-    (complaint,) = taught_complaints({"02": lesson, "03": lesson}, HOME)
+    (complaint,) = taught_complaints({"02": [lesson], "03": [lesson]}, HOME)
     assert "['02', '03']" in complaint
-    (complaint,) = taught_complaints({"03": lesson}, HOME)
+    (complaint,) = taught_complaints({"02": [lesson, lesson]}, HOME)
+    assert "['02', '02']" in complaint
+    (complaint,) = taught_complaints({"03": [lesson]}, HOME)
     assert "['03'], should have one in each of []" in complaint
-    (complaint,) = taught_complaints({"02": empty, "03": lesson}, HOME)
+    (complaint,) = taught_complaints({"02": [empty], "03": [lesson]}, HOME)
     assert "['03'], should have one in each of ['02']" in complaint
-    (complaint,) = taught_complaints({"02": lesson}, {})
+    (complaint,) = taught_complaints({"02": [lesson]}, {})
     assert "add it to TAUGHT" in complaint
 
 

@@ -83,11 +83,14 @@ def table_row(stem: str, title: str) -> tuple[str, str, str]:
         return stem[:2], title, ""
     first = json.loads(path.read_text("utf-8"))["cells"][0]["source"]
     header = HEADER_PATTERN.search("".join(first))
-    return stem[:2], f"[{title}](notebooks/{stem}.ipynb)", header["minutes"]
+    practice = f" + {header['practice']}" if header["practice"] else ""
+    return stem[:2], f"[{title}](notebooks/{stem}.ipynb)", header["minutes"] + practice
 
 
 def test_the_table_links_the_notebooks_that_are_written():
-    rows = re.findall(r"^\| (\d\d) \| (.*?) \| .+? \| (\d*) *\|$", TEXTS["README.md"], re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\d\d) \| (.*?) \| .+? \| ([\d +]*?) *\|$", TEXTS["README.md"], re.MULTILINE
+    )
     assert rows == [table_row(stem, title) for stem, title in LESSONS.items()]
 
 

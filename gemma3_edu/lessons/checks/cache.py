@@ -8,15 +8,21 @@ Exercise 3: always yes; once the ring has gone round, old columns are overwritte
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
+from ...hub.checkpoint import ASSETS, load
+from ...model.cache import KVCache
 from ...model.config import AttentionType, TextConfig, layer_pattern
+from ...model.layout import Batch
 from ...model.presets import PRESETS
-from ...naive.cache import ring
+from ...naive.cache import RingCache, ring
 from ...study.cost import cache_bytes
-from .grading import Case, Check, Function, ask, require_tensor
+from ..figures.alt import listed
+from .grading import Case, Check, CheckError, Function, ask, require, require_tensor, standard_torch
 
 # Storing a chunk in a ring
 
@@ -102,6 +108,18 @@ def _oldest_first(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None
     store[: len(kept)] = kept
 
 
+def _one_slot_late(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
+    for column, row in enumerate(new, start=length + 1):
+        store[column % len(store)] = row
+
+
+def _read_late(store: Tensor, new: Tensor, length: int) -> Tensor:
+    old = store[: min(length, len(store))]  # a view
+    for column, row in enumerate(new, start=length):
+        store[column % len(store)] = row
+    return torch.cat([old, new])
+
+
 def _back(returned: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Tensor]:
     """Right in what is stored; what comes back is made of the old store, `new` and `length`."""
 
@@ -111,6 +129,15 @@ def _back(returned: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Te
         return seen
 
     return fn
+
+
+_UNWRITTEN = "slots that were never written came back; take those that are stored"
+
+
+def _strange_rows(back: str) -> str | None:
+    if "?" in back:
+        return "what came back holds rows that are no column of the ring or the chunk"
+    return _UNWRITTEN if "unwritten" in back else None
 
 
 check_store_columns = Check(
@@ -135,9 +162,18 @@ check_store_columns = Check(
         "the last columns lie in order, oldest first; column c belongs in slot c mod slots": (
             _storing(_oldest_first)
         ),
-        "slots that were never written came back; take those that are stored": _back(
-            lambda store, new, length: torch.cat([store, new])
+        "column c went into slot c + 1; it belongs in slot c mod slots, counted from 0": (
+            _storing(_one_slot_late)
         ),
+        "the old rows were joined after the chunk had gone over them; a slice of `store` is a view,"
+        " so join first, then write": _read_late,
+        "only the last rows came back, one for each slot; the chunk's first query needs the slots"
+        " - 1 columns before it": _back(
+            lambda store, new, length: torch.cat([store[: min(length, len(store))], new])[
+                -len(store) :
+            ]
+        ),
+        _UNWRITTEN: _back(lambda store, new, length: torch.cat([store, new])),
         "only the chunk came back; its first query needs slots - 1 older columns": _back(
             lambda store, new, length: new.clone()
         ),
@@ -149,13 +185,41 @@ check_store_columns = Check(
         ),
     },
     call=_stored,
-    explain=lambda got, *_: (
-        "what came back holds rows that are no column of the ring or the chunk"
-        if "?" in got["columns back"]
-        else None
-    ),
+    explain=lambda got, *_: _strange_rows(got["columns back"]),
     may_change="store",
 )
+
+
+class _RingCache(RingCache, KVCache):  # type: ignore[misc]  # their lists differ in shape
+    """A `RingCache` where the model's types ask for a `KVCache`."""
+
+
+@standard_torch()
+def check_ring(fn: Function) -> None:
+    """As `check_store_columns`; then nano reads with `fn` in the stores of all its layers.
+
+    The logits of 150 tokens of text, in chunks of 50, of 70, and in all sizes, must be those
+    without a cache.
+    """
+    check_store_columns(fn)
+    nano, processor = load("nano-pt")
+    require(processor is not None, "nano-pt is here without its tokenizer")
+    novel = (ASSETS / "prose" / "moby-dick.txt").read_text(encoding="utf-8")
+    ids = processor.tokenizer.encode(novel[:1200])[:150] if processor else []
+    text = Batch.from_ids(torch.tensor([ids]), nano.config)
+    for sizes in ([50, 50, 50], [70, 70, 10], [40, 1, 1, 1, 29, 1, 1, 76]):
+        cache = _RingCache(nano.config.text, len(ids), partial(ask, fn))
+        stops = list(accumulate(sizes, initial=0))
+        with torch.no_grad():
+            parts = [nano(text.columns(*ends), cache) for ends in pairwise(stops)]
+            differ = (torch.cat(parts, 1) - nano(text)).abs().amax(-1)[0]
+        wrong = [c for c, difference in enumerate(differ.tolist()) if not difference < 1e-3]
+        if wrong:
+            raise CheckError(
+                f"right on small cases, but nano gives other logits from token {wrong[0]} on",
+                f"a text of {len(ids)} tokens in chunks of {listed(sizes)}",
+            )
+
 
 # Going back
 

@@ -7,12 +7,10 @@ circles are measured on a `KVCache`.
 >>> text = PRESETS["27b"].text
 >>> bytes_of(text, [1024, 131_072]), bytes_of(with_pattern(text, local=0), [1024, 131_072])
 ([520093696, 11173625856], [520093696, 66571993088])
->>> Setting().bytes_at(32_768), Setting(local=0).bytes_at(32_768)
-(3120562176, 16642998272)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,13 +20,11 @@ from matplotlib.figure import Figure
 
 from ...model.cache import KVCache
 from ...model.config import TextConfig, layer_pattern
-from ...model.presets import PRESETS
 from ...study import cost
 from .alt import listed, with_alt
 
 CONTEXTS = [2**n for n in range(10, 18)]  # 1K to 128K
 _UNITS = {1e6: "1 MB", 1e7: "10 MB", 1e8: "100 MB", 1e9: "1 GB", 1e10: "10 GB", 1e11: "100 GB"}
-_UNITS |= {1e12: "1 TB", 1e13: "10 TB"}
 # Of five sizes in one panel; all of them differ in line style or marker as well as in colour.
 _SIZE_LOOKS = [
     ("C3", ":", ""),
@@ -115,6 +111,28 @@ def _slots(ax: Axes, name: str, steps: Sequence[Sequence[int]], window: int) -> 
     ax.tick_params(length=0)
 
 
+def slots_by_age(held: Mapping[str, Sequence[Sequence[int]]], window: int) -> Figure:
+    """As `slots_over_time`, without numbers, for many slots: the age of what each slot holds.
+
+    Darker is newer, and grey what is `window` or more tokens old.
+    """
+    fig, axes = plt.subplots(1, len(held), figsize=(7, 3.1), layout="constrained", squeeze=False)
+    hues = plt.get_cmap("cividis").with_extremes(over="0.78", bad="white")
+    told = []
+    for ax, (name, steps) in zip(axes[0], held.items(), strict=True):
+        table = np.full((max(map(len, steps)), len(steps)), np.nan)  # slots, steps
+        for n, step in enumerate(steps):
+            table[: len(step), n] = max(step) - np.array(step)
+        shades = ax.imshow(table, cmap=hues, vmin=0, vmax=window - 1, aspect="auto")
+        ax.set(title=name, xlabel="tokens read", ylabel="slot")
+        told.append(f"{name} holds nothing older than {int(np.nanmax(table))} tokens")
+    bar = fig.colorbar(shades, ax=axes, extend="max")
+    bar.set_label("tokens since it was written")
+    return with_alt(
+        fig, f"Slots against tokens read, shaded by the age of what they hold: {'; '.join(told)}."
+    )
+
+
 def bytes_against_context(sizes: Mapping[str, TextConfig]) -> Figure:
     """A panel for each size: all layers global, and the model's own pattern; then the saving.
 
@@ -184,8 +202,37 @@ def label_contexts(ax: Axes) -> None:
 
 
 def label_bytes(ax: Axes, ticks: Sequence[float]) -> None:
-    """Ticks in MB, GB and TB at these powers of ten."""
+    """Ticks in MB and GB at these powers of ten."""
     ax.set_yticks(ticks, [_UNITS[tick] for tick in ticks])
+
+
+def saved_by_windows(name: str, sizes: Mapping[str, TextConfig], weights: int) -> Figure:
+    """One size in bytes, with windows and without; then how many times smaller, in all sizes.
+
+    `weights` are the bytes of that size's parameters, drawn as a line.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.3), layout="constrained")
+    text = sizes[name]
+    _two_curves(left, text, with_pattern(text, local=0), CONTEXTS)
+    left.plot(CONTEXTS, measured(text, CONTEXTS), "C1o", mfc="white", ms=5, label="laid out")
+    left.axhline(weights, color="black", ls="-.", lw=1, label="weights")
+    left.set(title=name, ylim=(2e8, 2e11), xlabel="context, tokens")
+    label_bytes(left, [1e9, 1e10, 1e11])
+    left.legend(loc="upper left", fontsize=8.5, frameon=False)
+    _savings(right, sizes)
+    right.set(xlabel="context, tokens")
+    for ax in (left, right):
+        label_contexts(ax)
+    ends = [
+        listed(f"{size / 1e9:.2f} GB" for size in bytes_of(model, [CONTEXTS[0], CONTEXTS[-1]]))
+        for model in (with_pattern(text, 0), text)
+    ]
+    return with_alt(
+        fig,
+        f"The cache of {name} at 1K and 128K tokens, both axes logarithmic: {ends[0]} if all layers"
+        f" are global, {ends[1]} with windows; the weights take {weights / 1e9:.1f} GB. On the"
+        " right, how many times smaller the windows make it in all sizes.",
+    )
 
 
 def report_figures(
@@ -219,76 +266,3 @@ def report_figures(
         f"The cache as a share of the weights at 32K tokens: {'; '.join(share)}. At 128K tokens it"
         f" is {'; '.join(longest)}.",
     )
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What the knobs are set to; `local` layers stand before each global one."""
-
-    size: str = "27b"
-    local: int = 5
-    window: int = 1024
-    context: int = 32_768
-    batch: int = 1
-    bytes_per_value: int = 2
-
-    def bytes_at(self, context: int, local: int | None = None) -> int:
-        """Bytes of the cache for that many tokens; `local` asks for another pattern."""
-        text = PRESETS[self.size].text
-        text = with_pattern(text, self.local if local is None else local, self.window)
-        return cost.cache_bytes(text, context, self.batch, self.bytes_per_value)
-
-
-def what_if(*settings: Setting) -> Figure:
-    """A panel for each setting: its curve, that of all layers global, and its own cache.
-
-    The widget's callback: with one setting, one panel.
-    """
-    rows, across = (len(settings) + 1) // 2, min(2, len(settings))
-    size = (7.0, 2.5 * rows + 0.4) if across > 1 else (6.4, 3.6)
-    fig, axes = plt.subplots(rows, across, figsize=size, squeeze=False, sharex=True, sharey=True)
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(
-        left=0.72 / size[0],
-        right=0.98,
-        bottom=0.5 / size[1],
-        top=1 - 0.62 / size[1],
-        hspace=0.2,
-        wspace=0.05,
-    )
-    for ax, setting in zip(axes.flat, settings, strict=False):
-        _what_if(ax, setting)
-        ax.label_outer()
-    curves = [line for line in axes[0, 0].lines if line.get_label() != "here"]
-    fig.legend(handles=curves, loc="upper center", ncols=3, frameon=False)
-    told = [f"{_knobs(s)}, {s.context:,} tokens: {_result(s)}" for s in settings]
-    return with_alt(
-        fig, f"Cache bytes against context, a panel for each setting. {'; '.join(told)}."
-    )
-
-
-def _what_if(ax: Axes, setting: Setting) -> None:
-    for local, look, name in [(0, "C0-", "all global"), (setting.local, "C1--", "with windows")]:
-        sizes = [setting.bytes_at(context, local) for context in CONTEXTS]
-        ax.plot(CONTEXTS, sizes, look, label=name)
-    here = setting.bytes_at(setting.context)
-    ax.plot([setting.context], [here], "C1o", ms=7, label="here")
-    weights = 2 * cost.parameters(PRESETS[setting.size])
-    ax.axhline(weights, color="black", ls="-.", lw=1, label="weights in bfloat16")
-    ax.text(0.97, 0.06, _result(setting), ha="right", transform=ax.transAxes)
-    ax.set_title(_knobs(setting), fontsize=10)
-    ax.set(xscale="log", yscale="log", ylim=(1e6, 3e13), xlabel="context, tokens")
-    label_bytes(ax, [1e7, 1e9, 1e11, 1e13])
-    label_contexts(ax)
-
-
-def _knobs(setting: Setting) -> str:
-    bytes_each = f"{setting.bytes_per_value} byte{'s' if setting.bytes_per_value > 1 else ''}"
-    knobs = f"{setting.local}:1, W = {setting.window:,}, batch {setting.batch}, {bytes_each}"
-    return f"{setting.size.upper()}, {knobs}"
-
-
-def _result(setting: Setting) -> str:
-    here = setting.bytes_at(setting.context)
-    times = setting.bytes_at(setting.context, local=0) / here
-    return f"{here / 1e9:.2f} GB, {times:.1f} times smaller"

@@ -9,8 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gemma3_edu.lessons.figures.alt import alt_of, with_alt
-from gemma3_edu.lessons.figures.cache import Setting, slots_over_time
-from gemma3_edu.lessons.figures.cache import what_if as what_if_cached
+from gemma3_edu.lessons.figures.cache import slots_over_time
 from gemma3_edu.lessons.figures.image_tokens import mixed_masks, orders
 from gemma3_edu.lessons.figures.masks import reach_by_depth, who_notices
 from gemma3_edu.lessons.figures.norms import eps_effect
@@ -64,10 +63,6 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
         (lambda: reach_by_depth(layer_pattern(7), 5, 99), "the curve reaches 98 at layer 6"),
         (lambda: who_notices({"a": [False, True], "b": [False] * 2}), "a first at 1, b nowhere"),
         (lambda: slots_over_time({"ring": [[0, -1], [0, 1], [2, 1]]}, 2), "ring holds 2 and 1"),
-        (
-            lambda: what_if_cached(Setting(local=1)),
-            "27B, 1:1, W = 1,024, .* 32,768 tokens: 8.58 GB",
-        ),
         (lambda: mixed_masks("tItI", window=3), "Masks of 14 tokens with 2 images of 4: .* W = 3"),
         (lambda: orders("IqIa"), "image question image answer: image 1 no and image 2 yes"),
         (lambda: eps_effect([1.0, 100.0]), "31 points .* 18 at eps 1 and 28 at eps 100"),

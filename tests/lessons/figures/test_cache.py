@@ -6,15 +6,16 @@ import matplotlib.pyplot as plt
 import pytest
 
 from gemma3_edu import cost
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.cache import (
     CONTEXTS,
-    Setting,
     bytes_against_context,
     bytes_of,
     measured,
     report_figures,
+    saved_by_windows,
+    slots_by_age,
     slots_over_time,
-    what_if,
     with_pattern,
 )
 from gemma3_edu.lessons.figures.digest import describe
@@ -140,47 +141,23 @@ def test_report_figures_draw_what_they_are_given():
     assert lines(fig.axes[1]) == {"c": [1.0] * 8, "d": [10.0] * 8}
 
 
-# The knobs: both ends, and where they start
+# Ages of many slots, and what windows save
 
 
-def test_the_setting_that_the_widget_starts_with():
-    fig = what_if(Setting())
-    (ax,) = fig.axes
-    curves = lines(ax)
-    assert curves["with windows"] == bytes_of(SIZES["27b"], CONTEXTS)
+def test_ages_are_counted_from_the_newest_and_nothing_is_shown_before_it_is_written():
+    fig = slots_by_age({"ring": [[0], [0, 1], [0, 1, 2], [3, 1, 2]]}, window=3)
+    (image,) = fig.axes[0].images
+    ages = image.get_array().filled(-1)
+    assert ages.tolist() == [[0, 1, 2, 0], [-1, 0, 1, 2], [-1, -1, 0, 1]]
+    assert image.get_clim() == (0, 2)
+    assert alt_of(fig).endswith("ring holds nothing older than 2 tokens.")
+
+
+def test_one_size_and_what_windows_save_in_all():
+    fig = saved_by_windows("27B", {name.upper(): text for name, text in SIZES.items()}, 10**9)
+    curves = lines(fig.axes[0])
     assert curves["all global"] == bytes_of(with_pattern(SIZES["27b"], 0), CONTEXTS)
-    assert curves["here"] == [3_120_562_176]
-    assert curves["weights in bfloat16"][0] == 2 * cost.parameters(PRESETS["27b"])
-    assert ax.texts[0].get_text() == "3.12 GB, 5.3 times smaller"
-    assert ax.get_title() == "27B, 5:1, W = 1,024, batch 1, 2 bytes"
-
-
-@pytest.mark.parametrize(
-    ("setting", "here", "told"),
-    [
-        (Setting("270m", 0, 128, 1024, 1, 1), 9_437_184, "0.01 GB, 1.0 times smaller"),
-        (
-            Setting("27b", 11, 8192, 131_072, 64, 4),
-            1_176_821_039_104,
-            "1176.82 GB, 7.2 times smaller",
-        ),
-        (Setting("1b", 1, 512, 8192, 2, 2), 231_735_296, "0.23 GB, 1.9 times smaller"),
-    ],
-)
-def test_the_knobs_at_their_ends(setting, here, told):
-    text = with_pattern(SIZES[setting.size], setting.local, setting.window)
-    by_counting = count_bytes(text, setting.context, setting.batch, setting.bytes_per_value)
-    fig = what_if(setting)
-    assert lines(fig.axes[0])["here"] == [by_counting] == [here]
-    assert fig.axes[0].texts[0].get_text() == told
-    low, high = fig.axes[0].get_ylim()
-    drawn = [y for curve in lines(fig.axes[0]).values() for y in curve]
-    assert low < min(drawn)
-    assert max(drawn) < high
-
-
-def test_small_multiples_are_the_widget_s_panels():
-    settings = [Setting(), Setting(local=1), Setting(window=8192), Setting(batch=16)]
-    panels = [lines(ax) for ax in what_if(*settings).axes]
-    assert panels == [lines(what_if(setting).axes[0]) for setting in settings]
-    assert len({str(panel) for panel in panels}) == 4
+    assert curves["with windows"] == curves["laid out"] == bytes_of(SIZES["27b"], CONTEXTS)
+    assert set(curves["weights"]) == {10**9}
+    assert round(lines(fig.axes[1])["4B"][-1], 2) == 6.51
+    assert "0.52 GB and 66.57 GB if all layers are global, 0.52 GB and 11.17 GB" in alt_of(fig)

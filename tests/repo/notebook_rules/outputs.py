@@ -91,17 +91,14 @@ def alt_of(output: NotebookNode) -> str:
 
 @rule
 def widgets_are_tagged(nb: NotebookNode, path: Path) -> list[str]:
-    """At most one widget, in a cell tagged `widget` and `nbval-ignore-output`."""
-    out, cells = [], []
+    """A widget, in a cell tagged `widget` and `nbval-ignore-output`."""
+    out = []
     for cell in code_cells(nb):
         seen = any(WIDGET in output.get("data", {}) for output in cell.outputs)
         if seen and not {"widget", IGNORED} <= tags(cell):
             out.append(f"{place(nb, cell)}: shows a widget; tag it widget and {IGNORED}")
         if "widget" in tags(cell) and not seen:
             out.append(f"{place(nb, cell)}: tagged widget, and shows none")
-        cells += [cell] * (seen or "widget" in tags(cell))
-    if len(cells) > 1:
-        out.append(f"{len(cells)} cells with widgets, allowed 1: keep the one that teaches most")
     return out
 
 

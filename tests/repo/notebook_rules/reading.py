@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lessons import is_solution
+from lessons import HEADER_PATTERN, is_solution
 from nbformat import NotebookNode
 from notebook_outputs import IGNORED, code_cells, tags
 
@@ -27,6 +27,22 @@ def lesson_rule(check: Rule) -> Rule:
 
     RULES[check.__name__] = unless_solution
     return check
+
+
+def story_rule(check: Rule) -> Rule:
+    """Register a rule for lessons that are told as one story."""
+
+    def if_story(nb: NotebookNode, path: Path) -> list[str]:
+        return check(nb, path) if is_story(nb) else []
+
+    RULES[check.__name__] = if_story
+    return check
+
+
+def is_story(nb: NotebookNode) -> bool:
+    """Whether the header of a lesson states its practice apart, as in the form without sections."""
+    header = HEADER_PATTERN.search(nb.cells[0].source) if nb.cells else None
+    return header is not None and header["practice"] is not None
 
 
 def complaints(nb: NotebookNode, path: Path) -> list[str]:
@@ -55,6 +71,18 @@ def without_code(text: str) -> str:
     """
     text = re.sub(r"(?ms)^(```|~~~).*?^\1[^\n]*$", lambda m: "\n" * m.group().count("\n"), text)
     return re.sub(r"`[^`\n]+`", "``", text)
+
+
+def words(text: str) -> int:
+    """How many words a reader reads: no code, no formulas, no targets of links, no table rules."""
+    text = re.sub(r"(?s)\$\$.*?\$\$", "", without_code(text))
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    return sum(bool(re.search(r"\w", word)) for word in text.split())
+
+
+def without_folds(text: str) -> str:
+    """Markdown without what a reader opens only when they want to."""
+    return re.sub(r"(?s)<details>.*?</details>", "", text)
 
 
 def headings(text: str) -> list[tuple[int, str]]:

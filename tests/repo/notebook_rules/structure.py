@@ -1,10 +1,11 @@
-"""Rules about the lesson as a whole: header, order of sections, links, budgets."""
+"""Rules about the lesson as a whole: header, headings, links, budgets."""
 
 import re
 from pathlib import Path
 
 from lessons import (
     BUDGET,
+    ENDS_WITH,
     HEADER_PATTERN,
     LESSONS,
     NEEDED,
@@ -16,10 +17,21 @@ from lessons import (
 from nbformat import NotebookNode
 from notebook_outputs import code_cells
 
-from .reading import headings, lesson_rule, links, markdown_cells, place, rule, without_code
+from .reading import (
+    headings,
+    is_story,
+    lesson_rule,
+    links,
+    markdown_cells,
+    place,
+    rule,
+    without_folds,
+    words,
+)
 from .taught import HOMES
 
 MOST_CODE_CELLS, MOST_WORDS = 45, 180
+MOST_WORDS_IN_A_CLAIM, MOST_MINUTES, MOST_HEADINGS = 25, 60, 14
 VAGUE = {"here", "this", "link", "this link", "click here", "read more", "more"}
 
 
@@ -37,6 +49,12 @@ def header_is_true(nb: NotebookNode, path: Path) -> list[str]:
     if costs is None:
         example = "45 minutes to read · runs in 15 s · 0.8 GB · read first: 02, 04"
         return [*out, f"the first cell lacks a line like {example!r} (or: read first: nothing)"]
+    claim = re.search(r"(?m)^\*\*Claim\.\*\* (.+)$", header)
+    if is_story(nb):
+        if claim and len(claim[1].split()) > MOST_WORDS_IN_A_CLAIM:
+            out.append(f"the claim has more than {MOST_WORDS_IN_A_CLAIM} words")
+        if (total := int(costs["minutes"]) + int(costs["practice"])) > MOST_MINUTES:
+            out.append(f"{total} minutes in all, allowed {MOST_MINUTES}: cut, or split the lesson")
     if any(number >= path.stem[:2] for number in re.findall(r"\d\d", costs["first"])):
         out.append(f"read first: {costs['first']}: a lesson may need earlier lessons only")
     measured = nb.metadata.get("measured")
@@ -53,15 +71,20 @@ def header_is_true(nb: NotebookNode, path: Path) -> list[str]:
 
 @lesson_rule
 def sections_in_order(nb: NotebookNode, path: Path) -> list[str]:
-    """`##` headings carry the numbers of the shared plan, ascending, with the needed ones there."""
+    """`##` headings carry the numbers of the shared plan, ascending, with the needed ones there.
+
+    Those of a story say in their own words what happens, and end with practice and summary.
+    """
+    if is_story(nb):
+        return _headings_of_a_story(nb)
     out, seen = [], [0]
     for cell in markdown_cells(nb):
-        for level, words in headings(cell.source):
+        for level, title in headings(cell.source):
             if level != 2:
                 continue
-            found = re.match(r"(\d+)\. \S", words)
+            found = re.match(r"(\d+)\. \S", title)
             if found is None or int(found[1]) not in SECTIONS:
-                out.append(f"{place(nb, cell)}: '## {words}': number it, as in '## 5. By hand'")
+                out.append(f"{place(nb, cell)}: '## {title}': number it, as in '## 5. By hand'")
                 continue
             if int(found[1]) <= seen[-1]:
                 out.append(f"{place(nb, cell)}: section {found[1]} comes after {seen[-1]}")
@@ -72,15 +95,25 @@ def sections_in_order(nb: NotebookNode, path: Path) -> list[str]:
     return out
 
 
+def _headings_of_a_story(nb: NotebookNode) -> list[str]:
+    found = [title for c in markdown_cells(nb) for level, title in headings(c.source) if level == 2]
+    out = [f"'## {w}': say what happens there, without a number" for w in found if w[0].isdigit()]
+    if found[-len(ENDS_WITH) :] != ENDS_WITH:
+        out.append("the last two headings are not '## Practice' and '## What to remember'")
+    if len(found) > MOST_HEADINGS:
+        out.append(f"{len(found)} headings, allowed {MOST_HEADINGS}: let one thought run on")
+    return out
+
+
 @rule
 def links_lead_somewhere(nb: NotebookNode, path: Path) -> list[str]:
     """Relative links exist, from the notebook's own folder, and their words say where they lead."""
     out = []
     anchors = {w.replace(" ", "-") for c in markdown_cells(nb) for _, w in headings(c.source)}
     for cell in markdown_cells(nb):
-        for pictured, words, target in links(cell.source):
-            where = f"{place(nb, cell)}: [{words}]({target})"
-            if not pictured and (words.strip(" .").lower() in VAGUE or not words.strip()):
+        for pictured, said, target in links(cell.source):
+            where = f"{place(nb, cell)}: [{said}]({target})"
+            if not pictured and (said.strip(" .").lower() in VAGUE or not said.strip()):
                 out.append(f"{where}: let the words say where it leads")
             if re.match(r"[a-z]+:", target):
                 continue  # the web: a weekly job follows those
@@ -99,17 +132,10 @@ def within_budgets(nb: NotebookNode, path: Path) -> list[str]:
     if (count := len(code_cells(nb))) > MOST_CODE_CELLS:
         out.append(f"{count} code cells, allowed {MOST_CODE_CELLS}: split the lesson or cut")
     for cell in markdown_cells(nb):
-        if (count := _words(cell.source)) > MOST_WORDS:
+        if (count := words(without_folds(cell.source))) > MOST_WORDS:
             out.append(f"{place(nb, cell)}: {count} words, allowed {MOST_WORDS}: show something")
     costs = None if is_solution(path) or not nb.cells else HEADER_PATTERN.search(nb.cells[0].source)
     for name in ("seconds", "gigabytes"):
         if costs and float(costs[name]) > BUDGET[name]:
             out.append(f"the header says {costs[name]} {name}, allowed {BUDGET[name]:g}")
     return out
-
-
-def _words(text: str) -> int:
-    """Words a reader reads: no code, no formulas, no targets of links, no table rules."""
-    text = re.sub(r"(?s)\$\$.*?\$\$", "", without_code(text))
-    text = re.sub(r"\]\([^)]*\)", "]", text)
-    return sum(bool(re.search(r"\w", word)) for word in text.split())

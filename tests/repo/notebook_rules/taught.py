@@ -1,7 +1,10 @@
 """The definitions that are taught, and the lesson that derives each.
 
-A name whose home lesson exists has exactly one `final=` cell, there. The others wait.
+A name whose home lesson exists has exactly one `final=` cell, there or, where an exercise asks for
+it, in the solution. The others wait.
 """
+
+from itertools import chain
 
 from nbformat import NotebookNode
 from notebook_outputs import code_cells
@@ -55,11 +58,11 @@ TAUGHT = {
 HOMES = set(TAUGHT.values())
 
 
-def taught_complaints(lessons: dict[str, NotebookNode], taught: dict[str, str]) -> list[str]:
-    """What is wrong with the `final=` tags of all lessons (by number) together."""
+def taught_complaints(lessons: dict[str, list[NotebookNode]], taught: dict[str, str]) -> list[str]:
+    """What is wrong with the `final=` tags of all lessons and their solutions, by number."""
     found: dict[str, list[str]] = {}
-    for number, nb in lessons.items():
-        for cell in code_cells(nb):
+    for number, notebooks in lessons.items():
+        for cell in chain.from_iterable(map(code_cells, notebooks)):
             for module, name in final_tags(cell):
                 found.setdefault(f"{module}:{name}", []).append(number)
     out = []
