@@ -73,9 +73,7 @@ class Sampler:
     ) -> Int[Tensor, "B"]:
         """One token id per row; the same state of the generator gives the same ids."""
         if not bool(logits.amax(-1).isfinite().all()):
-            raise ValueError(
-                "logits: NaN or infinite; the weights are damaged, or a sum overflowed"
-            )
+            raise ValueError("logits: NaN or infinite; weights are damaged, or a sum overflowed")
         if self.temperature == 0:
             return logits.argmax(-1)
         return torch.multinomial(self.probabilities(logits), 1, generator=generator)[:, 0]

@@ -1,7 +1,7 @@
 """The exercises of each lesson: the function that a learner writes, and the check that judges it.
 
 >>> list(EXERCISES["02"])
-['my_rms_norm', 'my_weight_from_gguf', 'my_two_tokens']
+['my_matrix', 'my_rms_norm', 'my_two_tokens']
 """
 
 from collections.abc import Callable
@@ -38,8 +38,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_lost_text": tokens.check_lost_text,
     },
     "02": {
+        "my_matrix": layers.check_fold,
         "my_rms_norm": layers.check_rmsnorm,
-        "my_weight_from_gguf": layers.check_weight_from_gguf,
         "my_two_tokens": layers.check_unmasking,
     },
     "03": {
@@ -53,8 +53,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_merged_positions": rope.check_merged_positions,
     },
     "05": {
-        "my_window_mask": masks.check_window_mask,
         "my_layer_types": masks.check_layer_types,
+        "my_mask": masks.check_mask,
         "my_ring_mask": masks.check_ring_mask,
     },
     "06": {
@@ -68,9 +68,9 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_diagnosis": block.check_diagnosis,
     },
     "08": {
-        "my_store_columns": cache.check_store_columns,
         "my_longest_context": cache.check_longest_context,
-        "my_can_rewind": cache.check_can_rewind,
+        "my_ring": cache.check_ring,
+        "my_can_go_back": cache.check_can_rewind,
     },
     "09": {
         "my_text_parameters": text_model.check_text_parameters,

@@ -31,9 +31,9 @@ def causal(q: TokenLayout, k: TokenLayout) -> Mask:
 
 
 def within_window(q: TokenLayout, k: TokenLayout, window: int) -> Mask:
-    """A query at i sees keys at j with i - j < W: W keys, its own included.
+    """A query at i sees keys at j with i - j < W: itself, W - 1 before it, and all after it.
 
-    There is no upper bound, as in transformers 5, so a query sees its whole image to the right.
+    There is no upper bound, as in transformers 5: `causal` and `same_image` say what is seen ahead.
     """
     return q.position[:, :, None] - k.position[:, None, :] < window
 
