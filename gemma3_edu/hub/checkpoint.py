@@ -82,8 +82,8 @@ def load(
         )
     elif not path.is_dir():
         raise ValueError(
-            f"source={str(source)!r} is neither a folder, a GGUF file nor one of the bundled models "
-            f"{bundled()}"
+            f"source={str(source)!r} is neither a folder, a GGUF file nor one of the bundled "
+            f"models {bundled()}"
         )
     else:
         if vision is not None:
