@@ -149,7 +149,7 @@ def _path(source: str | Path) -> Path:
     folder = bundled_folder(source) or Path(source).expanduser()
     if not folder.is_dir() and not (folder.is_file() and is_gguf(folder)):
         raise ValueError(
-            f"source={str(source)!r} is neither a folder nor a GGUF file nor one of the bundled "
+            f"source={str(source)!r} is neither a folder, a GGUF file nor one of the bundled "
             f"models {bundled()}"
         )
     if source in bundled() and folder == Path(source):

@@ -244,7 +244,7 @@ def test_bad_folders(folder, case):
 def test_other_refusals(folder):
     with pytest.raises(ValueError, match="65,504"):
         load(folder, dtype=torch.float16)
-    with pytest.raises(ValueError, match="neither a folder nor a GGUF file nor"):
+    with pytest.raises(ValueError, match="neither a folder, a GGUF file nor one of the bundled"):
         load(folder / "nowhere")
     with pytest.raises(ValueError, match="does not exist"):
         CheckpointFiles(folder / "nowhere")
@@ -270,7 +270,7 @@ class TestFoldersOfABundledName:
 
     def test_a_path_is_never_a_bundled_name(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(ValueError, match="neither a folder nor a GGUF file"):
+        with pytest.raises(ValueError, match="neither a folder, a GGUF file"):
             load(Path("nano-it"))
 
 
