@@ -86,7 +86,7 @@ def load(
         )
     elif not path.is_dir():
         raise ValueError(
-            f"source={str(source)!r} is neither a folder nor a GGUF file nor one of the bundled "
+            f"source={str(source)!r} is neither a folder, a GGUF file nor one of the bundled "
             f"models {bundled()}"
         )
     else:

@@ -243,7 +243,7 @@ def test_bad_folders(folder, case):
 def test_other_refusals(folder):
     with pytest.raises(ValueError, match="65,504"):
         load(folder, dtype=torch.float16)
-    with pytest.raises(ValueError, match="neither a folder nor one of the bundled"):
+    with pytest.raises(ValueError, match="neither a folder, a GGUF file nor one of the bundled"):
         load(folder / "nowhere")
     with pytest.raises(ValueError, match="does not exist"):
         CheckpointFiles(folder / "nowhere")
