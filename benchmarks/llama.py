@@ -30,7 +30,7 @@ class LlamaCpp:
     """A loaded model. Greedy, on as many threads as PyTorch has."""
 
     def __init__(self, folder: str | Path, dtype: str):
-        import xllamacpp
+        import xllamacpp  # type: ignore[import-untyped]
 
         settings = xllamacpp.CommonParams()
         settings.model.path = str(Path(folder) / "model.gguf")

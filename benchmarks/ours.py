@@ -73,7 +73,7 @@ class Ours:
         ids, layout, chosen = prompt.first, prompt.end, []
         for _ in range(steps):
             layout = layout.next_column()
-            ids = decode(self.model, ids, layout, prompt.cache).argmax(-1)
+            ids = decode(self.model, ids, layout, prompt.cache).float().argmax(-1)
             chosen.append(int(ids))
         return chosen
 

@@ -87,7 +87,7 @@ class Theirs:
         ids, chosen = prompt.first, []
         forward = self._quick if self.compiled else self.model
         for _ in range(steps):
-            ids = self._step(forward, ids[:, None], prompt.cache).argmax(-1)
+            ids = self._step(forward, ids[:, None], prompt.cache).float().argmax(-1)
             chosen.append(int(ids))
         return chosen
 

@@ -121,10 +121,8 @@ def one_row_product(
     once for all integers of a word: sum((q - offset) x) = sum(q x) - offset sum(x).
     """
     bits = words.shape[2]
-    mask, offset, total = 2**bits - 1, 2 ** (bits - 1), 0
-    places = x.float().reshape(
-        words.shape[1], -1, bits, 4
-    )  # blocks, halves of a byte, words, bytes
+    mask, offset, halves = 2**bits - 1, 2 ** (bits - 1), list[Tensor]()
+    places = x.float().reshape(words.shape[1], -1, bits, 4)  # blocks halves words bytes
     for half in range(8 // bits):
         shifts = [8 * byte + bits * half for byte in range(4)]
         last = 32 - bits
@@ -138,5 +136,5 @@ def one_row_product(
         for shift, each in zip(shifts, inputs, strict=True):
             cut = words >> last & mask if shift == last else words & mask << shift
             partial = partial + cut.float() * each
-        total = total + (partial * scales[:, :, None].float()).sum((1, 2))  # tiles 16
-    return total.flatten()
+        halves.append((partial * scales[:, :, None].float()).sum((1, 2)))  # tiles 16
+    return sum(halves[1:], halves[0]).flatten()

@@ -2,11 +2,13 @@
 
 A script, not a test: pytest's jaxtyping hook checks shapes inside the model, and a graph that runs
 through those checks is not a full one. `whole BACKEND` compiles `decode` as it is, `blocks` and
-`groups` are `FastDecoder`. All print the largest difference of any logit; these two, how many
-graphs were compiled and how often one broke.
+`groups` are `FastDecoder`, and so is `kept`, on the bits of a GGUF file. All print the largest
+difference of any logit; these three, how many graphs were compiled and how often one broke.
 """
 
 import sys
+import tempfile
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,7 +16,9 @@ from torch._dynamo.utils import counters
 
 from gemma3_edu.fast.compiled import FastDecoder
 from gemma3_edu.generation.generate import decode
+from gemma3_edu.hub.checkpoint import load, save
 from gemma3_edu.model.cache import KVCache
+from gemma3_edu.model.config import layer_pattern
 from tests.tiny import GLOBAL, LOCAL, prompts, tiny_config, tiny_model
 
 WINDOW, PROMPT, LENGTH = 5, 3, 30  # decoding fills the ring, then wraps it five times
@@ -46,6 +50,26 @@ def groups() -> None:
     compared([0], blocks_per_graph=3, lengths=(LENGTH,))
 
 
+def kept() -> None:
+    """A file's bits, compiled, compared with its dequantized matrices; Q4_0, then Q8_0."""
+    sizes = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "head_dim": 32,
+        "query_pre_attn_scalar": 32,
+    }
+    config = tiny_config(WINDOW, layer_types=layer_pattern(6), **sizes)
+    batch, worst = prompts(config, "t" * LENGTH), 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("Q4_0", "Q8_0"):
+            file = Path(folder) / f"{kind}.gguf"
+            save(tiny_model(config), None, file, quantization=kind)
+            plain = steps(load(file)[0], batch, decode)
+            compiled = steps(FastDecoder(load(file, keep_bits=True)[0]), batch, decode)
+            worst = max(worst, float((plain - compiled).abs().max()))
+    print(worst, counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
+
+
 def compared(seeds: list[int], blocks_per_graph: int, lengths: tuple[int | None, ...]) -> None:
     """Decode with and without `FastDecoder`, and print what it did."""
     worst = 0.0
@@ -73,4 +97,4 @@ def steps(model, batch, step, max_length: int | None = LENGTH) -> Tensor:
 
 
 if __name__ == "__main__":
-    {"whole": whole, "blocks": blocks, "groups": groups}[sys.argv[1]](*sys.argv[2:])
+    {"whole": whole, "blocks": blocks, "groups": groups, "kept": kept}[sys.argv[1]](*sys.argv[2:])

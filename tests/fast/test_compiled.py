@@ -61,6 +61,15 @@ def test_compiled_blocks(what, most, tmp_path):
     assert graphs <= most, "each model's head, and its blocks or groups as caches grow and differ"
 
 
+@pytest.mark.slow  # a minute or two of C++
+@needs_compiler
+def test_compiled_bits(tmp_path):
+    pytest.importorskip("gguf")
+    largest, _, breaks = printed(tmp_path, "kept")
+    assert 0 < largest < 1e-5
+    assert breaks == 0
+
+
 @pytest.fixture
 def any_compiler(monkeypatch):
     monkeypatch.setattr(compiled, "_check_compiler", lambda: None)
