@@ -114,7 +114,15 @@ def their_inputs(
 
 
 def _processor(folder: str | Path) -> Any:
-    return _transformers().Gemma3Processor.from_pretrained(folder, trust_remote_code=False)
+    library = _transformers()
+    try:
+        return library.Gemma3Processor.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # of many kinds, some of no kind at all
+        first = str(error).partition("\n")[0]
+        raise ValueError(
+            f"processor: transformers cannot read that of {folder} ({first}); Python of a "
+            "checkpoint is never run here"
+        ) from error
 
 
 def _inputs(processor: Any, photo: Path, question: str) -> tuple[Tensor, Tensor]:

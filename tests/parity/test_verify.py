@@ -147,7 +147,7 @@ def test_python_in_a_checkpoint_is_never_run(named, multimodal, tmp_path, monkey
     """Whatever its files ask for, and even if somebody says yes to all questions."""
     bait = shutil.copytree(multimodal, tmp_path / "bait")
     (bait / "bait.py").write_text(CODE)
-    for file in bait.glob("*.json"):
+    for file in set(bait.glob("*.json")) - {bait / "tokenizer.json"}:
         content = json.loads(file.read_text())
         classes = ("processor_class", "tokenizer_class", "image_processor_type")
         if named == "removed":
