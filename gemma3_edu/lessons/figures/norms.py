@@ -4,7 +4,7 @@ A size is a root mean square everywhere here. The stack of MLPs is fresh and com
 so that its numbers are the same on every machine.
 
 >>> [round(size, 3) for size in toy_stream(normed=False)]
-[1.0, 1.5, 2.625, 6.07, 24.494]
+[1.0, 1.5, 2.625, 6.07, 24.495]
 >>> toy_stream(normed=True)
 [1.0, 1.5, 2.0, 2.5, 3.0]
 """
@@ -29,12 +29,18 @@ from ...model.layout import Batch
 from ...study.capture import capture
 from .alt import listed, with_alt
 
+_Point = tuple[float, float]
+
 _MARKERS = {"A": ("C0", "o", 34), "B": ("C1", "s", 50), "C": ("C2", "^", 22)}
 # Multiples of 1/256, so that groups differ by exactly what was added, in float32 as well.
 _SPREAD = torch.tensor([[k * a % 1 - 0.5 for a in (0.618, 0.755)] for k in range(14)])
 _SPREAD = (_SPREAD * 256).round() / 256
 _LAYERS, _WIDTH = 12, 32  # of the stack of fresh MLPs
-_TOKENS = {"A": ((0.6, 0.3), (2.6, 1.3)), "B": ((-0.4, 0.8), (-1.2, 2.4)), "C": ((0.9, -2.7),)}
+_TOKENS: dict[str, tuple[_Point, ...]] = {
+    "A": ((0.6, 0.3), (2.6, 1.3)),
+    "B": ((-0.4, 0.8), (-1.2, 2.4)),
+    "C": ((0.9, -2.7),),
+}
 
 
 def toy_stream(normed: bool, layers: int = 4) -> list[float]:
@@ -60,16 +66,16 @@ def reading_from_the_stream() -> Figure:
             left, read = 3.2 * layer, 1.0 if normed else size
             _bar(ax, left, 1.8, size)
             _bar(ax, left + 1.8, 1.4, after)
-            _text(ax, left + 0.15, -0.16 - 0.045 * size, f"{size:.3g}", va="top", ha="left")
+            ax.text(left + 0.15, -0.16 - 0.045 * size, f"{size:.3g}", va="top", ha="left")
             up, down = left + 0.75, left + 2.25
             _arrow(ax, (up, 0.045 * size), (up, 1.9), colour, 1 + min(read, 7))
             _arrow(ax, (down, 1.9), (down, 0.045 * after), colour, 1 + min(read**2 / 2, 7))
             _box(ax, left + 0.45, 1.9, 2.1, 0.7, f"layer {layer + 1}")
-            _text(ax, up - 0.15, 2.75, f"reads {read:.3g}", ha="center", size=9)
-            _text(ax, down + 0.15, 2.75, f"adds {read**2 / 2:.3g}", ha="center", size=9)
+            ax.text(up - 0.15, 2.75, f"reads {read:.3g}", ha="center", size=9)
+            ax.text(down + 0.15, 2.75, f"adds {read**2 / 2:.3g}", ha="center", size=9)
             if normed:
-                _box(ax, left + 0.3, 0.75, 0.9, 0.55, "norm", fill="C0", ink="white")
-        _text(ax, 13.0, -0.16 - 0.045 * sizes[-1], f"{sizes[-1]:.3g}", va="top", ha="right")
+                _box(ax, left + 0.3, 0.75, 0.9, 0.55, "norm", fill="C0")
+        ax.text(13.0, -0.16 - 0.045 * sizes[-1], f"{sizes[-1]:.3g}", va="top", ha="right")
     ends = [toy_stream(normed)[-1] for normed in (False, True)]
     return with_alt(
         fig,
@@ -86,17 +92,14 @@ def _bar(ax: Axes, left: float, width: float, size: float) -> None:
 
 
 def _box(
-    ax: Axes, x: float, y: float, width: float, height: float, word: str, fill="white", ink="black"
+    ax: Axes, x: float, y: float, width: float, height: float, word: str, fill: str = "white"
 ) -> None:
+    ink = "black" if fill == "white" else "white"
     ax.add_patch(Rectangle((x, y), width, height, facecolor=fill, edgecolor="black", zorder=3))
-    _text(ax, x + width / 2, y + height / 2, word, ha="center", va="center", color=ink, zorder=4)
+    ax.text(x + width / 2, y + height / 2, word, ha="center", va="center", color=ink, zorder=4)
 
 
-def _text(ax: Axes, x: float, y: float, words: str, **style: object) -> None:
-    ax.text(x, y, words, **style)
-
-
-def _arrow(ax: Axes, start: object, end: object, colour: str, width: float = 2) -> None:
+def _arrow(ax: Axes, start: _Point, end: _Point, colour: str, width: float) -> None:
     ax.add_patch(
         FancyArrowPatch(
             start,
@@ -123,11 +126,19 @@ def same_direction() -> Figure:
             _arrow(ax, (0, 0), token, colour, 1.5)
             end = torch.tensor(token)
             aside = torch.tensor([-end[1], end[0]])
-            place = (end + 0.25 * aside / aside.norm()).tolist()
+            across, up = (end + 0.25 * aside / aside.norm()).tolist()
             word = name if len(tokens) == 1 else f"{name}{number + 1}"
-            _text(ax, *place, word, ha="center", va="center", color=colour)
+            ax.text(across, up, word, ha="center", va="center", color=colour)
         after = rms_norm(torch.tensor(tokens)).round(decimals=6)
-        ax.scatter(*after.T, s=2 * area, marker=marker, c=colour, label=f"{name} after", zorder=4)
+        ax.scatter(
+            after[:, 0],
+            after[:, 1],
+            s=2 * area,
+            marker=marker,
+            c=colour,
+            label=f"{name} after",
+            zorder=4,
+        )
     ax.set(xlim=(-2.4, 3.2), ylim=(-3.1, 2.9), aspect="equal")
     ax.set(xlabel="first number", ylabel="second number")
     return with_alt(
@@ -148,8 +159,7 @@ def five_numbers(x: Float[Tensor, "D"], w: Float[Tensor, "D"]) -> Figure:
         ax.axhline(0, color="black", lw=1, ls="-", label="zero")
         for entry, value in zip(entries, values.tolist(), strict=True):
             up = value >= 0
-            _text(
-                ax,
+            ax.text(
                 entry,
                 value + (0.12 if up else -0.12),
                 f"{value:g}",
@@ -209,7 +219,7 @@ def layers_at_work(sizes: Sequence[float]) -> Figure:
         ax.plot(layers, normed, "C0-s", ms=4, label="with a norm")
         lost = sum(value != value for value in seen)
         if lost:
-            _text(ax, _LAYERS - lost + 0.6, 2.5e3, "too large →", color="C1", va="center")
+            ax.text(_LAYERS - lost + 0.6, 2.5e3, "too large →", color="C1", va="center")
         ax.set(yscale="log", ylim=(1e-5, top), title=f"starts at size {size:.3g}")
         ax.set(xlabel="layer", xlim=(0.3, _LAYERS + 0.7), xticks=[1, 4, 8, 12])
         first, last = normed[0], normed[-1]
