@@ -21,7 +21,6 @@ from ...model.layout import Batch
 from ...model.presets import PRESETS
 from ...naive.cache import RingCache, ring
 from ...study.cost import cache_bytes
-from ..figures.alt import listed
 from .grading import Case, Check, CheckError, Function, ask, require, require_tensor, standard_torch
 
 # Storing a chunk in a ring
@@ -217,7 +216,7 @@ def check_ring(fn: Function) -> None:
         if wrong:
             raise CheckError(
                 f"right on small cases, but nano gives other logits from token {wrong[0]} on",
-                f"a text of {len(ids)} tokens in chunks of {listed(sizes)}",
+                f"a text of {len(ids)} tokens, in chunks of {', '.join(map(str, sizes))}",
             )
 
 
