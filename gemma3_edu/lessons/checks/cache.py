@@ -216,7 +216,7 @@ def check_ring(fn: Function) -> None:
         if wrong:
             raise CheckError(
                 f"right on small cases, but nano gives other logits from token {wrong[0]} on",
-                f"a text of {len(ids)} tokens in chunks of {', '.join(map(str, sizes))}",
+                f"a text of {len(ids)} tokens, in chunks of {', '.join(map(str, sizes))}",
             )
 
 

@@ -218,7 +218,7 @@ def saved_by_windows(name: str, sizes: Mapping[str, TextConfig], weights: int) -
     left.axhline(weights, color="black", ls="-.", lw=1, label="weights")
     left.set(title=name, ylim=(2e8, 2e11), xlabel="context, tokens")
     label_bytes(left, [1e9, 1e10, 1e11])
-    left.legend(loc="upper left", fontsize=8.5, frameon=False)
+    left.legend(loc="lower right", fontsize=8.5, frameon=False)
     _savings(right, sizes)
     right.set(xlabel="context, tokens")
     for ax in (left, right):

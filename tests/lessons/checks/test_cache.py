@@ -69,7 +69,7 @@ def test_a_ring_ends_in_nano():
     check_ring(by_loop)
     words = message(check_ring, right_when_small)
     assert words.startswith("right on small cases, but nano gives other logits from token 50 on")
-    assert words.endswith("(a text of 150 tokens in chunks of 50, 50 and 50)")
+    assert words.endswith("(a text of 150 tokens, in chunks of 50, 50, 50)")
 
 
 # check_can_rewind
