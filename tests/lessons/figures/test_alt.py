@@ -12,7 +12,6 @@ from gemma3_edu.lessons.figures.alt import alt_of, with_alt
 from gemma3_edu.lessons.figures.cache import slots_over_time
 from gemma3_edu.lessons.figures.image_tokens import mixed_masks, orders
 from gemma3_edu.lessons.figures.masks import reach_by_depth, who_notices
-from gemma3_edu.lessons.figures.norms import eps_effect
 from gemma3_edu.lessons.figures.pan_and_scan import what_if
 from gemma3_edu.lessons.figures.parity import error_per_stage, loss_by_position
 from gemma3_edu.lessons.figures.pictures import asked
@@ -65,7 +64,6 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
         (lambda: slots_over_time({"ring": [[0, -1], [0, 1], [2, 1]]}, 2), "ring holds 2 and 1"),
         (lambda: mixed_masks("tItI", window=3), "Masks of 14 tokens with 2 images of 4: .* W = 3"),
         (lambda: orders("IqIa"), "image question image answer: image 1 no and image 2 yes"),
-        (lambda: eps_effect([1.0, 100.0]), "31 points .* 18 at eps 1 and 28 at eps 100"),
         (lambda: what_if((500, 2000)), "500 x 2000: 5 squares, .* 4.00 times .* 1.00 times in its"),
         (
             lambda: dials(65_536),
