@@ -105,8 +105,7 @@ def load(
     else:
         dtype = torch.float32 if dtype is None and is_bundled else dtype
         config, processor, files = open_checkpoint(path, tokenizer, text_only=text_only)
-        if dtype is None and "F16" in files.dtypes():
-            raise ValueError(_FLOAT16)
+        _check_dtypes(files.dtypes(), dtype)
     model = _shapes(config)
     if keep_bits:
         if not is_gguf(path) or torch.device(device or "cpu").type != "cpu":
@@ -117,6 +116,21 @@ def load(
         _gguf().keep_bits(model, files)
     load_weights(model, files, dtype, device)
     return model.eval(), processor
+
+
+def _check_dtypes(kinds: set[str], dtype: torch.dtype | None) -> None:
+    if other := sorted(kinds - {"BF16", "F16", "F32"}):
+        raise ValueError(
+            f"weights: tensors of {', '.join(other)}; load the checkpoint that has its weights in "
+            "bfloat16 or float32, and quantize after loading"
+        )
+    if dtype is None and "F16" in kinds:
+        raise ValueError(_FLOAT16)
+    if dtype is None and len(kinds) > 1:
+        raise ValueError(
+            f"weights: {' and '.join(sorted(kinds))} are mixed, and a model computes in one dtype; "
+            "pass dtype=torch.float32 or torch.bfloat16"
+        )
 
 
 def is_gguf(path: Path) -> bool:

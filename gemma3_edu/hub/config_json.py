@@ -105,7 +105,7 @@ def config_from_hf(source: Fields | str | Path) -> Gemma3Config:
     """
     config = load_json(source)
     kind = config.get("model_type")
-    if kind not in _ARCHITECTURES:
+    if not isinstance(kind, str) or kind not in _ARCHITECTURES:
         raise ValueError(
             f"config: model_type={kind!r} is not Gemma 3; expected one of {sorted(_ARCHITECTURES)}"
         )

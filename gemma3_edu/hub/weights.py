@@ -229,8 +229,12 @@ class CheckpointFiles(TensorFiles):
         return len(self._handles)
 
     def dtypes(self) -> set[str]:
-        """The dtypes of the tensors, as safetensors names them: BF16, F32, F16."""
-        return {handle.get_slice(name).get_dtype() for name, handle in self._handles.items()}
+        """The dtypes of the parameters, as safetensors names them: BF16, F32, F16."""
+        return {
+            handle.get_slice(name).get_dtype()
+            for name, handle in self._handles.items()
+            if not name.startswith(IGNORED)
+        }
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """The shape, from the file's header alone."""

@@ -95,29 +95,13 @@ def failures(target: str, seeds: range, folder: Path, seconds: float = SECONDS) 
     return [said for said in found if said]
 
 
-# What is not cured yet, to be taken out with its cure: these cases are expected to fail.
-NOT_YET = {
-    "config": "values are not checked by kind and range",
-    "header": "dtypes that no model can have, or that differ, are loaded",
-    "settings": "values are not checked by kind and range",
-    "picture": "more than 8 bits become white",
-    "history": "single columns, another dtype and a step that broke off are not noticed",
-}
-EACH = [
-    pytest.param(name, marks=pytest.mark.xfail(reason=NOT_YET[name], raises=AssertionError))
-    if name in NOT_YET
-    else name
-    for name in TARGETS
-]
-
-
-@pytest.mark.parametrize("target", EACH)
+@pytest.mark.parametrize("target", TARGETS)
 def test_some_cases(target, tmp_path):
     assert failures(target, range(QUICK), tmp_path) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", EACH)
+@pytest.mark.parametrize("target", TARGETS)
 def test_many_cases(target, tmp_path):
     assert failures(target, range(QUICK, QUICK + THOROUGH), tmp_path) == []
 

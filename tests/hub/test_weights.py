@@ -336,3 +336,23 @@ def test_an_index_with_a_name_that_is_none(name, tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
     with pytest.raises(ValueError, match=r"names files outside its folder|is not an index"):
         CheckpointFiles(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "message"),
+    [
+        (torch.int8, "tensors of I8; load the checkpoint"),
+        (torch.float8_e4m3fn, "tensors of F8_E4M3; load"),
+        (torch.float32, "BF16 and F32 are mixed.*pass dtype="),
+    ],
+)
+def test_tensors_of_a_dtype_that_the_others_have_not(dtype, message, folder):
+    file = folder / "model.safetensors"
+    tensors = {name: tensor.bfloat16() for name, tensor in load_file(file).items()}
+    norm = next(name for name in tensors if name.endswith("model.norm.weight"))
+    save_file({**tensors, norm: tensors[norm].to(dtype)}, file, {"format": "pt"})
+    with pytest.raises(ValueError, match=message):
+        load(folder)
+    if dtype is torch.float32:
+        model, _ = load(folder, dtype=torch.bfloat16)
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
