@@ -111,8 +111,8 @@ class KVCache:
                 f"cache: {self.length} columns stored and {new.length} new ones exceed max_length="
                 f"{self.max_length}; make the cache longer, or leave max_length out"
             )
-        if torch.compiler.is_compiling():
-            return  # a graph cannot look at values
+        if torch.compiler.is_compiling() or new.position.is_meta:
+            return  # there are no values to look at
         position = F.pad(new.position, (1, 0), value=-1)
         if self.length:  # global layers never wrap, so this is the last column
             position[:, 0] = self._layouts[AttentionType.GLOBAL][:, self.length - 1, 0]

@@ -7,13 +7,17 @@ import pytest
 
 from gemma3_edu.lessons.answer import needed, run, statements, verdict
 
-MASK = "def my_window_mask(q, k, window):\n"
-RIGHT = MASK + "    return (q[:, None] - window < k) & (k <= q[:, None])\n"
+MASK = "def my_mask(q, k, window):\n"
+RIGHT = MASK + (
+    "    back = q[:, None] - k\n"
+    "    near = back >= 0 if window is None else (back >= 0) & (back < window)\n"
+    "    return near & (q >= 0)[:, None] & (k >= 0)\n"
+)
 
 
 def notebook(path: Path, *cells: str) -> Path:
     code = [{"cell_type": "code", "source": cell, "metadata": {}} for cell in cells]
-    words = [{"cell_type": "markdown", "source": ["def my_window_mask"], "metadata": {}}]
+    words = [{"cell_type": "markdown", "source": ["def my_mask"], "metadata": {}}]
     path.write_text(json.dumps({"cells": [*words, *code], "nbformat": 4, "metadata": {}}))
     return path
 
@@ -65,14 +69,14 @@ def test_a_dataclass_works():
     [
         ([RIGHT], "correct", ""),
         (["%%time\n!ls", "W = 1", RIGHT], "correct", ""),
-        ([RIGHT.replace("- window <", "- window <=")], "wrong", "W + 1"),
+        ([RIGHT.replace("back < window", "back <= window")], "wrong", "W + 1"),
         ([MASK + "    raise NotImplementedError('your turn')"], "not attempted", ""),
         (
             [MASK + "    raise NotImplementedError('else')"],
             "error",
             "NotImplementedError: else, in",
         ),
-        (["x = 1"], "not attempted", "the file defines no my_window_mask"),
+        (["x = 1"], "not attempted", "the file defines no my_mask"),
         ([MASK + "    return (q"], "error", "SyntaxError: '(' was never closed (<cell 1>, line 2)"),
         (
             [MASK + "    return q / zero"],
@@ -87,20 +91,20 @@ def test_a_dataclass_works():
         (["exit()", RIGHT], "correct", ""),
         (["zero = exit()", MASK + "    return zero"], "error", "the file ended the program"),
         ([MASK + "    exit()"], "wrong", "the answer ended the program (SystemExit)"),
-        ([MASK + "    return my_window_mask(q, k, window)"], "error", "RecursionError: maximum"),
-        (["my_window_mask = 3"], "error", ""),
-        (["def check_window_mask(fn): pass", MASK + "    return q"], "wrong", "got shape"),
+        ([MASK + "    return my_mask(q, k, window)"], "error", "RecursionError: maximum"),
+        (["my_mask = 3"], "error", ""),
+        (["def check_mask(fn): pass", MASK + "    return q"], "wrong", "got shape"),
     ],
 )
 def test_verdicts(cells, word, sentence, tmp_path):
-    said = verdict(notebook(tmp_path / "a.ipynb", *cells), "05", "my_window_mask")
+    said = verdict(notebook(tmp_path / "a.ipynb", *cells), "05", "my_mask")
     assert (said.word, sentence in said.sentence) == (word, True), said.sentence
 
 
 def test_a_python_file_is_read_as_one(tmp_path):
     path = tmp_path / "a.py"
     path.write_text("import torch\n" + RIGHT)
-    assert verdict(path, "05", "my_window_mask").word == "correct"
+    assert verdict(path, "05", "my_mask").word == "correct"
     path.write_text("import torch\n" + MASK + "    return torch.zero\n")
-    said = verdict(path, "05", "my_window_mask").sentence
+    said = verdict(path, "05", "my_mask").sentence
     assert "in line 3 of a.py: return torch.zero" in said

@@ -6,14 +6,15 @@ import pytest
 
 from gemma3_edu.lessons.grade import as_json, cells_of, grade
 
-MASK, TYPES, RING = (
-    "def my_window_mask(q, k, window):\n",
+TYPES, MASK, RING = (
     "def my_layer_types(num_layers, period):\n",
+    "def my_mask(q, k, window):\n",
     "def my_ring_mask(length, slots, window):\n",
 )
-RIGHT_TYPES = TYPES + (
-    "    from gemma3_edu.model.config import layer_pattern\n"
-    "    return list(layer_pattern(num_layers, period))\n"
+RIGHT_MASK = MASK + (
+    "    back = q[:, None] - k\n"
+    "    near = back >= 0 if window is None else (back >= 0) & (back < window)\n"
+    "    return near & (q >= 0)[:, None] & (k >= 0)\n"
 )
 
 
@@ -29,11 +30,11 @@ def test_a_loop_an_exit_and_a_glutton_cost_their_own_verdict_alone(tmp_path):
         f"{RING}    import torch; return torch.ones(1 << 28)\n"
     )
     assert verdicts(tmp_path / "a.py", source, seconds=4, megabytes=200) == [
-        ("time", "took more than 4 seconds"),
         (
             "error",
             "the answer ended its process with status 0 before there was a verdict; return a value",
         ),
+        ("time", "took more than 4 seconds"),
         ("memory", "needs more than 200 MB"),
     ]
 
@@ -47,7 +48,7 @@ def test_what_one_answer_leaves_behind_does_not_reach_the_next(tmp_path):
         "    torch.set_default_dtype(torch.float64)\n"
         "    grading.difference = lambda *_: None\n"
     )
-    source = f"{MASK}{spoil}    return 0\n{RIGHT_TYPES}{RING}    return 0\n"
+    source = f"{TYPES}{spoil}    return 0\n{RIGHT_MASK}{RING}    return 0\n"
     assert [word for word, _ in verdicts(tmp_path / "a.py", source)] == [
         "correct",
         "correct",
@@ -67,8 +68,8 @@ def test_a_crash_and_processes_that_are_left_behind(tmp_path):
         "    threading.Thread(target=time.sleep, args=(60,)).start()\n"
     )
     said = verdicts(tmp_path / "a.py", source, seconds=20)
-    assert [word for word, _ in said] == ["error", "wrong", "wrong"]
-    assert "by signal 11" in said[0][1]
+    assert [word for word, _ in said] == ["wrong", "error", "wrong"]
+    assert "by signal 11" in said[1][1]
     assert not left.exists()
 
 

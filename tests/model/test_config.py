@@ -67,7 +67,9 @@ def test_text_numbers_are_above_0(name, value):
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(VisionConfig)])
 def test_vision_numbers_are_above_0(name):
-    with pytest.raises(ValueError, match=f"VisionConfig: {name}=0 must be a whole number above 0"):
+    with pytest.raises(
+        ValueError, match=f"VisionConfig: {name}=0 must be a (whole )?number above 0"
+    ):
         VisionConfig(**{name: 0})
 
 
@@ -118,17 +120,25 @@ def test_defaults_are_the_released_encoder():
     assert Gemma3Config(text=TINY.text).mm_tokens_per_image == 256
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sliding_window": 64.5}, "sliding_window=64.5 must be a whole number above 0"),
-        ({"vocab_size": 64.0}, "vocab_size=64.0 must be a whole number above 0"),
-        ({"rms_norm_eps": float("inf")}, "rms_norm_eps=inf must be a number above 0"),
-        ({"rope_global": "x"}, "rope_local and rope_global must each be a RopeConfig"),
-        ({"rope_local": None}, "rope_local and rope_global must each be a RopeConfig"),
-    ],
-)
-def test_fields_of_another_type(change, message):
-    with pytest.raises(ValueError, match=message):
-        tiny_config(**change)
+ODD = """
+import dataclasses
+from gemma3_edu.model.presets import PRESETS
+for change in ({"sliding_window": 64.5}, {"vocab_size": 64.0}, {"rms_norm_eps": float("inf")},
+               {"rope_global": "x"}, {"rope_local": None}):
+    try:
+        print("accepted", dataclasses.replace(PRESETS["tiny"].text, **change))
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_fields_of_another_type():
+    """In a process of its own, without the annotations' check of the other tests."""
+    run = subprocess.run([sys.executable, "-c", ODD], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [
+        "TextConfig: sliding_window=64.5 must be a whole number above 0",
+        "TextConfig: vocab_size=64.0 must be a whole number above 0",
+        "TextConfig: rms_norm_eps=inf must be a number above 0",
+        *["TextConfig: rope_local and rope_global must each be a RopeConfig"] * 2,
+    ]
     assert tiny_config(query_pre_attn_scalar=7.5)
