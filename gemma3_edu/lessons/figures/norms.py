@@ -17,14 +17,13 @@ import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 from torch.nn import functional as F
 
 from ...model.gemma3 import Gemma3
-from ...model.layers import GatedMLP, RMSNorm
+from ...model.layers import GatedMLP
 from ...model.layout import Batch
 from ...study.capture import capture
 from .alt import listed, with_alt
@@ -32,9 +31,6 @@ from .alt import listed, with_alt
 _Point = tuple[float, float]
 
 _MARKERS = {"A": ("C0", "o", 34), "B": ("C1", "s", 50), "C": ("C2", "^", 22)}
-# Multiples of 1/256, so that groups differ by exactly what was added, in float32 as well.
-_SPREAD = torch.tensor([[k * a % 1 - 0.5 for a in (0.618, 0.755)] for k in range(14)])
-_SPREAD = (_SPREAD * 256).round() / 256
 _LAYERS, _WIDTH = 12, 32  # of the stack of fresh MLPs
 _TOKENS: dict[str, tuple[_Point, ...]] = {
     "A": ((0.6, 0.3), (2.6, 1.3)),
@@ -129,7 +125,7 @@ def same_direction() -> Figure:
             across, up = (end + 0.25 * aside / aside.norm()).tolist()
             word = name if len(tokens) == 1 else f"{name}{number + 1}"
             ax.text(across, up, word, ha="center", va="center", color=colour)
-        after = rms_norm(torch.tensor(tokens)).round(decimals=6)
+        after = F.rms_norm(torch.tensor(tokens), (2,), eps=1e-6).double().round(decimals=6)
         ax.scatter(
             after[:, 0],
             after[:, 1],
@@ -276,12 +272,15 @@ def _median_size(x: Float[Tensor, "B T D"]) -> float:
 
 
 def losses_by_scale(
-    scales: Sequence[float], bare: Sequence[float], normed: Sequence[float], chance: float
+    scales: Sequence[float], bare: Sequence[float], normed: Sequence[float], unread: float
 ) -> Figure:
-    """The loss after training against the scale of the first weights; nan is a cross at the top."""
+    """The loss after training against the scale of the first weights; nan is a cross at the top.
+
+    `unread` is the loss of one who reads nothing and knows how often each letter occurs.
+    """
     fig, ax = plt.subplots(figsize=(6.2, 3.3), layout="constrained")
-    places, top = range(len(scales)), chance + 0.45
-    ax.axhline(chance, color="black", lw=1, ls=":", label="guessing")
+    places, top = range(len(scales)), unread + 0.45
+    ax.axhline(unread, color="black", lw=1, ls=":", label="letter frequencies")
     ax.plot(places, normed, "C0-s", ms=6, label="with norms")
     ax.plot(places, bare, "C1--o", ms=6, label="without norms")
     failed = [place for place, loss in zip(places, bare, strict=True) if not isfinite(loss)]
@@ -294,58 +293,6 @@ def losses_by_scale(
         fig,
         f"The loss of networks whose first weights have {len(scales)} scales: without norms"
         f" {len(failed)} end in nan, with norms {sum(not isfinite(loss) for loss in normed)}.",
-    )
-
-
-def three_groups() -> dict[str, Tensor]:
-    """Groups A, B and C of 14 points with two numbers; C is B with 2.25 added to both.
-
-    >>> groups = three_groups()
-    >>> (groups["C"] - groups["B"]).unique()
-    tensor([2.2500])
-    """
-    a, b = torch.tensor([1.0, -1.0]), torch.tensor([-1.0, 1.0])
-    return {"A": a + 0.625 + _SPREAD, "B": b - 0.5 + _SPREAD, "C": b + 1.75 + _SPREAD}
-
-
-def rms_norm(x: Tensor) -> Tensor:
-    """A fresh RMSNorm, whose gain is 1."""
-    with torch.no_grad():
-        return RMSNorm(x.shape[-1])(x).double()
-
-
-def layer_norm(x: Tensor) -> Tensor:
-    """A fresh LayerNorm: it subtracts the mean, then divides by the rms of what is left."""
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6).double()
-
-
-def groups_in_the_plane() -> Figure:
-    """Points of two numbers, pale, and where each norm moves them."""
-    fig, axes = plt.subplots(1, 2, figsize=(7, 3.7), layout="constrained")
-    for ax, norm in zip(axes, (rms_norm, layer_norm), strict=True):
-        before = three_groups()
-        after = {name: norm(points) for name, points in before.items()}
-        if norm is rms_norm:
-            _circle(ax, sqrt(2), "rms 1")
-        else:
-            ax.plot([-3, 3], [3, -3], "k-.", linewidth=1, label="mean 0")
-            ax.annotate("B, C", (-1, 1), xytext=(8, 3), textcoords="offset points")
-            ax.annotate("A", (1, -1), xytext=(-16, -10), textcoords="offset points")
-        ways = torch.stack([torch.cat([*group.values()]).double() for group in (before, after)], 1)
-        lines = LineCollection([*ways.numpy()], colors="0.85", linewidths=1, label="way", zorder=0)
-        ax.add_collection(lines)
-        _scatter(ax, before, pale=True)
-        _scatter(ax, after)
-        for name, points in before.items():
-            place = points[:, 0].max().item(), points[:, 1].mean().item()
-            ax.annotate(name, place, xytext=(8, 0), textcoords="offset points", va="center")
-        title = "RMSNorm" if norm is rms_norm else "LayerNorm"
-        ax.set(title=title, xlabel="first number", xlim=(-3.2, 3.2), ylim=(-2.8, 3.8))
-    axes[0].set_ylabel("second number")
-    return with_alt(
-        fig,
-        "Three groups of 14 points: RMSNorm moves them along rays to three places on a circle,"
-        " LayerNorm moves all 42 to two places, B and C to the same.",
     )
 
 

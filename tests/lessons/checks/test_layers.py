@@ -101,11 +101,15 @@ def test_tokens_that_unmask(answer):
     check_unmasking(answer)
 
 
+def test_a_second_token_of_size_root_7_halves_the_first():
+    check_unmasking(lambda: torch.stack([torch.ones(5), 7**0.5 * torch.ones(5)])[None])
+
+
 UNMASKING_MUTANTS: list[tuple[Callable[[], object], str]] = [
     (
         lambda: torch.ones(1, 2, 5),
-        "the suspect gets this right: both tokens have the same rms, so the mean over both is the"
-        " mean of each",
+        "the suspect gets this right: both tokens have about the same rms, or are so small that"
+        " only eps counts; let their sizes differ",
     ),
     (
         lambda: torch.tensor([[[1.0] * 5, [0.0] * 5]]),
@@ -115,6 +119,10 @@ UNMASKING_MUTANTS: list[tuple[Callable[[], object], str]] = [
     (
         lambda: torch.tensor([[[1.0] * 5, [2.0] * 5]]),
         "the first token comes out 1.58 times too small; 2 or more are asked",
+    ),
+    (
+        lambda: torch.tensor([[[1.0] * 5, [2.645] * 5]]),
+        "the first token comes out 1.99 times too small; 2 or more are asked",
     ),
     (
         lambda: large_second().flip(1) - 1,
