@@ -1,4 +1,4 @@
-"""Checks of the exercises on who sees what: mask, layer pattern, ring.
+"""Checks of the exercises on who sees what: mask, layer pattern, slots written in turn.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 2", check_layer_types, lambda n, period: layer_pattern(n, period)[1:])
@@ -70,6 +70,16 @@ def _back_of_all(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     return (back >= 0) & (back < (10**6 if window is None else window))
 
 
+def _band(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+    return torch.ones(len(q), len(k)).tril().triu(1 - (window or 10**6)).bool()
+
+
+def _ahead_in_windows(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+    """The window alone where there is one, and else the causal limit alone."""
+    back = q[:, None] - k[None, :]
+    return back >= 0 if window is None else back < window
+
+
 _OWN = "the query's own key counts, so the window holds i - j from 0 to W - 1"
 _AHEAD = "the future leaks: the window"
 
@@ -87,7 +97,11 @@ check_small_masks = Check(
         f"a query does not see itself: {_OWN}": _back(lambda back, w: (back > 0) & (back < w)),
         "the window was ignored: every earlier key is seen": _back(lambda back, w: back >= 0),
         "the future leaks: j >= i stands where j <= i belongs": _back(lambda back, w: back <= 0),
-        f"{_AHEAD} bounds one side only; ask for j <= i as well": _back(lambda back, w: back < w),
+        f"{_AHEAD} bounds one side only; ask for j <= i as well": [
+            _back(lambda back, w: back < w),
+            lambda q, k, w: _real(q, k) & _ahead_in_windows(q, k, w),
+            _ahead_in_windows,
+        ],
         f"{_AHEAD} looks ahead as far as back; ask for j <= i as well": _back(
             lambda back, w: back.abs() < w
         ),
@@ -95,7 +109,15 @@ check_small_masks = Check(
             lambda *case: ~_mask(*case)
         ),
         "rows and columns are swapped: a row is a query": lambda *case: _mask(*case).T,
-        "took a token's place in the tensor for its position; use the numbers in q and k": _places,
+        "took a token's place in the tensor for its position; use the numbers in q and k": [
+            _places,
+            _band,
+            lambda q, k, w: _band(q, k, None),
+            lambda q, k, w: _band(q, k, None) & _real(q, k),
+        ],
+        "the key at position 0 is hidden; only -1 is padding": (
+            lambda q, k, w: _mask(q, k, w) & (k > 0)
+        ),
         "lined the queries up with the last keys; use the numbers in q and k": lambda q, k, w: (
             _mask(torch.arange(len(k) - len(q), len(k)), torch.arange(len(k)), w) & _real(q, k)
         ),
@@ -185,9 +207,14 @@ check_layer_types = Check(
             layer_pattern(n, period)
         )[: n // period * period],
     },
+    explain=lambda got, *_: (
+        "gave strings; give the members AttentionType.LOCAL and AttentionType.GLOBAL themselves"
+        if isinstance(got, list) and any(isinstance(kind, str) for kind in got)
+        else None
+    ),
 )
 
-# The mask over a ring
+# The mask over slots that are written in turn
 
 
 def _ring_mask(rule: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Tensor]:
@@ -200,11 +227,41 @@ def _ring_mask(rule: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., T
     return fn
 
 
+def _first_rounds(rounds: int) -> Callable[..., Tensor]:
+    """What each slot holds after so many times round, and no more."""
+
+    def fn(length: int, slots: int, window: int) -> Tensor:
+        held = torch.arange(slots)
+        for _ in range(rounds):
+            held = torch.where(held + slots < length, held + slots, held)
+        return (held < length) & (length - 1 - held < window)
+
+    return fn
+
+
+def _ages(newest: int) -> list[Callable[..., Tensor]]:
+    """Masks that take `newest` for the newest token's distance from itself."""
+
+    def age(length: int, slots: int) -> Tensor:
+        return (length - 1 + newest - torch.arange(slots)) % slots
+
+    return [
+        lambda length, slots, w: age(length, slots) < min(w, length),
+        lambda length, slots, w: (age(length, slots) < w) & (torch.arange(slots) < length),
+    ]
+
+
+def _in_order(length: int, slots: int, window: int) -> Tensor:
+    """The mask that takes a slot's number for the position that it holds."""
+    back = length - 1 - torch.arange(slots)
+    return (back >= 0) & (back < window)
+
+
 _TAKEN = "the newest token's own key counts among the W"
 _right_ring_mask = _ring_mask(lambda held, newest, w: (held >= 0) & (newest - held < w))
 
 check_ring_mask = Check(
-    """`fn(length, slots, window)` is Bool[S]: which slots of a ring the newest token may see.
+    """`fn(length, slots, window)` is Bool[S]: which of S slots the newest token may see.
 
     `length` tokens were written one by one, position p into slot p mod `slots`, the newest, at
     position `length` - 1, among them; a slot not yet written may not be seen.
@@ -216,16 +273,27 @@ check_ring_mask = Check(
     lambda: [
         (length, slots, window)
         for slots, window in [(7, 4), (5, 5), (8, 7)]
-        for length in range(1, 3 * slots + 2)
+        for length in (*range(1, 3 * slots + 2), 1_000)
     ],
     {
-        "took a slot's number for the position it holds; after the first round they differ: slot s"
-        " holds the last p written with p % slots == s": _ring_mask(
-            lambda held, newest, w: (
-                (newest - torch.arange(len(held)) >= 0) & (newest - torch.arange(len(held)) < w)
-            )
+        "right until the first key is written over, and wrong from then on": _in_order,
+        "right for so many times round the slots only; a text may have any length": [
+            _first_rounds(1),
+            _first_rounds(2),
+            _first_rounds(3),
+        ],
+        "once all slots are filled every one is seen, and there may be more of them than W": [
+            lambda length, slots, w: _in_order(length, slots, w) | (length > slots),
+            lambda length, slots, w: _in_order(length, slots, w) | (length >= slots),
+        ],
+        "only slots up to the newest token's own are seen; earlier tokens may be in later ones": (
+            lambda length, slots, w: _in_order((length - 1) % slots + 1, slots, w)
         ),
-        "an empty slot is seen while the ring is not full yet": _ring_mask(
+        "distances are wrong by one: the newest token is at position length - 1, 0 from itself": [
+            *_ages(1),
+            *_ages(-1),
+        ],
+        "an empty slot is seen while not all slots are filled": _ring_mask(
             lambda held, newest, w: (newest - torch.arange(len(held))) % len(held) < w
         ),
         "an empty slot was taken for position -1; padding is seen by nothing": _ring_mask(
@@ -237,7 +305,7 @@ check_ring_mask = Check(
         f"W - 1 keys: {_TAKEN}": _ring_mask(
             lambda held, newest, w: (held >= 0) & (newest - held < w - 1)
         ),
-        "the window was ignored: a ring may have more slots than W": _ring_mask(
+        "the window was ignored: there may be more slots than W": _ring_mask(
             lambda held, newest, w: held >= 0
         ),
         "every slot is seen; ask which position each one holds": _ring_mask(

@@ -129,6 +129,26 @@ def test_right_ring_masks(answer):
     check_ring_mask(answer)
 
 
+def test_a_mask_that_goes_round_a_few_times_only_does_not_pass():
+    def few_rounds(length: int, slots: int, window: int) -> Tensor:
+        held = torch.arange(slots)
+        for _ in range(3):
+            held += slots * (held + slots < length)
+        return (held < length) & (length - 1 - held < window)
+
+    assert message(check_ring_mask, few_rounds).startswith("right for so many times round")
+
+
+def test_the_slots_in_order_get_the_length_that_fails_and_not_the_reason():
+    def in_order(length: int, slots: int, window: int) -> Tensor:
+        slot = torch.arange(slots)
+        return (slot < length) & (slot > length - 1 - window)
+
+    said = message(check_ring_mask, in_order)
+    assert "(length = 8, slots = 7, window = 4: " in said
+    assert "position" not in said
+
+
 # answers that no mistake explains
 
 
@@ -142,4 +162,4 @@ def test_answers_of_another_kind():
     )
     assert message(check_mask, additive).startswith(numbers)
     letters = message(check_layer_types, lambda n, period: ["L"] * n)
-    assert letters == "at [0]: got 'L', expected LOCAL (num_layers = 7, period = 3)"
+    assert letters.startswith("gave strings; give the members AttentionType.LOCAL and")
