@@ -73,11 +73,18 @@ class RingCache:
         self.values = [torch.full((rows[kind], width), torch.nan) for kind in self.kinds]
         self.positions = {kind: torch.full((count, 1), torch.nan) for kind, count in rows.items()}
 
-    def begin(self, new: TokenLayout) -> dict[AttentionType, TokenLayout]:
-        """The positions of the rows that `update` will return, from which the masks are made."""
+    def begin(
+        self, new: TokenLayout, config: TextConfig | None = None, dtype: torch.dtype | None = None
+    ) -> dict[AttentionType, TokenLayout]:
+        """The positions of the rows that `update` will return, from which the masks are made.
+
+        `config` and `dtype` are the model's, which a `KVCache` compares with its own.
+        """
+        # A copy, since the positions count only when all layers have stored their rows.
         stores = {kind: store.clone() for kind, store in self.positions.items()}
         rows = new.position[0][:, None].float()
         seen = {kind: self.rule(store, rows, self.length) for kind, store in stores.items()}
+        # whole numbers again, and 0 for "not of an image"
         return {
             kind: TokenLayout(p.T.long(), torch.zeros_like(p.T).long()) for kind, p in seen.items()
         }
@@ -88,6 +95,7 @@ class RingCache:
         """Store the new rows of one layer; return what their queries look at."""
         back = []
         for store, new in [(self.keys[layer], k), (self.values[layer], v)]:
+            # All heads of a token in one row for the rule, and apart again for attention.
             rows = self.rule(store, new[0].transpose(0, 1).flatten(1), self.length)
             back.append(rows.unflatten(1, (k.shape[1], -1)).transpose(0, 1)[None])
         return tuple(back)

@@ -2,7 +2,7 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 3", check_can_rewind, lambda length, slots, window, back: True)
-Exercise 3: always yes; once the ring has gone round, old columns are overwritten for good
+Exercise 3: always yes; once the ring has gone round, old tokens are overwritten for good
     (length = 6, slots = 5, window = 5, back = 2: got True, expected False)
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,14 +29,14 @@ from .grading import Case, Check, CheckError, Function, ask, require, require_te
 _H = 3
 
 
-def _rows(columns: Sequence[int | None]) -> Tensor:
+def _rows(tokens: Sequence[int | None]) -> Tensor:
     """Column c as numbers that tell it: c, c + 1/4, c + 1/2; NaN where none is stored."""
-    first = torch.tensor([float("nan") if c is None else float(c) for c in columns])
+    first = torch.tensor([float("nan") if c is None else float(c) for c in tokens])
     return first[:, None] + torch.arange(_H) / 4
 
 
-def _columns(rows: Tensor, known: int) -> list[str]:
-    """The numbers of the columns that these rows are, of those below `known`."""
+def _tokens(rows: Tensor, known: int) -> list[str]:
+    """The numbers of the tokens that these rows are, of those below `known`."""
     numbers = rows[:, 0].nan_to_num(0.0).round().long().clamp(0, known - 1).tolist()
     told = [
         str(c) if row.equal(_rows([c])[0]) else "?" for row, c in zip(rows, numbers, strict=True)
@@ -44,23 +45,23 @@ def _columns(rows: Tensor, known: int) -> list[str]:
 
 
 def _stored(fn: Function, store: Tensor, new: Tensor, length: int) -> dict[str, str]:
-    """The columns that came back, in order, and those in each slot afterwards.
+    """The tokens that came back, in order, and those in each slot afterwards.
 
-    The oldest column of a full ring is needed by no query, and may come back or not.
+    The oldest token of a full ring is needed by no query, and may come back or not.
     """
     back = require_tensor(ask(fn, store, new, length), (None, _H), torch.float32)
     known = length + len(new)
     unneeded = str(length - len(store))
-    seen = [c for c in _columns(back, known) if c != unneeded]
+    seen = [c for c in _tokens(back, known) if c != unneeded]
     seen.sort(key=lambda c: (len(c), c))
-    return {"columns back": " ".join(seen), "columns stored": " ".join(_columns(store, known))}
+    return {"tokens back": " ".join(seen), "tokens stored": " ".join(_tokens(store, known))}
 
 
 def _store_cases() -> dict[str, Case]:
     sizes = [(5, 0, 3), (5, 3, 1), (5, 4, 3), (5, 8, 1), (5, 8, 3), (7, 12, 5), (5, 7, 5)]
     sizes += [(5, 9, 12), (4, 0, 9)]
     return {
-        f"ring of {slots}, {length} columns stored, {added} new": (
+        f"ring of {slots}, {length} tokens stored, {added} new": (
             _rows(ring(length, slots)),
             _rows(range(length, length + added)),
             length,
@@ -71,8 +72,8 @@ def _store_cases() -> dict[str, Case]:
 
 def _one_by_one(store: Tensor, new: Tensor, length: int) -> Tensor:
     seen = torch.cat([store[: min(length, len(store))], new])
-    for column, row in enumerate(new, start=length):
-        store[column % len(store)] = row
+    for token, row in enumerate(new, start=length):
+        store[token % len(store)] = row
     return seen
 
 
@@ -98,8 +99,8 @@ def _from_slot_0(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
 
 
 def _first_ones(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
-    for column, row in enumerate(new[: len(store)], start=length):
-        store[column % len(store)] = row
+    for token, row in enumerate(new[: len(store)], start=length):
+        store[token % len(store)] = row
 
 
 def _oldest_first(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
@@ -108,15 +109,27 @@ def _oldest_first(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None
 
 
 def _one_slot_late(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
-    for column, row in enumerate(new, start=length + 1):
-        store[column % len(store)] = row
+    for token, row in enumerate(new, start=length + 1):
+        store[token % len(store)] = row
 
 
 def _read_late(store: Tensor, new: Tensor, length: int) -> Tensor:
     old = store[: min(length, len(store))]  # a view
-    for column, row in enumerate(new, start=length):
-        store[column % len(store)] = row
+    for token, row in enumerate(new, start=length):
+        store[token % len(store)] = row
     return torch.cat([old, new])
+
+
+def _needed(store: Tensor, length: int) -> list[int]:
+    """The slots of the old tokens that the chunk's first query needs, oldest first."""
+    return [c % len(store) for c in range(max(0, length - len(store) + 1), length)]
+
+
+def _as_a_list(store: Tensor, new: Tensor, length: int) -> Tensor:
+    seen = torch.cat([store[: min(length, len(store))], new])
+    kept = seen[-len(store) :]
+    store[: len(kept)] = kept
+    return seen
 
 
 def _back(returned: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Tensor]:
@@ -135,56 +148,68 @@ _UNWRITTEN = "slots that were never written came back; take those that are store
 
 def _strange_rows(back: str) -> str | None:
     if "?" in back:
-        return "what came back holds rows that are no column of the ring or the chunk"
+        return "what came back holds rows that are no token of the ring or the chunk"
     return _UNWRITTEN if "unwritten" in back else None
 
 
 check_store_columns = Check(
-    """`fn(store, new, length)` writes T new columns into a ring; gives all its queries may need.
+    """`fn(store, new, length)` writes T new tokens into a ring; gives all its queries may need.
 
     `store` is Float[slots H], `new` Float[T H]. Columns 0 to `length` - 1 were stored before,
-    column c in slot c mod slots; slots not yet written hold NaN. Afterwards the store, changed in
-    place, holds the last ones of `length` + T columns by the same rule. What comes back,
-    Float[S H], has each column once, in any order: the new ones, and the slots - 1 before each.
+    token c in slot c mod slots; slots not yet written hold NaN. Afterwards the store, changed in
+    place, holds the last ones of `length` + T tokens by the same rule. What comes back,
+    Float[S H], has each token once, in any order: the new ones, and the slots - 1 before each.
     """,
     "store new length",
     _one_by_one,
     _store_cases,
     {
-        "a column is gone before the chunk's first query has read it; read the ring first, then"
+        "a token is gone before the chunk's first query has read it; read the ring first, then"
         " write": _written_first,
         "nothing was stored; write into `store` itself, in place": _storing(lambda *_: None),
-        "the chunk begins in slot 0; column c belongs in slot c mod slots": _storing(_from_slot_0),
-        "the chunk's first columns were kept; the last ones are those that later tokens need": (
+        "the chunk begins in slot 0; token c belongs in slot c mod slots": _storing(_from_slot_0),
+        "the chunk's first tokens were kept; the last ones are those that later tokens need": (
             _storing(_first_ones)
         ),
-        "the last columns lie in order, oldest first; column c belongs in slot c mod slots": (
+        "the last tokens lie in order, oldest first; token c belongs in slot c mod slots": (
             _storing(_oldest_first)
         ),
-        "column c went into slot c + 1; it belongs in slot c mod slots, counted from 0": (
+        "token c went into slot c + 1; it belongs in slot c mod slots, counted from 0": (
             _storing(_one_slot_late)
         ),
         "the old rows were joined after the chunk had gone over them; a slice of `store` is a view,"
         " so join first, then write": _read_late,
         "only the last rows came back, one for each slot; the chunk's first query needs the slots"
-        " - 1 columns before it": _back(
+        " - 1 tokens before it": _back(
             lambda store, new, length: torch.cat([store[: min(length, len(store))], new])[
                 -len(store) :
             ]
         ),
         _UNWRITTEN: _back(lambda store, new, length: torch.cat([store, new])),
-        "only the chunk came back; its first query needs slots - 1 older columns": _back(
+        "an old row is missing; the chunk's first query needs all slots - 1 before it": _back(
+            lambda store, new, length: torch.cat([store[_needed(store, length)[1:]], new])
+        ),
+        "only `length` mod slots old rows came back; once the ring is full, all its slots are in"
+        " use": _back(lambda store, new, length: torch.cat([store[: length % len(store)], new])),
+        "a long chunk's first rows did not come back; each of its queries needs its own row": _back(
+            lambda store, new, length: torch.cat(
+                [store[: min(length, len(store))], new[-len(store) :]]
+            )
+        ),
+        "the store was treated as a list in the order of the text, where the newest row is last;"
+        " token c belongs in slot c mod slots": _as_a_list,
+        "only the chunk came back; its first query needs slots - 1 older tokens": _back(
             lambda store, new, length: new.clone()
         ),
         "the chunk did not come back; its queries see each other": _back(
             lambda store, new, length: store[: min(length, len(store))]
         ),
-        "a column came back twice; it would count double": _back(
+        "a token came back twice; it would count double": _back(
             lambda store, new, length: torch.cat([_one_by_one(store, new, length), new[-1:]])
         ),
     },
     call=_stored,
-    explain=lambda got, *_: _strange_rows(got["columns back"]),
+    explain=lambda got, *_: _strange_rows(got["tokens back"]),
     may_change="store",
 )
 
@@ -223,11 +248,11 @@ def check_ring(fn: Function) -> None:
 # Going back
 
 check_can_rewind = Check(
-    """`fn(length, slots, window, back)`: may a ring forget its last `back` columns and go on?
+    """`fn(length, slots, window, back)`: may a ring forget its last `back` tokens and go on?
 
-    `length` columns were written one by one, column c into slot c mod `slots`; `slots` is `window`
-    or more, `window` is 2 or more, `back` less than `length`. True where the next query, at column
-    `length` - `back`, finds the `window` - 1 columns before it, or all that there ever were.
+    `length` tokens were written one by one, token c into slot c mod `slots`; `slots` is `window`
+    or more, `window` is 2 or more, `back` less than `length`. True where the next query, at token
+    `length` - `back`, finds the `window` - 1 tokens before it, or all that there ever were.
     """,
     "length slots window back",
     lambda n, s, w, back: set(range(max(0, n - back - w + 1), n - back)) <= set(ring(n, s)),
@@ -238,21 +263,27 @@ check_can_rewind = Check(
         for back in range(length)
     ],
     {
-        "always yes; once the ring has gone round, old columns are overwritten for good": (
+        "always yes; once the ring has gone round, old tokens are overwritten for good": (
             lambda n, s, w, back: True
         ),
-        "the column gone back to lies in the ring, but its own window may not: ask for the window"
-        " - 1 columns before it": lambda n, s, w, back: n <= s or back < s,
-        "refused whenever the ring has gone round; with spare slots, and always for one column, it"
+        "the token gone back to lies in the ring, but its own window may not: ask for the window"
+        " - 1 tokens before it": lambda n, s, w, back: n <= s or back < s,
+        "refused whenever the ring has gone round; with spare slots, and always for one token, it"
         " can still go back": lambda n, s, w, back: n <= s,
         "refused in the first round; nothing was overwritten yet": (
             lambda n, s, w, back: back <= s - w + 1
         ),
-        "one column too strict: the next query brings its own column and needs window - 1 others": (
+        "one token too strict: the next query brings its own token and needs window - 1 others": (
             lambda n, s, w, back: n <= s or back <= s - w
         ),
-        "one column too generous: the oldest key of the next query's window is gone": (
+        "one token too generous: the oldest key of the next query's window is gone": (
             lambda n, s, w, back: n <= s or back <= s - w + 2
+        ),
+        "refused for a ring that is just full; its last slot was free, so nothing is overwritten": (
+            lambda n, s, w, back: n < s or back <= s - w + 1
+        ),
+        "one token back is always right; more are too, in the first round and with spare slots": (
+            lambda n, s, w, back: back <= 1
         ),
         "asked whether the ring has gone round after going back; what it overwrote is lost": (
             lambda n, s, w, back: n - back <= s
@@ -295,7 +326,7 @@ def _longest(text: TextConfig, budget: int, batch_size: int, bytes_per_value: in
 
 
 def _per_layer(text: TextConfig, batch_size: int, bytes_per_value: int) -> int:
-    """Bytes of one column in one layer."""
+    """Bytes of one token in one layer."""
     return 2 * text.num_key_value_heads * text.head_dim * batch_size * bytes_per_value
 
 
@@ -304,8 +335,17 @@ def _globals(text: TextConfig) -> int:
 
 
 def _rings_always_full(text: TextConfig, budget: int, rows: int, each: int) -> int:
-    column, local = _per_layer(text, rows, each), text.num_hidden_layers - _globals(text)
-    return max(0, budget - local * text.sliding_window * column) // (_globals(text) * column)
+    token, local = _per_layer(text, rows, each), text.num_hidden_layers - _globals(text)
+    return max(0, budget - local * text.sliding_window * token) // (_globals(text) * token)
+
+
+def _rings_as_debt(text: TextConfig, budget: int, rows: int, each: int) -> int:
+    token, local = _per_layer(text, rows, each), text.num_hidden_layers - _globals(text)
+    return (budget - local * text.sliding_window * token) // (_globals(text) * token)
+
+
+def _power_of_two(*case: Any) -> int:
+    return (1 << _longest(*case).bit_length()) >> 1
 
 
 def _with_query_heads(text: TextConfig, *rest: int) -> int:
@@ -322,18 +362,27 @@ check_longest_context = Check(
     _longest,
     _budget_cases,
     {
-        "every layer was counted as global; a local one stops at W columns": (
+        "every layer was counted as global; a local one stops at W tokens": (
             lambda text, budget, *how: budget // (text.num_hidden_layers * _per_layer(text, *how))
         ),
         "the rings of the local layers were forgotten; they take bytes too": (
             lambda text, budget, *how: budget // (_globals(text) * _per_layer(text, *how))
         ),
         "the rings were counted as full; up to W tokens they still grow": _rings_always_full,
-        "K or V alone was counted; each column stores both": (
+        "fewer than no tokens: the rings were counted as full; up to W tokens they still grow": (
+            _rings_as_debt
+        ),
+        "the bytes of a number were forgotten; each takes `bytes_per_value`": (
+            lambda text, budget, rows, each: _longest(text, budget, rows, 1)
+        ),
+        "only powers of two were tried; look between the last that fits and the next": (
+            _power_of_two
+        ),
+        "K or V alone was counted; each token stores both": (
             lambda text, budget, *how: _longest(text, 2 * budget, *how)
         ),
         "query heads were counted; the cache holds key/value heads": _with_query_heads,
-        "the batch was forgotten: every row has its own columns": (
+        "the batch was forgotten: every row has its own tokens": (
             lambda text, budget, rows, each: _longest(text, budget, 1, each)
         ),
         "capped at the model's context length, which is ignored here: the budget alone counts": (

@@ -214,13 +214,14 @@ def saved_by_windows(name: str, sizes: Mapping[str, TextConfig], weights: int) -
     fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.3), layout="constrained")
     text = sizes[name]
     _two_curves(left, text, with_pattern(text, local=0), CONTEXTS)
-    left.plot(CONTEXTS, measured(text, CONTEXTS), "C1o", mfc="white", ms=5, label="laid out")
+    left.plot(CONTEXTS, measured(text, CONTEXTS), "C1o", mfc="white", ms=5, label="measured")
     left.axhline(weights, color="black", ls="-.", lw=1, label="weights")
     left.set(title=name, ylim=(2e8, 2e11), xlabel="context, tokens")
     label_bytes(left, [1e9, 1e10, 1e11])
     left.legend(loc="lower right", fontsize=8.5, frameon=False)
     _savings(right, sizes)
-    right.set(xlabel="context, tokens")
+    right.set(xlabel="context, tokens", ylabel="bytes without windows / with")
+    right.yaxis.set_label_position("right")
     for ax in (left, right):
         label_contexts(ax)
     ends = [

@@ -154,8 +154,8 @@ def whole_store(store: Tensor, new: Tensor, length: int) -> Tensor:
 
 
 def test_answers_that_no_mistake_explains():
-    case = " (ring of 5, 0 columns stored, 3 new"
-    words = "what came back holds rows that are no column of the ring or the chunk" + case
+    case = " (ring of 5, 0 tokens stored, 3 new"
+    words = "what came back holds rows that are no token of the ring or the chunk" + case
     assert message(check_store_columns, of_another_text).startswith(words)
     words = "slots that were never written came back; take those that are stored" + case
     assert message(check_store_columns, whole_store).startswith(words)

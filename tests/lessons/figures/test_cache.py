@@ -157,7 +157,8 @@ def test_one_size_and_what_windows_save_in_all():
     fig = saved_by_windows("27B", {name.upper(): text for name, text in SIZES.items()}, 10**9)
     curves = lines(fig.axes[0])
     assert curves["all global"] == bytes_of(with_pattern(SIZES["27b"], 0), CONTEXTS)
-    assert curves["with windows"] == curves["laid out"] == bytes_of(SIZES["27b"], CONTEXTS)
+    assert curves["with windows"] == curves["measured"] == bytes_of(SIZES["27b"], CONTEXTS)
     assert set(curves["weights"]) == {10**9}
     assert round(lines(fig.axes[1])["4B"][-1], 2) == 6.51
+    assert fig.axes[1].get_ylabel() == "bytes without windows / with"
     assert "0.52 GB and 66.57 GB if all layers are global, 0.52 GB and 11.17 GB" in alt_of(fig)
