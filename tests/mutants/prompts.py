@@ -147,8 +147,8 @@ MUTANTS = [
     Mutant(
         "float16 accepted",
         "hub/checkpoint.py",
-        "if dtype is torch.float16 or",
-        "if",
+        "    if dtype is torch.float16:\n",
+        "    if dtype is torch.float64:\n",
         "hub/test_weights.py",
     ),
     Mutant(

@@ -42,14 +42,15 @@ def test_the_ring_holds_what_the_list_holds(window):
     layout = TokenLayout.of_text(torch.ones(2, 1, dtype=torch.bool))
     generator = torch.Generator().manual_seed(0)
     for length in range(1, 4 * window + 3):
+        keys = cache.begin(layout)
         for layer, (kind, naively) in enumerate(zip(config.layer_types, lists, strict=True)):
             k, v = torch.randn(2, 2, 2, 1, 10, generator=generator)  # one column of B K 1 H each
             naively.append(k[:, :, 0], v[:, :, 0])
-            position = cache.begin(layout)[kind].position[0]
+            position = keys[kind].position[0]
             stores = cache.update(layer, k, v)
             for store, want in zip(stores, naively.stacked(), strict=True):
                 assert store[:, :, position.argsort()].equal(want)
-        assert cache.begin(layout)[AttentionType.LOCAL].position[0].tolist() == [
+        assert keys[AttentionType.LOCAL].position[0].tolist() == [
             column for column in naive.cache.ring(length, window) if column is not None
         ]
         cache.commit(layout)

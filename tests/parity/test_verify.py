@@ -180,7 +180,8 @@ TEMPLATES = {
 
 @pytest.mark.parametrize("case", TEMPLATES)
 def test_a_chat_template_that_does_not_end(case, multimodal, tmp_path, monkeypatch):
-    monkeypatch.setattr("gemma3_edu.verify.oracle.SECONDS", 1.0)
+    if case == "for ever":
+        monkeypatch.setattr("gemma3_edu.verify.oracle.SECONDS", 1.0)
     folder = shutil.copytree(multimodal, tmp_path / "looping")
     template, message = TEMPLATES[case]
     (folder / "chat_template.jinja").write_text(template)
