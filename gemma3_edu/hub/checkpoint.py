@@ -65,11 +65,11 @@ def load(
     """The model, ready for inference, and its processor, from a bundled name, a folder or a file.
 
     A bundled name is a str; if there is a folder of that name, the folder is loaded, with a
-    warning. A Path is always a folder or a file. A file is GGUF, and so is a folder that has GGUF
+    warning. A Path is never a bundled name. A file is GGUF, and so is a folder that has GGUF
     files and no safetensors; the vision tower is then in a file of its own: `vision`, or the one
     in the folder. With `keep_bits` its matrices of 4 and 8 bits (Q4_0 and Q8_0) stay so, on a CPU:
-    the same numbers in a fraction of the memory, for a `FastDecoder`, which multiplies with them at
-    the speed of memory. Without one a step turns each matrix into numbers first and is slow.
+    the same numbers in a fraction of the memory, for a `FastDecoder`, which multiplies with the
+    bits. Without one a step turns each matrix into numbers first and is slow.
 
     `dtype` None means float32 for bundled models and for GGUF (bfloat16 where its matrices are),
     and the dtype of the files for folders; float16 is refused. With `text_only` the vision tower of
@@ -108,10 +108,10 @@ def load(
         _check_dtypes(files.dtypes(), dtype)
     model = _shapes(config)
     if keep_bits:
-        if not is_gguf(path) or torch.device(device or "cpu").type != "cpu":
+        if not is_gguf(path) or device.type != "cpu":
             raise ValueError(
                 f"keep_bits=True goes with a GGUF file on a CPU, and source is {path} on "
-                f"{device or 'cpu'}; leave keep_bits out"
+                f"{device}; leave keep_bits out"
             )
         _gguf().keep_bits(model, files)
     load_weights(model, files, dtype, device)

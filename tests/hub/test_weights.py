@@ -256,24 +256,6 @@ def test_other_refusals(folder):
         CheckpointFiles(folder / "a.gguf")
 
 
-class TestFoldersOfABundledName:
-    def test_an_existing_folder_is_loaded_and_a_warning_says_so(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        bundled_layers = load("nano-it")[0].config.text.num_hidden_layers
-        save(random_model("tiny-text"), None, "nano-it")
-        with pytest.warns(UserWarning, match="the folder .*nano-it is loaded, not the bundled"):
-            model, _ = load("nano-it")
-        assert model.config == PRESETS["tiny-text"]
-        assert load(Path("nano-it"))[0].config == PRESETS["tiny-text"]  # no doubt, no warning
-        assert load("./nano-it")[0].config == PRESETS["tiny-text"]
-        assert bundled_layers != model.config.text.num_hidden_layers
-
-    def test_a_path_is_never_a_bundled_name(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        with pytest.raises(ValueError, match="neither a folder, a GGUF file"):
-            load(Path("nano-it"))
-
-
 def test_tensors_without_numbers_change_nothing():
     model, before = random_model("tiny"), random_model("tiny")
     tensors = export_weights(random_model("tiny", seed=1))

@@ -6,16 +6,10 @@ import pytest
 
 from gemma3_edu.lessons.grade import as_json, cells_of, grade
 
-TYPES, MASK, RING = (
-    "def my_layer_types(num_layers, period):\n",
-    "def my_mask(q, k, window):\n",
-    "def my_ring_mask(length, slots, window):\n",
-)
-RIGHT_MASK = MASK + (
-    "    back = q[:, None] - k\n"
-    "    near = back >= 0 if window is None else (back >= 0) & (back < window)\n"
-    "    return near & (q >= 0)[:, None] & (k >= 0)\n"
-)
+from .test_answer import MASK, RIGHT
+
+TYPES = "def my_layer_types(num_layers, period):\n"
+RING = "def my_ring_mask(length, slots, window):\n"
 
 
 def verdicts(path, source: str, **limits) -> list[tuple[str, str]]:
@@ -48,7 +42,7 @@ def test_what_one_answer_leaves_behind_does_not_reach_the_next(tmp_path):
         "    torch.set_default_dtype(torch.float64)\n"
         "    grading.difference = lambda *_: None\n"
     )
-    source = f"{TYPES}{spoil}    return 0\n{RIGHT_MASK}{RING}    return 0\n"
+    source = f"{TYPES}{spoil}    return 0\n{RIGHT}{RING}    return 0\n"
     assert [word for word, _ in verdicts(tmp_path / "a.py", source)] == [
         "correct",
         "correct",

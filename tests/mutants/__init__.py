@@ -4,7 +4,7 @@ Real ones, seen in the field: most cost nothing that generated text or perplexit
 `tests/mutants/test_mutants.py` plants them one at a time. What is known and not here, since the
 package has no place for it:
 
-- Weights of GGUF files hold 1 + w: such files are refused (tests/hub/test_weights.py).
+- Weights of GGUF files hold 1 + w: the copy has no such files; see tests/hub/test_gguf.py.
 - Flash attention's window (W, W) sees a key too many: no such kernel is called; W + 1 is here.
 - The cache's length asked from layer 0, a local one: positions come with the tokens, never from the
   cache; positions that restart and layouts that go by slot are here.

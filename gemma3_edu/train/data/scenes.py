@@ -184,9 +184,9 @@ def _counts(draw: Draw, things: Scene) -> Iterator[Conversation]:
 
 
 def _count(things: Scene, colour: str, shape: str) -> Conversation:
-    fitting = [t for t in things if colour in ("", t.colour) and shape in ("", t.shape)]
+    fitting = tuple(t for t in things if colour in ("", t.colour) and shape in ("", t.shape))
     name = f"{colour} {plural(shape) if shape else 'things'}".strip()
-    counted = [f"{n} {t.pair}" for n, t in enumerate(in_reading_order(tuple(fitting)), 1)]
+    counted = [f"{n} {t.pair}" for n, t in enumerate(in_reading_order(fitting), 1)]
     return ask(f"How many {name} are there?", f"{', '.join(counted) or 'none'}: {len(counted)}")
 
 
