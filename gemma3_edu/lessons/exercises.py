@@ -11,6 +11,7 @@ from .checks import (
     attention,
     block,
     cache,
+    cache_budget,
     full_model,
     gqa,
     image_tokens,
@@ -68,7 +69,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_diagnosis": block.check_diagnosis,
     },
     "08": {
-        "my_longest_context": cache.check_longest_context,
+        "my_longest_context": cache_budget.check_longest_context,
         "my_ring": cache.check_ring,
         "my_can_go_back": cache.check_can_rewind,
     },

@@ -55,19 +55,24 @@ def ring(length: int, slots: int) -> list[int | None]:
     return held
 
 
-class RingCache:
-    """A cache for one text, made of a rule for one store: W rows on local layers, a row a token.
+class RuleCache:
+    """A cache for one text, made of a rule for one store, in which a row is a token.
 
     `rule(store, new, length)` writes the rows `new` of a chunk into `store`, in place, and returns
-    the rows that the chunk's queries look at; `length` tokens were stored before. Global layers
-    have `max_length` rows. Rows not yet written are NaN, so reading one cannot go unnoticed.
+    the rows that the chunk's queries look at; `length` tokens were stored before. A store has
+    `max_length` rows, on local layers only `window` if that is given. Rows not yet written are
+    NaN, so reading one cannot go unnoticed.
     """
 
     def __init__(
-        self, config: TextConfig, max_length: int, rule: Callable[[Tensor, Tensor, int], Tensor]
+        self,
+        config: TextConfig,
+        rule: Callable[[Tensor, Tensor, int], Tensor],
+        max_length: int,
+        window: int | None = None,
     ):
         self.rule, self.length, self.kinds = rule, 0, config.layer_types
-        rows = {AttentionType.LOCAL: config.sliding_window, AttentionType.GLOBAL: max_length}
+        rows = {AttentionType.LOCAL: window or max_length, AttentionType.GLOBAL: max_length}
         width = config.num_key_value_heads * config.head_dim
         self.keys = [torch.full((rows[kind], width), torch.nan) for kind in self.kinds]
         self.values = [torch.full((rows[kind], width), torch.nan) for kind in self.kinds]

@@ -1,4 +1,4 @@
-"""Checks of the exercises on the cache: storing a chunk, going back, how long a text fits.
+"""Checks of the exercises on the cache: storing a chunk in a ring, and going back.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 3", check_can_rewind, lambda length, slots, window, back: True)
@@ -7,21 +7,16 @@ Exercise 3: always yes; once the ring has gone round, old tokens are overwritten
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...hub.checkpoint import ASSETS, load
 from ...model.cache import KVCache
-from ...model.config import AttentionType, TextConfig, layer_pattern
 from ...model.layout import Batch
-from ...model.presets import PRESETS
-from ...naive.cache import RingCache, ring
-from ...study.cost import cache_bytes
+from ...naive.cache import RuleCache, ring
 from .grading import Case, Check, CheckError, Function, ask, require, require_tensor, standard_torch
 
 # Storing a chunk in a ring
@@ -125,6 +120,12 @@ def _needed(store: Tensor, length: int) -> list[int]:
     return [c % len(store) for c in range(max(0, length - len(store) + 1), length)]
 
 
+def _spared(store: Tensor, added: int, length: int) -> list[int]:
+    """The slots in use that a chunk of `added` tokens does not write."""
+    written = {c % len(store) for c in range(length, length + added)}
+    return [slot for slot in range(min(length, len(store))) if slot not in written]
+
+
 def _as_a_list(store: Tensor, new: Tensor, length: int) -> Tensor:
     seen = torch.cat([store[: min(length, len(store))], new])
     kept = seen[-len(store) :]
@@ -143,13 +144,20 @@ def _back(returned: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Te
     return fn
 
 
+_TWICE = "a token came back twice; it would count double"
 _UNWRITTEN = "slots that were never written came back; take those that are stored"
 
 
-def _strange_rows(back: str) -> str | None:
+def _strange_rows(back: Sequence[str], wanted: Sequence[str], length: int) -> str | None:
     if "?" in back:
         return "what came back holds rows that are no token of the ring or the chunk"
-    return _UNWRITTEN if "unwritten" in back else None
+    if "unwritten" in back:
+        return _UNWRITTEN
+    if len(set(back)) < len(back):
+        return _TWICE
+    for token in sorted(map(int, set(wanted) - set(back))):
+        return f"token {token} did not come back, but query {max(token, length)} needs it"
+    return None
 
 
 check_store_columns = Check(
@@ -189,6 +197,10 @@ check_store_columns = Check(
         "an old row is missing; the chunk's first query needs all slots - 1 before it": _back(
             lambda store, new, length: torch.cat([store[_needed(store, length)[1:]], new])
         ),
+        "the rows that the chunk goes over were left out, but its first queries need them: read"
+        " first, then write": _back(
+            lambda store, new, length: torch.cat([store[_spared(store, len(new), length)], new])
+        ),
         "only `length` mod slots old rows came back; once the ring is full, all its slots are in"
         " use": _back(lambda store, new, length: torch.cat([store[: length % len(store)], new])),
         "a long chunk's first rows did not come back; each of its queries needs its own row": _back(
@@ -204,18 +216,20 @@ check_store_columns = Check(
         "the chunk did not come back; its queries see each other": _back(
             lambda store, new, length: store[: min(length, len(store))]
         ),
-        "a token came back twice; it would count double": _back(
+        _TWICE: _back(
             lambda store, new, length: torch.cat([_one_by_one(store, new, length), new[-1:]])
         ),
     },
     call=_stored,
-    explain=lambda got, *_: _strange_rows(got["tokens back"]),
+    explain=lambda got, want, store, new, length: _strange_rows(
+        got["tokens back"].split(), want["tokens back"].split(), length
+    ),
     may_change="store",
 )
 
 
-class _RingCache(RingCache, KVCache):  # type: ignore[misc]  # their lists differ in shape
-    """A `RingCache` where the model's types ask for a `KVCache`."""
+class _RuleCache(RuleCache, KVCache):  # type: ignore[misc]  # their lists differ in shape
+    """A `RuleCache` where the model's types ask for a `KVCache`."""
 
 
 @standard_torch()
@@ -227,12 +241,13 @@ def check_ring(fn: Function) -> None:
     """
     check_store_columns(fn)
     nano, processor = load("nano-pt")
+    window = nano.config.text.sliding_window
     require(processor is not None, "nano-pt is here without its tokenizer")
     novel = (ASSETS / "prose" / "moby-dick.txt").read_text(encoding="utf-8")
     ids = processor.tokenizer.encode(novel[:1200])[:150] if processor else []
     text = Batch.from_ids(torch.tensor([ids]), nano.config)
     for sizes in ([50, 50, 50], [70, 70, 10], [40, 1, 1, 1, 29, 1, 1, 76]):
-        cache = _RingCache(nano.config.text, len(ids), partial(ask, fn))
+        cache = _RuleCache(nano.config.text, partial(ask, fn), len(ids), window)
         stops = list(accumulate(sizes, initial=0))
         with torch.no_grad():
             parts = [nano(text.columns(*ends), cache) for ends in pairwise(stops)]
@@ -269,7 +284,17 @@ check_can_rewind = Check(
         "the token gone back to lies in the ring, but its own window may not: ask for the window"
         " - 1 tokens before it": lambda n, s, w, back: n <= s or back < s,
         "refused whenever the ring has gone round; with spare slots, and always for one token, it"
-        " can still go back": lambda n, s, w, back: n <= s,
+        " can still go back": [lambda n, s, w, back: n <= s, lambda n, s, w, back: n < s],
+        "going back by one was refused; it is always right, since the next query brings its own"
+        " token": lambda n, s, w, back: back == 0,
+        "asked whether the text fits into the window; a longer one can go back too, by one token"
+        " always and further with spare slots": lambda n, s, w, back: n <= w,
+        "compared with the window alone; what counts is whether the ring still holds the `window`"
+        " - 1 tokens before the next query": [
+            lambda n, s, w, back: back < w,
+            lambda n, s, w, back: n <= s or back < w,
+            lambda n, s, w, back: back <= w,
+        ],
         "refused in the first round; nothing was overwritten yet": (
             lambda n, s, w, back: back <= s - w + 1
         ),
@@ -289,108 +314,5 @@ check_can_rewind = Check(
             lambda n, s, w, back: n - back <= s
         ),
         "True and False are swapped": lambda n, s, w, back: n > s and back > s - w + 1,
-    },
-)
-
-# A budget
-
-
-def _budget_cases() -> dict[str, Case]:
-    odd = replace(PRESETS["tiny-text"].text, layer_types=layer_pattern(11, 4), sliding_window=8)
-    cases = [
-        ("27B", PRESETS["27b"].text, 8_000_000_000, 1, 2),
-        ("1B", PRESETS["1b"].text, 10_000_000, 1, 2),
-        ("4B", PRESETS["4b"].text, 16_000_000_000, 3, 1),
-        ("11 layers, W = 8", odd, cache_bytes(odd, 40, 2, 4), 2, 4),  # fits to the byte
-        ("11 layers, W = 8", odd, cache_bytes(odd, 40, 2, 4) - 1, 2, 4),
-        ("11 layers, W = 8", odd, cache_bytes(odd, 8, 1, 2), 1, 2),  # all rings full, just so
-        ("11 layers, W = 8", odd, cache_bytes(odd, 5, 1, 2) + 7, 1, 2),
-        ("11 layers, W = 8", odd, cache_bytes(odd, 1, 1, 2) - 1, 1, 2),
-    ]
-    return {
-        f"{name}, budget = {budget}, batch_size = {rows}, bytes_per_value = {each}": tuple(case)
-        for name, *case in cases
-        for _, budget, rows, each in [case]
-    }
-
-
-def _longest(text: TextConfig, budget: int, batch_size: int, bytes_per_value: int) -> int:
-    low, high = 0, 1
-    while cache_bytes(text, high, batch_size, bytes_per_value) <= budget:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = cache_bytes(text, middle, batch_size, bytes_per_value) <= budget
-        low, high = (middle, high) if fits else (low, middle)
-    return low
-
-
-def _per_layer(text: TextConfig, batch_size: int, bytes_per_value: int) -> int:
-    """Bytes of one token in one layer."""
-    return 2 * text.num_key_value_heads * text.head_dim * batch_size * bytes_per_value
-
-
-def _globals(text: TextConfig) -> int:
-    return text.layer_types.count(AttentionType.GLOBAL)
-
-
-def _rings_always_full(text: TextConfig, budget: int, rows: int, each: int) -> int:
-    token, local = _per_layer(text, rows, each), text.num_hidden_layers - _globals(text)
-    return max(0, budget - local * text.sliding_window * token) // (_globals(text) * token)
-
-
-def _rings_as_debt(text: TextConfig, budget: int, rows: int, each: int) -> int:
-    token, local = _per_layer(text, rows, each), text.num_hidden_layers - _globals(text)
-    return (budget - local * text.sliding_window * token) // (_globals(text) * token)
-
-
-def _power_of_two(*case: Any) -> int:
-    return (1 << _longest(*case).bit_length()) >> 1
-
-
-def _with_query_heads(text: TextConfig, *rest: int) -> int:
-    return _longest(replace(text, num_key_value_heads=text.num_attention_heads), *rest)
-
-
-check_longest_context = Check(
-    """`fn(config, budget, batch_size, bytes_per_value)`: how many tokens a row fit in the budget.
-
-    The largest T with `cost.cache_bytes` of at most `budget` bytes, 0 if not even one token fits.
-    The model has at least one global layer, and its context length is ignored.
-    """,
-    "config budget batch_size bytes_per_value",
-    _longest,
-    _budget_cases,
-    {
-        "every layer was counted as global; a local one stops at W tokens": (
-            lambda text, budget, *how: budget // (text.num_hidden_layers * _per_layer(text, *how))
-        ),
-        "the rings of the local layers were forgotten; they take bytes too": (
-            lambda text, budget, *how: budget // (_globals(text) * _per_layer(text, *how))
-        ),
-        "the rings were counted as full; up to W tokens they still grow": _rings_always_full,
-        "fewer than no tokens: the rings were counted as full; up to W tokens they still grow": (
-            _rings_as_debt
-        ),
-        "the bytes of a number were forgotten; each takes `bytes_per_value`": (
-            lambda text, budget, rows, each: _longest(text, budget, rows, 1)
-        ),
-        "only powers of two were tried; look between the last that fits and the next": (
-            _power_of_two
-        ),
-        "K or V alone was counted; each token stores both": (
-            lambda text, budget, *how: _longest(text, 2 * budget, *how)
-        ),
-        "query heads were counted; the cache holds key/value heads": _with_query_heads,
-        "the batch was forgotten: every row has its own tokens": (
-            lambda text, budget, rows, each: _longest(text, budget, 1, each)
-        ),
-        "capped at the model's context length, which is ignored here: the budget alone counts": (
-            lambda text, *rest: min(_longest(text, *rest), text.max_position_embeddings)
-        ),
-        "one token too many: its bytes would pass the budget": lambda *case: _longest(*case) + 1,
-        "one token too few; a cache that fills the budget to the byte still fits": (
-            lambda text, budget, *how: _longest(text, budget - 1, *how)
-        ),
     },
 )

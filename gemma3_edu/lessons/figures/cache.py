@@ -9,7 +9,7 @@ circles are measured on a `KVCache`.
 ([520093696, 11173625856], [520093696, 66571993088])
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -19,7 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...model.cache import KVCache
-from ...model.config import TextConfig, layer_pattern
+from ...model.config import AttentionType, TextConfig, layer_pattern
+from ...model.layout import TokenLayout
 from ...study import cost
 from .alt import listed, with_alt
 
@@ -111,10 +112,23 @@ def _slots(ax: Axes, name: str, steps: Sequence[Sequence[int]], window: int) -> 
     ax.tick_params(length=0)
 
 
+def slots_while_reading(text: TextConfig, count: int) -> dict[str, list[list[int]]]:
+    """The token in each slot of a local and a global layer after each of `count` tokens."""
+    cache = KVCache(text, max_length=count, device="cpu")
+    names = {AttentionType.LOCAL: "a local layer", AttentionType.GLOBAL: "a global layer"}
+    held: dict[str, list[list[int]]] = {name: [] for name in names.values()}
+    for position in range(count):
+        token = TokenLayout(torch.tensor([[position]]), torch.tensor([[0]]))
+        for kind, layout in cache.begin(token).items():
+            held[names[kind]].append(layout.position[0].tolist())
+        cache.commit(token)
+    return held
+
+
 def slots_by_age(held: Mapping[str, Sequence[Sequence[int]]], window: int) -> Figure:
     """As `slots_over_time`, without numbers, for many slots: the age of what each slot holds.
 
-    Darker is newer, and grey what is `window` or more tokens old.
+    Darker is newer, grey what is `window` or more tokens old, and white a slot not used yet.
     """
     fig, axes = plt.subplots(1, len(held), figsize=(7, 3.1), layout="constrained", squeeze=False)
     hues = plt.get_cmap("cividis").with_extremes(over="0.78", bad="white")
@@ -126,6 +140,10 @@ def slots_by_age(held: Mapping[str, Sequence[Sequence[int]]], window: int) -> Fi
         shades = ax.imshow(table, cmap=hues, vmin=0, vmax=window - 1, aspect="auto")
         ax.set(title=name, xlabel="tokens read", ylabel="slot")
         told.append(f"{name} holds nothing older than {int(np.nanmax(table))} tokens")
+        if len(table) > window:
+            ax.text(0.27, 0.3, "not used yet", transform=ax.transAxes, ha="center", va="center")
+            words = f"{window} tokens\nold or older"
+            ax.text(0.73, 0.72, words, transform=ax.transAxes, ha="center", va="center")
     bar = fig.colorbar(shades, ax=axes, extend="max")
     bar.set_label("tokens since it was written")
     return with_alt(
@@ -206,34 +224,51 @@ def label_bytes(ax: Axes, ticks: Sequence[float]) -> None:
     ax.set_yticks(ticks, [_UNITS[tick] for tick in ticks])
 
 
-def saved_by_windows(name: str, sizes: Mapping[str, TextConfig], weights: int) -> Figure:
-    """One size in bytes, with windows and without; then how many times smaller, in all sizes.
+def saved_by_windows(name: str, text: TextConfig, weights: int) -> Figure:
+    """The bytes of one size, with windows and without, and how many times smaller they are.
 
     `weights` are the bytes of that size's parameters, drawn as a line.
     """
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.3), layout="constrained")
-    text = sizes[name]
-    _two_curves(left, text, with_pattern(text, local=0), CONTEXTS)
-    left.plot(CONTEXTS, measured(text, CONTEXTS), "C1o", mfc="white", ms=5, label="measured")
-    left.axhline(weights, color="black", ls="-.", lw=1, label="weights")
-    left.set(title=name, ylim=(2e8, 2e11), xlabel="context, tokens")
-    label_bytes(left, [1e9, 1e10, 1e11])
-    left.legend(loc="lower right", fontsize=8.5, frameon=False)
-    _savings(right, sizes)
-    right.set(xlabel="context, tokens", ylabel="bytes without windows / with")
-    right.yaxis.set_label_position("right")
-    for ax in (left, right):
-        label_contexts(ax)
-    ends = [
-        listed(f"{size / 1e9:.2f} GB" for size in bytes_of(model, [CONTEXTS[0], CONTEXTS[-1]]))
-        for model in (with_pattern(text, 0), text)
-    ]
+    fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    curves = {"all layers global": with_pattern(text, local=0), "with windows": text}
+    sizes = [[b / 1e9 for b in bytes_of(model, CONTEXTS)] for model in curves.values()]
+    for label, gigabytes, look in zip(curves, sizes, ("C0-", "C1--"), strict=True):
+        ax.plot(CONTEXTS, gigabytes, look, label=label)
+    circles = [found / 1e9 for found in measured(text, CONTEXTS)]
+    ax.plot(CONTEXTS, circles, "C1o", mfc="white", ms=6, label="measured")
+    ax.axhline(weights / 1e9, color="black", ls="-.", lw=1.2, label="weights of the model")
+    for context, above, below in list(zip(CONTEXTS, *sizes, strict=True))[-3:]:
+        ax.plot([context, context], [below, above], color="0.55", ls=":", lw=1.4, label="_gap")
+        last, words = context == CONTEXTS[-1], f"{above / below:.1f} times"
+        x, side = (context - 1500, "right") if last else (context + 1500, "left")
+        ax.text(x, (above + below) / 2, words, ha=side, va="center")
+    ax.set(title=f"the cache of {name}", xlabel="context, tokens", ylabel="GB", ylim=(0, 75))
+    ax.set_xlim(0, CONTEXTS[-1] * 1.03)
+    ax.set_xticks([1024, 32_768, 65_536, 131_072], ["1K", "32K", "64K", "128K"])
+    ax.legend(loc="upper left", frameon=False, ncols=2)
+    ends = [listed(f"{each[n]:.2f} GB" for n in (0, -1)) for each in sizes]
+    times = listed(f"{above / below:.1f}" for above, below in list(zip(*sizes, strict=True))[-3:])
     return with_alt(
         fig,
-        f"The cache of {name} at 1K and 128K tokens, both axes logarithmic: {ends[0]} if all layers"
-        f" are global, {ends[1]} with windows; the weights take {weights / 1e9:.1f} GB. On the"
-        " right, how many times smaller the windows make it in all sizes.",
+        f"The cache of {name} at 1K and 128K tokens: {ends[0]} if all layers are global, {ends[1]}"
+        f" with windows, which is {times} times smaller at 32K, 64K and 128K; the weights take"
+        f" {weights / 1e9:.1f} GB.",
     )
+
+
+def size_table(
+    sizes: Mapping[str, TextConfig], formula: Callable[[TextConfig, int], int], context: int
+) -> str:
+    """A line a size: what the cache depends on, and its gigabytes at `context` tokens."""
+    lines = [f"size  local global      W   K    H   {context:,} tokens   without windows"]
+    for name, text in sizes.items():
+        local = text.layer_types.count(AttentionType.LOCAL)
+        now, without = (formula(t, context) / 1e9 for t in (text, with_pattern(text, local=0)))
+        lines.append(
+            f"{name:>4} {local:>6} {text.num_hidden_layers - local:>6} {text.sliding_window:>6,}"
+            f" {text.num_key_value_heads:>3} {text.head_dim:>4} {now:>12.2f} GB {without:>14.2f} GB"
+        )
+    return "\n".join(lines)
 
 
 def report_figures(

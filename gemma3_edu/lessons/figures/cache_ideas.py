@@ -57,7 +57,7 @@ def again_or_kept(prompt: int = 4, steps: int = 6) -> Figure:
 
 
 def new_column(words: Sequence[str], layers: int = 3) -> Figure:
-    """Columns are tokens, rows are layers; the last column reads the others and changes none."""
+    """Tokens to the right, layers upwards; the last token reads the others and changes none."""
     fig, ax = plt.subplots(figsize=(7, 1.25 * layers + 0.9), layout="constrained")
     old = len(words) - 1
     places = [1.75 * n for n in range(old)] + [1.75 * old + 1.6]
@@ -94,9 +94,10 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
     _canvas(ax, (-2.1, places[-1] + 1.5), (-1.3, top + 1.1))
     return with_alt(
         fig,
-        f"{len(words)} tokens in columns, {layers} layers in rows. In each layer the query of"
-        f" {words[-1]!r} reads the keys and values of {listed(map(repr, words[:-1]))} and its own."
-        " The arrows from its column back into the others are crossed out: nothing there changes.",
+        f"{len(words)} tokens from left to right, {layers} layers from bottom to top. In each layer"
+        f" the query of {words[-1]!r} reads the keys and values of"
+        f" {listed(map(repr, words[:-1]))}. The arrows from it back to the others are crossed out:"
+        " nothing there changes.",
     )
 
 

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from gemma3_edu.lessons.checks.cache import (
     check_can_rewind,
-    check_longest_context,
     check_ring,
     check_store_columns,
 )
+from gemma3_edu.lessons.checks.cache_budget import check_longest_context
 from gemma3_edu.model import cache as package
 from gemma3_edu.model.config import AttentionType, TextConfig
 from gemma3_edu.model.presets import PRESETS
@@ -153,6 +153,20 @@ def whole_store(store: Tensor, new: Tensor, length: int) -> Tensor:
     return store
 
 
+def without_the_last(store: Tensor, new: Tensor, length: int) -> Tensor:
+    """Where the ring is not full, its newest row is missing."""
+    stored, full = min(length, len(store)), length >= len(store)
+    kept = stored if full or len(new) == 1 else max(0, stored - 1)
+    seen = torch.cat([store[:kept], new])
+    by_loop(store, new, length)
+    return seen
+
+
+def window_by_window(store: Tensor, new: Tensor, length: int) -> Tensor:
+    seen = by_loop(store, new, length)
+    return torch.cat([seen, seen[-1:]] if len(new) > 1 else [seen])
+
+
 def test_answers_that_no_mistake_explains():
     case = " (ring of 5, 0 tokens stored, 3 new"
     words = "what came back holds rows that are no token of the ring or the chunk" + case
@@ -160,5 +174,9 @@ def test_answers_that_no_mistake_explains():
     words = "slots that were never written came back; take those that are stored" + case
     assert message(check_store_columns, whole_store).startswith(words)
     assert message(check_store_columns, in_place).startswith("changed new in place")
+    words = "token 3 did not come back, but query 4 needs it (ring of 5, 4 tokens stored, 3 new"
+    assert message(check_store_columns, without_the_last).startswith(words)
+    words = "a token came back twice; it would count double (ring of 5, 0 tokens stored, 3 new"
+    assert message(check_store_columns, window_by_window).startswith(words)
     words = message(check_longest_context, lambda *case: by_division(*case) + 7)
-    assert words.startswith("got 92338, expected 92331 (27B, budget = 8000000000, batch_size = 1, ")
+    assert words.startswith("got 19096, expected 19089 (27B, budget = 2000000000, batch_size = 1, ")

@@ -14,8 +14,10 @@ from gemma3_edu.lessons.figures.cache import (
     measured,
     report_figures,
     saved_by_windows,
+    size_table,
     slots_by_age,
     slots_over_time,
+    slots_while_reading,
     with_pattern,
 )
 from gemma3_edu.lessons.figures.digest import describe
@@ -153,12 +155,37 @@ def test_ages_are_counted_from_the_newest_and_nothing_is_shown_before_it_is_writ
     assert alt_of(fig).endswith("ring holds nothing older than 2 tokens.")
 
 
-def test_one_size_and_what_windows_save_in_all():
-    fig = saved_by_windows("27B", {name.upper(): text for name, text in SIZES.items()}, 10**9)
-    curves = lines(fig.axes[0])
-    assert curves["all global"] == bytes_of(with_pattern(SIZES["27b"], 0), CONTEXTS)
-    assert curves["with windows"] == curves["measured"] == bytes_of(SIZES["27b"], CONTEXTS)
-    assert set(curves["weights"]) == {10**9}
-    assert round(lines(fig.axes[1])["4B"][-1], 2) == 6.51
-    assert fig.axes[1].get_ylabel() == "bytes without windows / with"
+def test_slots_are_those_of_the_cache():
+    found = slots_while_reading(TOY, 13)
+    assert list(found) == ["a local layer", "a global layer"]
+    for slots, steps in zip((5, 13), found.values(), strict=True):
+        want = [[c for c in ring(n, slots) if c is not None] for n in range(1, 14)]
+        assert steps == want
+
+
+def test_one_size_with_windows_and_without():
+    fig = saved_by_windows("27B", SIZES["27b"], 10**9)
+    (ax,) = fig.axes
+    curves, gb = lines(ax), 1e9
+    assert curves["all layers global"] == [
+        n / gb for n in bytes_of(with_pattern(SIZES["27b"], 0), CONTEXTS)
+    ]
+    assert curves["with windows"] == [n / gb for n in bytes_of(SIZES["27b"], CONTEXTS)]
+    assert curves["measured"] == curves["with windows"]
+    assert set(curves["weights of the model"]) == {1.0}
+    words = [text.get_text() for text in ax.texts]
+    assert words == ["5.3 times", "5.7 times", "6.0 times"]
     assert "0.52 GB and 66.57 GB if all layers are global, 0.52 GB and 11.17 GB" in alt_of(fig)
+
+
+def test_circles_of_one_size_are_measured(monkeypatch):
+    monkeypatch.setattr(KVCache, "nbytes", property(lambda cache: 12_000_000_000))
+    (ax,) = saved_by_windows("27B", SIZES["27b"], 10**9).axes
+    assert set(lines(ax)["measured"]) == {12.0}
+
+
+def test_a_line_for_each_size_by_the_formula_given():
+    table = size_table(SIZES, lambda text, context: context * text.num_hidden_layers, 2_000_000)
+    lines = table.splitlines()
+    assert len(lines) == 6
+    assert lines[-1].split() == "27b 52 10 1,024 16 128 0.12 GB 0.12 GB".split()
