@@ -64,14 +64,13 @@ def about_scene(question, seen):
         return f"The {found[1]} is {place(x, y)}."
     if found := re.fullmatch(r"How many (?:(\w+) )?(\w+) are there\?", question):
         shape = singular(found[2])
-        fitting = [(x, y) for c, s, x, y in seen if found[1] in (None, c) and shape in (s, "thing")]
-        rows = []
-        for row, above, below in (("top", 0, 0.39), ("middle", 0.39, 0.61), ("bottom", 0.61, 1)):
-            earlier = sum(y < above for _, y in fitting)
-            here = [x for x, y in fitting if above < y < below]
-            numbers = [earlier + sum(x < end for x in here) for end in (0.39, 0.61, 1)]
-            rows.append(f"{row} {' '.join(map(str, numbers))}")
-        return f"{', '.join(rows)}: {len(fitting)}"
+        fitting = [
+            f"{c} {s}"
+            for c, s, _, _ in row_by_row(seen)
+            if found[1] in (None, c) and shape in (s, "thing")
+        ]
+        counted = ", ".join(f"{i + 1} {pair}" for i, pair in enumerate(fitting))
+        return f"{counted or 'none'}: {len(fitting)}"
     pattern = r"Is the (\w+ \w+) (left or right of|above or below) the (\w+ \w+)\?"
     one, words, other = re.fullmatch(pattern, question).groups()
     ((ax, ay),), ((bx, by),) = (

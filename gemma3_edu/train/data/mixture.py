@@ -44,8 +44,7 @@ STAGES: dict[str, dict[str, float]] = {
     # What takes several looks, and what is copied letter by letter, comes last.
     "instruct": {
         **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 4,
-        "position": 3, "motion": 4, "word": 5, "sum": 5, "copying": 5, "chat": 5, "tool": 3,
-        "prose": 4,
+        "position": 3, "motion": 4, "word": 5, "sum": 5, "copying": 5, "chat": 5, "tool": 3, "prose": 4,
     },
     "long": {"needle": 2, "prose": 2},
 }
