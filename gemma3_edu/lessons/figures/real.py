@@ -105,9 +105,9 @@ def giants(sizes: Mapping[str, Sequence[float]], limit: float) -> Figure:
     """Sizes in the residual stream after each layer, on a logarithmic axis, and float16's limit."""
     fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
     for number, (name, curve) in enumerate(sizes.items()):
-        look = {"color": f"C{number}", "marker": "os^"[number], "ls": ["-", "--", ":"][number]}
+        look = {"color": f"C{number}", "marker": "os^D"[number], "ls": ["-", "--", ":", "-."][number]}
         ax.plot(range(len(curve)), curve, label=name, ms=5, **look)
-    ax.axhline(limit, color="black", ls="-.", lw=1.2, label=f"float16 ends, {limit:,.0f}")
+    ax.axhline(limit, color="black", ls="-", lw=1, label=f"float16 ends, {limit:,.0f}")
     ax.set_yscale("log")
     ax.set(xlabel="after layer", ylabel="size of a number in the stream")
     ax.legend(loc="lower right", fontsize=8.5)

@@ -42,7 +42,8 @@ def test_heads_are_rows_and_layers_columns():
     ("curve", "where"), [([10, 70_000], "passes, after layer 1,"), ([10, 60_000], "never passes")]
 )
 def test_where_float16_ends_is_told(curve, where):
-    fig = real.giants({"<bos>": curve, "others": [1, 2]}, limit=65_504)
+    more = {"a": [1, 3], "b": [2, 2], "others": [1, 2]}
+    fig = real.giants({"<bos>": curve, **more}, limit=65_504)
     assert f"rises from 10 to {max(curve):,} and {where} 65,504" in alt_of(fig)
     assert "others: at most 2" in alt_of(fig)
 
