@@ -65,7 +65,7 @@ def ladder(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -> Fi
         ax.axvline(rows[healthy][number], color=f"C{number}", ls=style, lw=1, label="_healthy")
     ax.set_yticks(places, names)
     ax.invert_yaxis()
-    ax.set(xlabel="loss, nats per token")
+    ax.set(xlabel="loss, nats per token", xlim=(0, 1.1 * max(map(max, rows.values()))))
     ax.legend(loc="lower right")
     low, high = (min(rows.values(), key=sum), max(rows.values(), key=sum))
     return with_alt(
@@ -105,11 +105,16 @@ def giants(sizes: Mapping[str, Sequence[float]], limit: float) -> Figure:
     """Sizes in the residual stream after each layer, on a logarithmic axis, and float16's limit."""
     fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
     for number, (name, curve) in enumerate(sizes.items()):
-        look = {"color": f"C{number}", "marker": "os^D"[number], "ls": ["-", "--", ":", "-."][number]}
+        look = {
+            "color": f"C{number}",
+            "marker": "os^D"[number],
+            "ls": ["-", "--", ":", "-."][number],
+        }
         ax.plot(range(len(curve)), curve, label=name, ms=5, **look)
     ax.axhline(limit, color="black", ls="-", lw=1, label=f"float16 ends, {limit:,.0f}")
     ax.set_yscale("log")
     ax.set(xlabel="after layer", ylabel="size of a number in the stream")
+    ax.set_xticks(range(0, len(curve), 2))
     ax.legend(loc="lower right", fontsize=8.5)
     (first, curve), *others = sizes.items()
     past = next((i for i, value in enumerate(curve) if value > limit), None)
