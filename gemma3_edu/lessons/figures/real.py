@@ -6,6 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import log10
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,7 +35,11 @@ def losses_by_position(losses: Mapping[str, Sequence[float]], width: int, window
     fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
     for number, (name, curve) in enumerate(losses.items()):
         middles = [width * i + width / 2 for i in range(len(curve))]
-        look = {"color": f"C{number}", "marker": "os^"[number], "ls": ["-", "--", ":"][number]}
+        look: dict[str, Any] = {
+            "color": f"C{number}",
+            "marker": "os^"[number],
+            "ls": ["-", "--", ":"][number],
+        }
         ax.plot(middles, curve, label=name, ms=5, **look)
     ax.axvline(window, color="black", ls=":", lw=1.2, label=f"window, {window}")
     ax.set(xlabel="position in the text", ylabel="loss, nats per token", ylim=(0, None))
@@ -57,7 +62,11 @@ def ladder(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -> Fi
         [(f"first {window} tokens", -0.2), (f"after {window}", 0.2)]
     ):
         values = [rows[name][number] for name in names]
-        look = {"color": f"C{number}", "hatch": ["", "//"][number], "edgecolor": "white"}
+        look: dict[str, Any] = {
+            "color": f"C{number}",
+            "hatch": ["", "//"][number],
+            "edgecolor": "white",
+        }
         ax.barh(places + offset, values, 0.38, label=side, **look)
         for place, value in zip(places, values, strict=True):
             ax.text(value + 0.15, place + offset, f"{value:.2f}", va="center", fontsize=7.5)
@@ -105,7 +114,7 @@ def giants(sizes: Mapping[str, Sequence[float]], limit: float) -> Figure:
     """Sizes in the residual stream after each layer, on a logarithmic axis, and float16's limit."""
     fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
     for number, (name, curve) in enumerate(sizes.items()):
-        look = {
+        look: dict[str, Any] = {
             "color": f"C{number}",
             "marker": "os^D"[number],
             "ls": ["-", "--", ":", "-."][number],
