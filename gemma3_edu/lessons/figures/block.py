@@ -7,7 +7,6 @@
 (torch.Size([8, 3]), torch.Size([7, 3]), torch.Size([7, 3]))
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -22,7 +21,7 @@ from ...model.config import AttentionType
 from ...model.gemma3 import Gemma3
 from ...model.layout import Batch
 from ...study.capture import capture
-from .alt import listed, with_alt
+from .alt import with_alt
 
 _SERIES = [("stream", "C0", "-", "o"), ("attention", "C1", "--", "s"), ("mlp", "C2", ":", "^")]
 _NAMES = {"stream": "stream", "attention": "attention adds", "mlp": "MLP adds"}
@@ -31,9 +30,9 @@ _NAMES = {"stream": "stream", "attention": "attention adds", "mlp": "MLP adds"}
 @dataclass(frozen=True)
 class Sizes:
     """Root mean squares of one text's vectors: the stream before each layer and after the last,
-    and what attention and MLP add in each layer, behind their second norms.
+    and what attention and MLP add in each layer, after their second norms.
 
-    Beside them the root mean squares of those norms' gains, attention's and the MLP's, which are
+    With them the root mean squares of those norms' gains, attention's and the MLP's, which are
     weights and the same for every text.
     """
 
@@ -145,43 +144,6 @@ def through_layers(sizes: Sizes) -> Figure:
         f" {stream[0]:.2g} and ends at {stream[-1]:.2g}; attention adds {attention.min():.2g} to"
         f" {attention.max():.2g} a layer, the MLP {mlp.min():.2g} to {mlp.max():.2g}.",
     )
-
-
-def by_token(sizes: Sizes, tokens: Sequence[str], layers: Sequence[int]) -> Figure:
-    """One row a layer: each token's stream before it, and what attention and MLP add there.
-
-    The widget's callback: with one layer, one row.
-    """
-    size = (7, 1.75 * len(layers) + 0.75)
-    fig, axes = plt.subplots(len(layers), 1, figsize=size, squeeze=False, sharex=True, sharey=True)
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(
-        left=0.1, right=0.98, bottom=0.7 / size[1], top=1 - 0.3 / size[1], hspace=0.3
-    )
-    every = torch.cat([sizes.stream, sizes.attention, sizes.mlp])
-    for ax, layer in zip(axes[:, 0], layers, strict=True):
-        kind = "global" if layer in sizes.global_layers else "local"
-        _tokens(ax, sizes, layer, f"layer {layer}, {kind}")
-        ax.set(ylim=(every.min().item() / 1.5, 3 * every.max().item()))  # with room for the legend
-    axes[0, 0].legend(loc="upper right", ncols=3, fontsize=9)
-    axes[-1, 0].set_xticks(range(len(tokens)), tokens, rotation=50, ha="right", fontsize=9)
-    told = []
-    for layer in layers:
-        found = [f"{getattr(sizes, name)[layer].median():.2g}" for name, *_ in _SERIES]
-        told.append(f"layer {layer} " + listed(found))
-    return with_alt(
-        fig,
-        f"Root mean squares for each of {len(tokens)} tokens; the medians of the stream before the"
-        f" layer, of what attention and of what the MLP adds: {'; '.join(told)}.",
-    )
-
-
-def _tokens(ax: Axes, sizes: Sizes, layer: int, title: str) -> None:
-    for name, colour, style, marker in _SERIES:
-        found = getattr(sizes, name)[layer]
-        ax.plot(found, color=colour, ls=style, lw=1, marker=marker, ms=5, label=_NAMES[name])
-    ax.set(title=title, ylabel="rms")
-    _doublings(ax)
 
 
 def _doublings(ax: Axes) -> None:

@@ -11,7 +11,6 @@ from gemma3_edu.study.capture import capture
 from tests.tiny import prompts, tiny_config, tiny_model
 
 CONFIG = tiny_config()  # local, global, local
-LETTERS = list("abcdefg")
 
 
 @pytest.fixture(autouse=True)
@@ -112,33 +111,7 @@ def test_through_layers(sizes: Sizes):
     assert [text.get_text() for text in legend.get_texts()] == list(places)
 
 
-# The knob: both ends of the slider, and the middle.
-
-TITLES = {0: "layer 0, local", 1: "layer 1, global", 2: "layer 2, local"}
-
-
-@pytest.mark.parametrize("layer", TITLES)
-def test_one_layer_by_token(sizes: Sizes, layer: int):
-    fig = block.by_token(sizes, LETTERS, [layer])
-    (ax,) = fig.axes
-    assert ax.get_title() == TITLES[layer]
-    assert line(ax, "stream").equal(sizes.stream[layer])
-    assert line(ax, "attention adds").equal(sizes.attention[layer])
-    assert line(ax, "MLP adds").equal(sizes.mlp[layer])
-    assert "x ticks a | b | c | d | e | f | g" in describe(fig)
-
-
-def test_small_multiples_are_the_rows_of_the_knob(sizes: Sizes):
-    three = describe(block.by_token(sizes, LETTERS, list(TITLES))).splitlines()
-    alone = [describe(block.by_token(sizes, LETTERS, [n])).splitlines() for n in TITLES]
-    plain = [text for text in three if text.startswith("  line")]
-    assert plain == [text for each in alone for text in each if text.startswith("  line")]
-    assert len(plain) == 9
-    assert len({ax.get_ylim() for ax in block.by_token(sizes, LETTERS, [0, 2]).axes}) == 1
-
-
 def test_every_figure_has_a_digest_of_its_own(sizes: Sizes):
     figures = [block.activations(), block.through_layers(sizes)]
-    figures += [block.by_token(sizes, LETTERS, [n]) for n in TITLES]
     assert len({describe(fig) for fig in figures}) == len(figures)
     assert all(fig.get_size_inches()[0] <= 7 for fig in figures)
