@@ -98,7 +98,7 @@ def thirty_layers(
     fig, (left, right) = plt.subplots(
         1, 2, figsize=(8.4, 3.6), layout="constrained", width_ratios=[1.25, 1]
     )
-    for (name, found), (colour, style, marker) in zip(sizes.items(), _LOOKS, strict=True):
+    for (name, found), (colour, style, marker) in zip(sizes.items(), _LOOKS, strict=False):
         left.plot(
             found, color=colour, ls=style, marker=marker, ms=4, markevery=5, label=name, lw=1.6
         )
