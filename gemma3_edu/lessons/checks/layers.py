@@ -253,7 +253,8 @@ def _every_other(x: Tensor, w_gate_up: Tensor, w_down: Tensor) -> Tensor:
 
 def _in_float32(*arguments: Tensor) -> Tensor:
     x, w_gate_up, w_down = (tensor.float() for tensor in arguments)
-    return gated_mlp(x, *w_gate_up.chunk(2), w_down).to(arguments[0].dtype)
+    w_gate, w_up = w_gate_up.chunk(2)
+    return gated_mlp(x, w_gate, w_up, w_down).to(arguments[0].dtype)
 
 
 check_fused_mlp = Check(
