@@ -285,6 +285,9 @@ check_fused_mlp = Check(
             lambda gate, up: _gelu(gate) * _gelu(up)
         ),
         "added gate and up; multiply them": _mlp(lambda gate, up: _gelu(gate) + up),
+        "added x; the block does that, the MLP does not": lambda x, w_gate_up, w_down: (
+            x + _in_float32(x, w_gate_up, w_down)
+        ),
         "left out up; multiply the gate by it": _mlp(lambda gate, up: _gelu(gate)),
     },
 ).then(_narrow_mlp_cases, atol=2**-3)  # sums of a few rounded numbers

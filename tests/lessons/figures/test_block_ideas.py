@@ -50,16 +50,31 @@ def test_thirty_layers():
     assert [bar.get_width() for bar in heard] == [0.5, 0.25]
     assert [bar.get_x() for bar in thought] == [0.5, 0.25]
     assert "all four 3 and no norm 4 50" in alt_of(fig)
+    assert "all four 50.0 % and no norm 4 25.0 %" in alt_of(fig)
 
 
-def test_by_branch():
-    fig = block_ideas.by_branch([1.0, -2.0], [3.0, 0.5], "speaks for the 4", start=0.25)
+def test_share_by_share():
+    fig = block_ideas.share_by_share(0.25, [1.0, -2.0], [3.0, 0.5])
     (ax,) = fig.axes
-    heights = [[bar.get_height() for bar in bars] for bars in ax.containers]
-    assert heights == [[1.0, -2.0], [3.0, 0.5], [0.25]]
-    assert "attention 1 and -2; MLP 3 and 0.5; embedding 0.25" in alt_of(fig)
-    alone = block_ideas.by_branch([1.0, -2.0], [3.0, 0.5], "speaks for the 4")
-    assert "embedding" not in describe(alone)
+    bars = {bars.get_label(): list(bars) for bars in ax.containers}
+    heights = {name: [bar.get_height() for bar in found] for name, found in bars.items()}
+    assert heights == {"embedding": [0.25], "attention": [1.0, -2.0], "MLP": [3.0, 0.5]}
+    in_order = sorted(
+        (bar for found in bars.values() for bar in found), key=lambda bar: bar.get_x()
+    )
+    begins = [bar.get_y() for bar in in_order]
+    assert begins == [0.0, 0.25, 1.25, 4.25, 2.25]  # each where the one before it ended
+    assert "attention 1.00 and -2.00; MLP 3.00 and 0.50; together 2.8" in alt_of(fig)
+
+
+def test_right_answers():
+    rows = {"attention\nsilenced": [0, 9, 10], "MLP\nsilenced": [10, 10, 4]}
+    fig = block_ideas.right_answers(rows, of=10, global_layers=[1])
+    (ax,) = fig.axes
+    assert ax.images[0].get_array().tolist() == list(rows.values())
+    assert [text.get_text() for text in ax.texts] == ["0", "9", "10", "10", "10", "4"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2\nglobal", "3"]
+    assert "attention silenced: 0, 9 and 10; MLP silenced: 10, 10 and 4" in alt_of(fig)
 
 
 def test_likeness():
@@ -67,4 +82,13 @@ def test_likeness():
     lines = {line.get_label(): list(line.get_ydata()) for line in fig.axes[0].lines}
     assert lines["norm, then sum"] == [1.0, 0.4]
     assert lines["sum, then norm"] == [1.0, -0.02]
-    assert "norm, then sum, 0.4 and sum, then norm, 0.02" in alt_of(fig)
+    assert "norm, then sum, 0.40 and sum, then norm, -0.02" in alt_of(fig)
+
+
+def test_every_figure_has_a_digest():
+    for fig in [
+        block_ideas.two_branches(),
+        block_ideas.share_by_share(0.25, [1.0], [3.0]),
+        block_ideas.right_answers({"attention": [3]}, of=10, global_layers=[]),
+    ]:
+        assert describe(fig)
