@@ -63,7 +63,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_telling_mask": gqa.check_telling_mask,
     },
     "07": {
-        "my_gated_mlp": layers.check_gated_mlp,
+        "my_fused_mlp": layers.check_fused_mlp,
         "my_block": block.check_block,
         "my_diagnosis": block.check_diagnosis,
     },
