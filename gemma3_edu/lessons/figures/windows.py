@@ -9,7 +9,7 @@ and a box with a dotted edge is out of sight.
 [9, 7, 5, 3]
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from ...naive.cache import ring
 from ...naive.masks import may_see
 from .alt import listed, with_alt
 
@@ -169,30 +170,55 @@ def what_is_kept(kinds: str, window: int) -> Figure:
 
 
 def where_it_looks(
-    weights: Mapping[str, Float[Tensor, "S"]], window: int, found: int, word: str
+    weights: Mapping[str, Float[Tensor, "distance"]], window: int, found: int, name: str
 ) -> Figure:
-    """For each layer the weights of one query, the last, against how many tokens back they are.
+    """For each layer the weights of one query, the last; number d is of the key d tokens back.
 
-    `found` tells how many tokens back `word` is, which the query should look at.
+    `name` is what the query should look at, `found` how many tokens back it is.
     """
     fig, axes = plt.subplots(
         len(weights), 1, figsize=(7, 1.7 * len(weights) + 0.5), layout="constrained", sharex=True
     )
     told = []
-    for ax, (name, weight) in zip(axes, weights.items(), strict=True):
-        kind = "G" if "global" in name else "L"
-        back = torch.arange(len(weight) - 1, -1, -1)
+    for ax, (layer, weight) in zip(axes, weights.items(), strict=True):
+        kind = "G" if "global" in layer else "L"
+        back = torch.arange(len(weight))
         ax.vlines(back, 0, weight, color=_LOOKS[kind][0], lw=2.5, label="weight")
         ax.axvspan(-0.5, window - 0.5, color="#e4e4e4", label="window", zorder=0)
-        ax.plot([found], [1.06], color="black", marker="v", ms=7, ls="none", label=word)
-        ax.text(found - 4, 1.06, f"the token {word!r}", va="center", fontsize=9)
-        ax.set(ylim=(0, 1.2), ylabel="weight", title=name)
+        ax.plot([found], [1.06], color="black", marker="v", ms=7, ls="none", label=name)
+        ax.text(found - 4, 1.06, name, va="center", fontsize=9)
+        ax.text(window / 2 - 0.5, 1.06, "window", ha="center", va="center", fontsize=9)
+        ax.set(ylim=(0, 1.2), ylabel="weight", title=layer)
         ax.set_xlim(len(weight) + 3, -4)
         top = int(weight.argmax())
-        told.append(f"{name}: most weight {len(weight) - 1 - top} tokens back")
+        told.append(f"{layer}: the largest is {weight[top]:.2f}, {top} tokens back")
     axes[-1].set_xlabel("tokens back")
     return with_alt(
         fig,
         f"Attention weights of one query in {len(weights)} layers, with the window of {window} in"
-        f" grey and the token {word} {found} back: {'; '.join(told)}.",
+        f" grey and {name} {found} tokens back: {'; '.join(told)}.",
     )
+
+
+def slots_in_turn(slots: int, lengths: Sequence[int]) -> Figure:
+    """A row of slots for each length: which position's key each one holds, the newest in colour."""
+    fig, (ax,) = _blank(7, 0.8 + 0.62 * len(lengths), 1)
+    rows = {length: ring(length, slots) for length in lengths}
+    for row, (length, held) in enumerate(rows.items()):
+        y = -row
+        for slot, position in enumerate(held):
+            newest = position == length - 1
+            empty = "white" if position is None else _FILL["L" if newest else "G"]
+            _box(ax, slot, y, empty, "empty" if position is None else "key")
+            word = "" if position is None else f"key {position}"
+            ink, weight = (_LOOKS["L"][0], "bold") if newest else ("black", "normal")
+            ax.text(slot, y, word, ha="center", va="center", fontsize=9, color=ink, weight=weight)
+        ax.text(-0.7, y, f"{length} written", ha="right", va="center", fontsize=9)
+    for slot in range(slots):
+        ax.text(slot, 0.55, f"slot {slot}", ha="center", va="center", fontsize=8)
+    ax.set(xlim=(-2.2, slots), ylim=(-len(lengths) + 0.5, 0.8))
+    told = [
+        f"after {length} keys they hold {listed('none' if p is None else p for p in held)}"
+        for length, held in rows.items()
+    ]
+    return with_alt(fig, f"{slots} slots, each with the key of one position: {'; '.join(told)}.")

@@ -9,6 +9,7 @@ from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.windows import (
     WORDS,
     looking_back,
+    slots_in_turn,
     ways_back,
     what_is_kept,
     where_it_looks,
@@ -63,10 +64,21 @@ def test_kept_boxes_are_those_of_the_window():
 
 def test_weights_stand_over_their_distance():
     local, wide = torch.zeros(9), torch.zeros(9)
-    local[7], wide[2] = 1.0, 1.0
-    fig = where_it_looks({"layer 5, local": local, "layer 6, global": wide}, 3, 6, "4")
-    assert "layer 5, local: most weight 1 tokens back" in alt_of(fig)
-    assert "layer 6, global: most weight 6 tokens back" in alt_of(fig)
+    local[1], wide[6] = 1.0, 0.5
+    fig = where_it_looks({"layer 5, local": local, "layer 6, global": wide}, 3, 6, "the number")
+    assert "grey and the number 6 tokens back" in alt_of(fig)
+    assert "layer 5, local: the largest is 1.00, 1 tokens back" in alt_of(fig)
+    assert "layer 6, global: the largest is 0.50, 6 tokens back" in alt_of(fig)
     for ax, back in zip(fig.axes, (1, 6), strict=True):
         tops = {path.vertices[1, 0]: path.vertices[1, 1] for path in ax.collections[0].get_paths()}
         assert [place for place, height in tops.items() if height] == [back]
+
+
+def test_slots_hold_the_newest_key_of_their_turn():
+    fig = slots_in_turn(slots=3, lengths=(2, 3, 5))
+    words = [text.get_text() for text in fig.axes[0].texts]
+    keys = [word for word in words if word.startswith("key") or not word]
+    assert keys == ["key 0", "key 1", "", "key 0", "key 1", "key 2", "key 3", "key 4", "key 2"]
+    bold = [text.get_text() for text in fig.axes[0].texts if text.get_weight() == "bold"]
+    assert bold == ["key 1", "key 2", "key 4"]
+    assert "after 2 keys they hold 0, 1 and none; after 3" in alt_of(fig)
