@@ -94,7 +94,9 @@ check_small_masks = Check(
     {
         f"W + 1 keys: {_OWN}": _back(lambda back, w: (back >= 0) & (back <= w)),
         f"W - 1 keys: {_OWN}": _back(lambda back, w: (back >= 0) & (back < w - 1)),
-        f"a query does not see itself: {_OWN}": _back(lambda back, w: (back > 0) & (back < w)),
+        f"in yours a query does not see itself: {_OWN}": _back(
+            lambda back, w: (back > 0) & (back < w)
+        ),
         "the window was ignored: every earlier key is seen": _back(lambda back, w: back >= 0),
         "the future leaks: j >= i stands where j <= i belongs": _back(lambda back, w: back <= 0),
         f"{_AHEAD} bounds one side only; ask for j <= i as well": [
@@ -102,9 +104,11 @@ check_small_masks = Check(
             lambda q, k, w: _real(q, k) & _ahead_in_windows(q, k, w),
             _ahead_in_windows,
         ],
-        f"{_AHEAD} looks ahead as far as back; ask for j <= i as well": _back(
-            lambda back, w: back.abs() < w
-        ),
+        f"{_AHEAD} looks ahead as far as back; ask for j <= i as well": [
+            _back(lambda back, w: back.abs() < w),
+            lambda q, k, w: (q[:, None] - k[None, :]).abs() < (w or 10**6),
+            lambda q, k, w: _back_of_all(q, k, w) | (w is not None and _back_of_all(k, q, w).T),
+        ],
         "True and False are swapped: True means that the query may see the key": (
             lambda *case: ~_mask(*case)
         ),
@@ -124,6 +128,12 @@ check_small_masks = Check(
         "padding was treated as text: a key at -1 is near to a query at 0, and must not be seen": (
             _back_of_all
         ),
+        "padding is hidden in local layers only; without a window it must be hidden as well": [
+            lambda q, k, w: _back_of_all(q, k, w) if w is None else _mask(q, k, w),
+            lambda q, k, w: (
+                _back_of_all(q, k, w) & (q >= 0)[:, None] if w is None else _mask(q, k, w)
+            ),
+        ],
         "padding is seen: the columns of keys at -1 must be False": (
             lambda q, k, w: _back_of_all(q, k, w) & (q >= 0)[:, None]
         ),
@@ -181,28 +191,35 @@ check_layer_types = Check(
     lambda n, period: list(layer_pattern(n, period)),
     lambda: [(7, 3), (26, 6), (34, 6), (18, 6), (4, 6), (9, 2)],
     {
-        "layer 0 is global; Gemma 3 starts local: layer i is global if (i + 1) % period is 0": (
+        "in yours layer 0 is global, but the global layer is the last one of its round": (
             _types(lambda i, n, period: i % period == 0)
         ),
-        "local and global are swapped: one layer in `period` is global, the others are local": (
+        "local and global are swapped in yours: one layer in `period` is global": (
             _types(lambda i, n, period: (i + 1) % period != 0)
         ),
-        "`period` local layers before each global one; the period counts the global layer too": (
+        "yours has `period` local layers before each global one; the period counts that one too": (
             _types(lambda i, n, period: (i + 1) % (period + 1) == 0)
         ),
-        "counted from 1 as if it were 0: the first global layer comes one too early": (
+        "the first global layer comes one too early in yours": (
             _types(lambda i, n, period: (i + 2) % period == 0)
         ),
-        "the period is one short: with period 6, five local layers stand before a global one": (
+        "the period is one short in yours: with period 6, a global layer follows five local ones": (
             _types(lambda i, n, period: (i + 1) % max(period - 1, 1) == 0)
         ),
-        "counted from the last layer; count from the first, even if the last ones are local": (
+        "yours counts from the last layer; count from the first, even if the last ones are local": (
             _types(lambda i, n, period: (n - 1 - i) % period == 0)
         ),
         "the last layer was made global; a depth that is no multiple of period ends locally": (
             _types(lambda i, n, period: (i + 1) % period == 0 or i == n - 1)
         ),
-        "no layer is global": _types(lambda i, n, period: False),
+        "no layer is global in yours": _types(lambda i, n, period: False),
+        "yours has a period of 6 whatever `period` is": _types(
+            lambda i, n, period: (i + 1) % 6 == 0
+        ),
+        "yours ends with a whole round and has too many entries; give num_layers of them": [
+            lambda n, period: list(layer_pattern(-(-n // period) * period, period)),
+            lambda n, period: list(layer_pattern((n // period + 1) * period, period)),
+        ],
         "the local layers after the last global one are missing": lambda n, period: list(
             layer_pattern(n, period)
         )[: n // period * period],
@@ -246,6 +263,7 @@ def _ages(newest: int) -> list[Callable[..., Tensor]]:
         return (length - 1 + newest - torch.arange(slots)) % slots
 
     return [
+        lambda length, slots, w: (age(length, slots) < w) & (age(length, slots) < length + newest),
         lambda length, slots, w: age(length, slots) < min(w, length),
         lambda length, slots, w: (age(length, slots) < w) & (torch.arange(slots) < length),
     ]
@@ -276,7 +294,15 @@ check_ring_mask = Check(
         for length in (*range(1, 3 * slots + 2), 1_000)
     ],
     {
-        "right until the first key is written over, and wrong from then on": _in_order,
+        "right for short texts, as the colleague's; find the first length at which it fails": (
+            _in_order
+        ),
+        "yours sees the last W slots once all are filled, but the newest keys move round": (
+            lambda length, slots, w: _in_order(min(length, slots), slots, w)
+        ),
+        "yours is wrong where length is a multiple of slots: length % slots is 0 there": (
+            lambda length, slots, w: _in_order(length % slots, slots, w)
+        ),
         "right for so many times round the slots only; a text may have any length": [
             _first_rounds(1),
             _first_rounds(2),
@@ -286,7 +312,7 @@ check_ring_mask = Check(
             lambda length, slots, w: _in_order(length, slots, w) | (length > slots),
             lambda length, slots, w: _in_order(length, slots, w) | (length >= slots),
         ],
-        "only slots up to the newest token's own are seen; earlier tokens may be in later ones": (
+        "yours sees only slots up to the newest key's; earlier keys may be in later slots": (
             lambda length, slots, w: _in_order((length - 1) % slots + 1, slots, w)
         ),
         "distances are wrong by one: the newest token is at position length - 1, 0 from itself": [

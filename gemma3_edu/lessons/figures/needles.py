@@ -1,4 +1,4 @@
-"""Numbers hidden in long texts: the texts, where a model looks for one, and what book pages cost it.
+"""Numbers hidden in long texts: where a model looks for one, and its loss on pages of a book.
 
 >>> from gemma3_edu import load
 >>> nano, processor = load("nano-it", text_only=True)
