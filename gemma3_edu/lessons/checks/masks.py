@@ -28,26 +28,24 @@ def _mask_cases() -> list[Case]:
     padded = torch.tensor([-1, -1, 0, 1, 2, 3, 4, 5, 6])
     return [
         (torch.tensor([3, 4, 5]), torch.arange(6), 3),
-        (torch.arange(13), torch.arange(13), 4),
-        (torch.arange(12, 17), torch.randperm(17, generator=g), 5),
-        (chunk, torch.randperm(23, generator=g)[:19], 7),
+        (torch.arange(12), torch.arange(12), 4),
+        (torch.arange(8, 12), torch.randperm(12, generator=g), 5),
+        (chunk, torch.randperm(23, generator=g)[:12], 7),
         (torch.arange(6), torch.arange(11), 1),
+        (torch.tensor([0, 1]), torch.tensor([-1, 0, 1]), 3),
         (padded, padded, 3),
         (padded[4:], torch.cat([padded, padded[:2]]), 4),
         (torch.tensor([-1, 4, 2]), torch.tensor([2, 4, 5, 1]), 3),
         (torch.tensor([5, 6, 7]), torch.arange(8), None),
         (padded, padded, None),
+        (torch.tensor([3000]), torch.arange(5), None),
+        (torch.tensor([3000]), torch.arange(5), 10),
     ]
 
 
 def _mask(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     seen = [[may_see(i, j, window=window) for j in k.tolist()] for i in q.tolist()]
     return torch.tensor(seen)
-
-
-def _places(q: Tensor, k: Tensor, window: int | None) -> Tensor:
-    """The mask of places in the tensor, where padding is padding still."""
-    return _mask(torch.arange(len(q)), torch.arange(len(k)), window) & _real(q, k)
 
 
 def _real(q: Tensor, k: Tensor) -> Tensor:
@@ -70,8 +68,29 @@ def _back_of_all(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     return (back >= 0) & (back < (10**6 if window is None else window))
 
 
-def _band(q: Tensor, k: Tensor, window: int | None) -> Tensor:
-    return torch.ones(len(q), len(k)).tril().triu(1 - (window or 10**6)).bool()
+def _bands(last: bool) -> list[Callable[[Tensor, Tensor, int | None], Tensor]]:
+    """Bands of tril and triu over places: all, without padded keys, and without any padding.
+
+    The diagonal begins at the first query and key, or ends at the `last` ones.
+    """
+
+    def band(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        shift = len(k) - len(q) if last else 0
+        ones = torch.ones(len(q), len(k))
+        return ones.tril(shift).triu(shift + 1 - (window or 10**6)).bool()
+
+    return [
+        band,
+        lambda q, k, w: band(q, k, w) & (k >= 0)[None, :],
+        lambda q, k, w: band(q, k, w) & _real(q, k),
+    ]
+
+
+def _instead_of_none(
+    window: Callable[[Tensor, Tensor], int],
+) -> Callable[[Tensor, Tensor, int | None], Tensor]:
+    """The right mask, but a layer without a window gets this one."""
+    return lambda q, k, w: _mask(q, k, window(q, k) if w is None else w)
 
 
 def _ahead_in_windows(q: Tensor, k: Tensor, window: int | None) -> Tensor:
@@ -114,16 +133,28 @@ check_small_masks = Check(
         ),
         "rows and columns are swapped: a row is a query": lambda *case: _mask(*case).T,
         "took a token's place in the tensor for its position; use the numbers in q and k": [
-            _places,
-            _band,
-            lambda q, k, w: _band(q, k, None),
-            lambda q, k, w: _band(q, k, None) & _real(q, k),
+            *_bands(last=False),
+            lambda q, k, w: _bands(last=False)[0](q, k, None),
+            lambda q, k, w: _bands(last=False)[2](q, k, None),
+        ],
+        "k was sorted; column s is the key at position k[s], so keep the order": [
+            lambda q, k, w: _mask(q, k.sort().values, w),
+            lambda q, k, w: _mask(q.sort().values, k.sort().values, w),
         ],
         "the key at position 0 is hidden; only -1 is padding": (
             lambda q, k, w: _mask(q, k, w) & (k > 0)
         ),
-        "lined the queries up with the last keys; use the numbers in q and k": lambda q, k, w: (
-            _mask(torch.arange(len(k) - len(q), len(k)), torch.arange(len(k)), w) & _real(q, k)
+        "lined the queries up with the last keys; use the numbers in q and k": _bands(last=True),
+        "None is no window at all, and any number in its place hides keys in a longer text": [
+            _instead_of_none(lambda q, k: len(k)),
+            _instead_of_none(lambda q, k: int(k.max())),
+        ],
+        "without a window yours sees the future; the condition j <= i holds in every layer": [
+            lambda q, k, w: _real(q, k) if w is None else _mask(q, k, w),
+            lambda q, k, w: torch.ones(len(q), len(k)).bool() if w is None else _mask(q, k, w),
+        ],
+        "a window of more than len(k) is a window still; the query may be far after all keys": (
+            lambda q, k, w: _mask(q, k, None if w and w > len(k) else w)
         ),
         "padding was treated as text: a key at -1 is near to a query at 0, and must not be seen": (
             _back_of_all
@@ -136,6 +167,9 @@ check_small_masks = Check(
         ],
         "padding is seen: the columns of keys at -1 must be False": (
             lambda q, k, w: _back_of_all(q, k, w) & (q >= 0)[:, None]
+        ),
+        "padding sees padding: where both are at -1 the mask must be False as well": (
+            lambda q, k, w: _mask(q, k, w) | ((q < 0)[:, None] & (k < 0)[None, :])
         ),
         "padding sees: the rows of queries at -1 must be False": (
             lambda q, k, w: _mask(q, k, w) | (q < 0)[:, None]
@@ -189,7 +223,7 @@ check_layer_types = Check(
     "`fn(num_layers, period)` lists an AttentionType a layer: every `period`-th is global.",
     "num_layers period",
     lambda n, period: list(layer_pattern(n, period)),
-    lambda: [(7, 3), (26, 6), (34, 6), (18, 6), (4, 6), (9, 2)],
+    lambda: [(7, 3), (26, 6), (34, 6), (18, 6), (4, 6), (9, 2), (3, 1)],
     {
         "in yours layer 0 is global, but the global layer is the last one of its round": (
             _types(lambda i, n, period: i % period == 0)
@@ -213,6 +247,9 @@ check_layer_types = Check(
             _types(lambda i, n, period: (i + 1) % period == 0 or i == n - 1)
         ),
         "no layer is global in yours": _types(lambda i, n, period: False),
+        "with a period of 1 every layer is the last one of its round, and so it is global": (
+            _types(lambda i, n, period: period > 1 and (i + 1) % period == 0)
+        ),
         "yours has a period of 6 whatever `period` is": _types(
             lambda i, n, period: (i + 1) % 6 == 0
         ),
@@ -303,7 +340,7 @@ check_ring_mask = Check(
         "yours is wrong where length is a multiple of slots: length % slots is 0 there": (
             lambda length, slots, w: _in_order(length % slots, slots, w)
         ),
-        "right for so many times round the slots only; a text may have any length": [
+        "right until the slots have been overwritten a few times; a text may have any length": [
             _first_rounds(1),
             _first_rounds(2),
             _first_rounds(3),
@@ -311,6 +348,10 @@ check_ring_mask = Check(
         "once all slots are filled every one is seen, and there may be more of them than W": [
             lambda length, slots, w: _in_order(length, slots, w) | (length > slots),
             lambda length, slots, w: _in_order(length, slots, w) | (length >= slots),
+        ],
+        "yours is in the order of age; entry s must be about slot s, whichever key it holds": [
+            lambda length, slots, w: torch.arange(slots) < min(w, length),
+            lambda length, slots, w: torch.arange(slots) >= slots - min(w, length),
         ],
         "yours sees only slots up to the newest key's; earlier keys may be in later slots": (
             lambda length, slots, w: _in_order((length - 1) % slots + 1, slots, w)

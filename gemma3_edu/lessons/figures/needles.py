@@ -1,4 +1,4 @@
-"""Numbers hidden in long texts: where a model looks for one, and its loss on pages of a book.
+"""Numbers hidden in long texts: where a model looks for one, and the loss on pages of a book.
 
 >>> from gemma3_edu import load
 >>> nano, processor = load("nano-it", text_only=True)
@@ -12,6 +12,7 @@ The secret number of the shed is 2548.
 """
 
 import re
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +60,18 @@ def tokens_back(processor: Processor, example: Example) -> int:
     return numbers_in(processor, example)[owner][1]
 
 
+def from_elsewhere(
+    processor: Processor, examples: Sequence[Example], said: Sequence[str]
+) -> list[int]:
+    """How far back the numbers are, counted as in `numbers_in`, that belong to another owner."""
+    return sorted(
+        back
+        for example, words in zip(examples, said, strict=True)
+        for number, back in numbers_in(processor, example).values()
+        if words.endswith(f"is {number}.") and words != example.answer
+    )
+
+
 @torch.no_grad()
 def last_look(
     nano: Gemma3, processor: Processor, example: Example
@@ -79,13 +92,12 @@ def book_pages(processor: Processor, pages: int, length: int) -> Int[Tensor, "pa
     return torch.tensor(ids[: pages * length]).view(pages, length)
 
 
-@torch.no_grad()
-def page_losses(
-    model: Gemma3, pages: Int[Tensor, "pages length"], first: int
+def losses(
+    logits: Float[Tensor, "pages length vocab"], pages: Int[Tensor, "pages length"], first: int
 ) -> Float[Tensor, "pages"]:
     """The mean loss of each page, of the predictions from position `first` on."""
-    logits = model(Batch.from_ids(pages, model.config))[:, first:-1].float()
-    return F.cross_entropy(logits.mT, pages[:, first + 1 :], reduction="none").mean(1)
+    said, came = logits[:, first:-1].float(), pages[:, first + 1 :]
+    return F.cross_entropy(said.mT, came, reduction="none").mean(1)
 
 
 def _until_number(processor: Processor, example: Example) -> list[int]:
