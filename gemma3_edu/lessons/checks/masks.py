@@ -7,6 +7,7 @@ Exercise 2: got 6 entries, expected 7 (num_layers = 7, period = 3)
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -99,6 +100,16 @@ def _ahead_in_windows(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     return back >= 0 if window is None else back < window
 
 
+def _is_triangle(got: Any, want: Tensor) -> bool:
+    """Row t sees key t and none after it, as tril makes it, though the positions ask for others."""
+    return (
+        isinstance(got, Tensor)
+        and got.shape == want.shape
+        and bool(got.diagonal().all() and not got.triu(1).any() and want.triu(1).any())
+    )
+
+
+_PLACES = "took a token's place in the tensor for its position; use the numbers in q and k"
 _OWN = "the query's own key counts, so the window holds i - j from 0 to W - 1"
 _AHEAD = "the future leaks: the window"
 
@@ -132,7 +143,7 @@ check_small_masks = Check(
             lambda *case: ~_mask(*case)
         ),
         "rows and columns are swapped: a row is a query": lambda *case: _mask(*case).T,
-        "took a token's place in the tensor for its position; use the numbers in q and k": [
+        _PLACES: [
             *_bands(last=False),
             lambda q, k, w: _bands(last=False)[0](q, k, None),
             lambda q, k, w: _bands(last=False)[2](q, k, None),
@@ -175,9 +186,11 @@ check_small_masks = Check(
             lambda q, k, w: _mask(q, k, w) | (q < 0)[:, None]
         ),
     },
-    explain=lambda got, *_: (
+    explain=lambda got, want, *_: (
         "gave numbers to add to scores; give True where a query may see a key, else False"
         if isinstance(got, Tensor) and got.is_floating_point()
+        else _PLACES
+        if _is_triangle(got, want)
         else None
     ),
 )

@@ -192,6 +192,14 @@ def test_a_band_over_places_gets_the_numbers_of_its_first_wrong_case():
     assert "q = [8, 9, 10, 11], k = [" in said
 
 
+def test_a_triangle_with_another_window_gets_the_sentence_on_places_too():
+    def triangle(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        ones = torch.ones(len(q), len(k), dtype=torch.bool).tril()
+        return ones if window is None else ones.triu(-window)
+
+    assert message(check_mask, triangle).startswith("took a token's place")
+
+
 def test_every_argument_of_a_small_mask_is_spelled_out():
     for words, _ in check_small_masks.rounds[0].cases():
         assert "shape" not in words
