@@ -23,9 +23,11 @@ Join = Callable[[list[str], Scores], list[str]]
 
 # Joining
 
-# Learned pieces, best first, then the characters; "?" is in no vocabulary here.
+# Learned pieces, best first, then the characters; "?" is in no vocabulary here. The dictionary
+# has another order, so that its order says nothing about the scores.
 _LEARNED = "an ana bana ba he er the re ther in ing ot no th thing aa".split()
-_SCORES = {piece: -float(rank) for rank, piece in enumerate([*_LEARNED, *"abeghinort"])}
+_RANKS = {piece: -float(rank) for rank, piece in enumerate([*_LEARNED, *"abeghinort"])}
+_SCORES = dict(sorted(_RANKS.items()))
 _WORDS = ["banana", "bana", "there", "other", "not", "nothing", "aaa", "tea?", "h", ""]
 
 
@@ -57,6 +59,19 @@ def _by(choose: Callable[[list[str], list[int], Scores], int], rounds: int = 99)
 
 def _best(parts: list[str], places: list[int], scores: Scores) -> int:
     return max(places, key=lambda i: _score(parts, i, scores))
+
+
+def _in_turn(parts: list[str], scores: Scores) -> list[str]:
+    """Each piece once, in the order of the dictionary, joined wherever neighbours spell it."""
+    for piece in scores:
+        done: list[str] = []
+        for part in parts:
+            if done and done[-1] + part == piece:
+                done[-1] = piece
+            else:
+                done.append(part)
+        parts = done
+    return parts
 
 
 def _longest_match(parts: list[str], scores: Scores) -> list[str]:
@@ -100,6 +115,7 @@ check_join = Check(
             lambda parts, places, scores: places[0]
         ),
         "took the longest piece at each place; join neighbours by score": _longest_match,
+        "took the pieces in the order of the dictionary; the highest score comes first": _in_turn,
     },
     explain=_no_pieces,
 )
