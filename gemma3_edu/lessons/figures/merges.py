@@ -133,13 +133,13 @@ def three_ways(text: str, tokenizer: Tokenizer, words: int) -> Figure:
     cuts = {
         "letters": (list(text.replace(" ", SPACE)), "one character", f"{letters} characters"),
         "pieces": (pieces, "learned piece", f"{len(every):,} pieces"),
-        "words": (text.split(), "found first", f"{words:,} words,\nand no end"),
+        "words": (text.split(), "word", f"{words:,} words,\nand no end"),
     }
     fig, ax = plt.subplots(figsize=(8, 2.5), layout="constrained")
     ax.text(5.7, -0.25, "the row that the model reads", ha="center", color=GREY, fontsize=9)
     ax.text(13.6, -0.25, "the list to know", ha="center", color=GREY, fontsize=9)
     for row, (name, (parts, kind, size)) in enumerate(cuts.items()):
-        fill, outline = KINDS[kind]
+        fill, outline = KINDS.get(kind, ("#E3E3E3", "-"))
         left = 0.0
         ax.text(-0.25, row + 0.5, name, ha="right", va="center", weight="bold")
         for part in parts:
