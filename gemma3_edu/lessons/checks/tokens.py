@@ -143,6 +143,10 @@ check_embedding = Check(
         "the rows are not scaled; multiply them by the root of D": _times(lambda i, table: 1),
         "multiplied by D; its root is asked for": _times(lambda i, table: table.shape[1]),
         "divided by the root of D; multiply": _times(lambda i, table: table.shape[1] ** -0.5),
+        "the root was rounded to bfloat16, but this table is in float32; convert the root to the"
+        " table's dtype": _times(
+            lambda i, table: float(torch.tensor(table.shape[1] ** 0.5).bfloat16())
+        ),
         "took the root of V, the number of rows; D is the length of a row": _times(
             lambda i, table: len(table) ** 0.5
         ),
