@@ -1,88 +1,86 @@
-"""Figures of the embedding: which rows of a table are alike, and where the root of D is rounded.
+"""The nearest rows of a table: each piece a dot, the nearer to the middle the more alike its row.
 
->>> neighbours(640)
-(25.25, 25.375)
+>>> unit = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+>>> nearest(unit, 0, how_many=2)
+[(1, 0.6...), (2, 0.0)]
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
-from math import sqrt
+from math import cos, pi, sin
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn import functional as F
 
 from .alt import listed, with_alt
+from .tokens import KINDS
+
+CLOUD, RING = "#9DB4C6", "#6F6F6F"
+_GOLDEN = pi * (3 - 5**0.5)  # the angle that spreads dots evenly, as in a sunflower
+_TURN = 0.5  # where the first named neighbour is
+_ASIDE = _TURN - pi / 2  # where the rings are named, between two of six neighbours
 
 
-def likeness(rows: Float[Tensor, "V D"]) -> Float[Tensor, "V V"]:
-    """The cosine of each row with each other: 1 where they point the same way.
+def nearest(unit: Float[Tensor, "V D"], index: int, how_many: int) -> list[tuple[int, float]]:
+    """The rows with the highest cosine to one of them, which itself is left out, best first.
 
-    >>> likeness(torch.tensor([[2.0, 0.0], [3.0, 3.0], [0.0, -1.0]]))[0]
-    tensor([1.0000, 0.7071, 0.0000])
+    `unit` holds rows of length 1.
     """
-    unit = F.normalize(rows.detach().float(), dim=-1)
-    return unit @ unit.T
+    like = (unit @ unit[index]).tolist()
+    order = sorted(range(len(like)), key=lambda i: -like[i])
+    return [(i, like[i]) for i in order if i != index][:how_many]
 
 
-def inside_and_across(like: Float[Tensor, "V V"], group: Sequence[int]) -> tuple[float, float]:
-    """The mean likeness within a group of rows (not with itself), and with all others."""
-    inside = torch.zeros(len(like), dtype=torch.bool)
-    inside[list(group)] = True
-    block = like[inside][:, inside]
-    count = len(block)
-    within = (block.sum() - block.diagonal().sum()) / (count * (count - 1))
-    return float(within), float(like[inside][:, ~inside].mean())
+def neighbourhoods(
+    unit: Float[Tensor, "V D"], pieces: Sequence[str], of: Mapping[str, str], how_many: int = 6
+) -> Figure:
+    """A panel for each piece of `of`, in its colour: the piece in the middle, all others around it.
 
-
-def row_likeness(groups: Mapping[str, Sequence[str]], rows: Float[Tensor, "V D"]) -> Figure:
-    """How alike the rows of some words are, as colours; `rows` has one for each word, in order."""
-    like = likeness(rows).round(decimals=3)
-    words = list(chain.from_iterable(groups.values()))
-    fig, ax = plt.subplots(figsize=(5.6, 4.6), layout="constrained")
-    image = ax.imshow(like.numpy(), vmin=0, vmax=1)
-    ax.set_xticks(range(len(words)), words, rotation=90)
-    ax.set_yticks(range(len(words)), words)
-    said, start = [], 0
-    for name, members in groups.items():
-        end = start + len(members)
-        for at in (start, end):
-            for x, y in [((at, at), (start, end)), ((start, end), (at, at))]:
-                ax.plot(np.subtract(x, 0.5), np.subtract(y, 0.5), "w-", lw=2, label=name)
-        within, across = inside_and_across(like, range(start, end))
-        said.append(f"{name} {within:.2f} with each other and {across:.2f} with the rest")
-        start = end
-    fig.colorbar(image, ax=ax, label="cosine of the two rows")
-    return with_alt(fig, f"Cosines of {len(words)} rows, on average: {listed(said)}.")
-
-
-def neighbours(width: int) -> tuple[float, float]:
-    """The numbers of bfloat16 around the root of a width; twice the root itself if it is one."""
-    root = sqrt(width)
-    near = torch.tensor(root).bfloat16()
-    step = 2.0 ** (int(torch.tensor(root).log2().floor()) - 7)  # 8 significant binary digits
-    low = float(near) if float(near) <= root else float(near) - step
-    return (low, low) if low == root else (low, low + step)
-
-
-def roots_on_grid(widths: Mapping[str, int]) -> Figure:
-    """Where the root of each width is, between the two nearest numbers of bfloat16."""
-    fig, ax = plt.subplots(figsize=(7, 0.55 * len(widths) + 0.5), layout="constrained")
+    A row's distance from the middle is 1 - cosine. The nearest ones are named.
+    """
+    fig, axes = plt.subplots(2, 2, figsize=(8, 8.2), layout="constrained")
     said = []
-    for row, (name, width) in enumerate(widths.items()):
-        low, high = neighbours(width)
-        place = (sqrt(width) - low) / (high - low) if high > low else 0.0
-        ax.plot([0, 1], [row, row], color="0.6", ls="-", marker="|", markersize=16, label="grid")
-        ax.scatter([round(place, 3)], [row], color="C1", marker="D", s=42, zorder=3, label=name)
-        for x, value, side in [(-0.03, low, "right"), (1.03, high, "left")]:
-            ax.text(x, row, f"{value:g}", ha=side, va="center")
-        ax.text(place, row - 0.3, f"{sqrt(width):.3f}", ha="center", va="center", color="C1")
-        ax.text(-0.24, row, f"{name}, D = {width}", ha="right", va="center", weight="bold")
-        said.append(f"{sqrt(width):.3f} between {low:g} and {high:g}")
-    ax.set(xlim=(-0.62, 1.2), ylim=(len(widths) - 0.5, -0.6))
+    for ax, (piece, colour) in zip(axes.flat, of.items(), strict=True):
+        index = pieces.index(piece)
+        found = nearest(unit, index, len(pieces) - 1)
+        named, others = found[:how_many], found[how_many:]
+        _cloud(ax, [like for _, like in others])
+        for number, (i, like) in enumerate(named):
+            _name(ax, pieces[i], like, _TURN + 2 * pi * number / how_many, colour)
+        ax.text(0, 0, piece, family="monospace", fontsize=12, weight="bold").set(
+            ha="center", va="center", zorder=6, color="white", bbox=_chip(colour, colour)
+        )
+        told = listed(pieces[i] for i, _ in named)
+        said.append(
+            f"around {piece} are {told}, with cosines from {named[0][1]:.2f} to {named[-1][1]:.2f}"
+        )
+    return with_alt(fig, f"Each of {len(pieces):,} pieces as a dot: {'; '.join(said)}.")
+
+
+def _cloud(ax: Axes, likes: Sequence[float]) -> None:
+    far = np.round(1 - np.array(likes), 3)
+    angles = _GOLDEN * np.arange(len(far))
+    x, y = np.round(far * np.cos(angles), 3), np.round(far * np.sin(angles), 3)
+    ax.scatter(x, y, s=5, color=CLOUD, alpha=0.8, linewidths=0, zorder=1, label="other pieces")
+    turn = np.linspace(0, 2 * pi, 121)
+    for like, style, name in [(0.5, "--", "0.5"), (0.0, ":", "cosine 0")]:
+        away = 1 - like
+        ax.plot(away * np.cos(turn), away * np.sin(turn), color=RING, ls=style, lw=1, label="ring")
+        text = ax.text(away * cos(_ASIDE), away * sin(_ASIDE), name, color=RING, fontsize=8)
+        text.set(ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 1}, zorder=3)
+    ax.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
     ax.axis("off")
-    return with_alt(fig, f"Roots between their neighbours in bfloat16: {listed(said)}.")
+
+
+def _name(ax: Axes, piece: str, like: float, angle: float, colour: str) -> None:
+    x, y = (1 - like) * cos(angle), (1 - like) * sin(angle)
+    ax.plot([0, round(x, 3)], [0, round(y, 3)], color=colour, ls="-", lw=1.2, zorder=4, label=piece)
+    text = ax.text(x, y, piece, family="monospace", fontsize=10)
+    text.set(ha="center", va="center", zorder=5, bbox=_chip(KINDS["learned piece"][0], colour))
+
+
+def _chip(fill: str, edge: str) -> dict[str, object]:
+    return {"boxstyle": "round,pad=0.25", "facecolor": fill, "edgecolor": edge, "linewidth": 1.2}

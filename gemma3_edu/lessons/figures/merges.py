@@ -122,18 +122,16 @@ def _box(ax: Axes, middle: float, height: float, word: str, kind: str, bold: boo
     text.set(ha="center", va="center", zorder=4)
 
 
-def three_ways(text: str, tokenizer: Tokenizer, words: int) -> Figure:
+def three_ways(text: str, tokenizer: Tokenizer, letters: int, words: int) -> Figure:
     """One text as letters, pieces and words, and how long the list is that each way needs.
 
-    `words` is how many different words were found in some text.
+    `letters` and `words` are how many different ones were found in some text.
     """
-    every = [tokenizer.piece(index) for index in range(tokenizer.vocab_size)]
-    letters = sum(len(piece) == 1 and piece.isprintable() for piece in every)
-    pieces = [every[index] for index in tokenizer.encode(text, add_bos=False)]
+    pieces = [tokenizer.piece(index) for index in tokenizer.encode(text, add_bos=False)]
     cuts = {
         "letters": (list(text.replace(" ", SPACE)), "one character", f"{letters} characters"),
-        "pieces": (pieces, "learned piece", f"{len(every):,} pieces"),
-        "words": (text.split(), "word", f"{words:,} words,\nand no end"),
+        "pieces": (pieces, "learned piece", f"{tokenizer.vocab_size:,} pieces"),
+        "words": (text.split(), "word", f"{words:,} words"),
     }
     fig, ax = plt.subplots(figsize=(8, 2.5), layout="constrained")
     ax.text(5.7, -0.25, "the row that the model reads", ha="center", color=GREY, fontsize=9)
@@ -155,7 +153,7 @@ def three_ways(text: str, tokenizer: Tokenizer, words: int) -> Figure:
     ax.set(xlim=(-1.7, 15), ylim=(3.0, -0.45))
     ax.axis("off")
     said = [f"{len(parts)} {name} from a list of {size}" for name, (parts, _, size) in cuts.items()]
-    return with_alt(fig, f"{text!r} cut in three ways: {'; '.join(said)}.".replace("\n", " "))
+    return with_alt(fig, f"{text!r} cut in three ways: {'; '.join(said)}.")
 
 
 def learning_curves(panels: Mapping[str, Mapping[str, Mapping[int, int]]]) -> Figure:
@@ -170,8 +168,11 @@ def learning_curves(panels: Mapping[str, Mapping[str, Mapping[int, int]]]) -> Fi
             look = {"color": f"C{number}", "ls": ["-", "--"][number], "marker": "os"[number]}
             ax.plot(list(points), list(points.values()), label=language, markersize=4, **look)
             first, *_, last = points.values()
+            above = last == max(curve[max(points)] for curve in curves.values())
+            text = ax.text(max(points), last + (110 if above else -110), f"{last:,}", ha="right")
+            text.set(va="bottom" if above else "top", color=f"C{number}", weight="bold")
             said.append(f"learned from {learned}, {language} goes from {first:,} to {last:,}")
         ax.set(title=f"learned from {learned}", xlabel="pieces learned", ylim=(0, None))
     axes[0].set_ylabel("tokens of the same passage")
-    axes[0].legend(loc="lower left")
+    axes[0].legend(loc="lower left", frameon=False)
     return with_alt(fig, f"Tokens of a passage while pieces are learned: {'; '.join(said)}.")

@@ -75,11 +75,15 @@ def token_boxes(texts: Mapping[str, str], tokenizer: Tokenizer) -> Figure:
         count = sum(map(len, lines))
         heading = f"{name}: {_many(count, 'token')}, {_many(len(texts[name]), 'character')}"
         ax.set_title(heading, x=0, y=1 - 0.5 / height, pad=0, ha="left", va="center", fontsize=10)
+    kinds = {token.kind for lines in rows.values() for line in lines for token in line}
     handles = [
         Patch(facecolor=fill, edgecolor="black", ls=line, label=kind)
         for kind, (fill, line) in KINDS.items()
+        if kind in kinds
     ]
-    fig.legend(handles=handles, loc="lower center", ncols=4, frameon=False, handlelength=1.6)
+    fig.legend(
+        handles=handles, loc="lower center", ncols=len(KINDS), frameon=False, handlelength=1.6
+    )
     counts = {name: sum(map(len, lines)) for name, lines in rows.items()}
     told = [f"{name} {_many(count, 'token')}" for name, count in counts.items()]
     return with_alt(fig, f"Text cut into boxes, one for each token: {listed(told)}.")

@@ -70,12 +70,12 @@ def test_a_tree_has_a_box_for_each_join_and_character(vocabulary: list[str]):
 
 
 def test_three_ways_to_cut_one_text(nano: Tokenizer):
-    fig = three_ways("The whale is white.", nano, words=8893)
-    assert "19 letters from a list of 107 characters; 5 pieces from a list of 3,072" in alt_of(fig)
+    fig = three_ways("The whale dived.", nano, letters=78, words=8893)
+    assert "16 letters from a list of 78 characters; 5 pieces from a list of 3,072" in alt_of(fig)
     (ax,) = fig.axes
     kinds = [box.get_label() for box in ax.patches]
-    assert [kinds.count(kind) for kind in ("one character", "learned piece", "word")] == [19, 5, 4]
-    for row, (parts, count) in enumerate([("The▁whale", 19), ("▁whale", 5), ("whale", 4)]):
+    assert [kinds.count(kind) for kind in ("one character", "learned piece", "word")] == [16, 5, 3]
+    for row, (parts, count) in enumerate([("The▁whale", 16), ("▁whale▁dived", 5), ("whale", 3)]):
         inside = [text for text in ax.texts if text.get_position()[1] == row + 0.5]
         words = "".join(text.get_text() for text in inside)
         assert parts in words
@@ -90,6 +90,8 @@ def test_learning_curves_draw_their_numbers():
         assert ax.get_title() == f"learned from {name}"
         got = {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in ax.lines}
         assert got == curves
+        ends = sorted(text.get_text() for text in ax.texts)
+        assert ends == sorted(str(list(curve.values())[-1]) for curve in curves.values())
     left = fig.axes[0].lines
     assert len({line.get_linestyle() for line in left}) == len({line.get_color() for line in left})
     assert "learned from both, A goes from 90 to 60." in alt_of(fig)
