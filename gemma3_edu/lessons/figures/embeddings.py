@@ -1,8 +1,9 @@
 """The nearest rows of a table: each piece a dot, the nearer to the middle the more alike its row.
 
->>> unit = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+>>> import torch
+>>> unit = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
 >>> nearest(unit, 0, how_many=2)
-[(1, 0.6...), (2, 0.0)]
+[(2, 1.0), (1, 0.0)]
 """
 
 from collections.abc import Mapping, Sequence

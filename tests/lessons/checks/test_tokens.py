@@ -77,6 +77,10 @@ def never_ends(parts: list[str], scores: Scores) -> list[str]:
                 break
 
 
+def never_moves(parts: list[str], scores: Scores) -> list[str]:
+    while True: pass  # fmt: skip
+
+
 def by_length(parts: list[str], scores: Scores) -> list[str]:
     while True:
         pairs = ["".join(pair) for pair in pairwise(parts)]
@@ -97,6 +101,7 @@ def emptied(parts: list[str], scores: Scores) -> list[str]:
     [
         (by_piece, "goes through all pieces of the table; look up only the neighbours"),
         (never_ends, "does not end; stop when no neighbours make a piece (['b', "),
+        (never_moves, "does not end; stop when no neighbours make a piece (['b', "),
         (by_length, "took the first neighbours that make a piece, or the longest piece; the high"),
         (emptied, "changed scores in place; leave it as it is"),
     ],
