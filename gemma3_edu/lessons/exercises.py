@@ -33,8 +33,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_gigabytes": start.check_gigabytes,
     },
     "01": {
-        "my_join": tokens.check_join,
         "my_embedding": tokens.check_embedding,
+        "my_join": tokens.check_join,
         "my_lost_text": tokens.check_lost_text,
     },
     "02": {
