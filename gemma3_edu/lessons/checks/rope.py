@@ -1,8 +1,8 @@
-"""Checks of the exercises on rotary embedding: turning, counting slow pairs, positions that merge.
+"""Checks of the exercises on rotary embedding: slow pairs, turning, positions that merge.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 2", check_slow_pairs, lambda head_dim, theta, factor, context: head_dim // 2)
-Exercise 2: all pairs were counted; those that go round within the context are not slow
+>>> attempt("Exercise 1", check_slow_pairs, lambda head_dim, theta, factor, context: head_dim // 2)
+Exercise 1: all pairs were counted; those that go round within the context are not slow
     (head_dim = 32, theta = 500, factor = 2, context = 64: got 16, expected 11)
 """
 
