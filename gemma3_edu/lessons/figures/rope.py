@@ -14,12 +14,13 @@ import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Wedge
 from torch import Tensor
 
 from ...model.config import RopeConfig
+from ...train.scores import interval
 from .alt import listed, with_alt
 
 SETTINGS = {
@@ -101,7 +102,7 @@ def hands_by_position(
 ) -> Figure:
     """All pairs of a small head as dials, in a row for each position."""
     pairs = range(head_dim // 2)
-    fig, ax = plt.subplots(figsize=(5.4, 0.5 + 0.95 * len(positions)), layout="constrained")
+    fig, ax = plt.subplots(figsize=(6.2, 0.5 + 1.05 * len(positions)), layout="constrained")
     turns = torch.tensor(positions)[:, None] / wavelengths(head_dim, rope)
     names = [f"position {position}" for position in positions]
     _dials(ax, [f"pair {pair}" for pair in pairs], names, turns, ["C0"] * len(positions))
@@ -183,33 +184,27 @@ def wavelength_curves(
 
 
 def dials(
-    *distances: int,
+    distance: int,
     settings: Mapping[str, RopeConfig] = SETTINGS,
     head_dim: int = 256,
     pairs: Sequence[int] = _PAIRS,
 ) -> Figure:
-    """For each distance, how far nine of the pairs have turned; below each dial its full turns."""
-    rows = len(settings)
-    fig, axes = plt.subplots(
-        len(distances), 1, squeeze=False, figsize=(7, len(distances) * (0.35 + 0.76 * rows))
-    )
+    """How far nine of the pairs have turned at a distance; below each dial its full turns."""
+    height = 0.35 + 0.76 * len(settings)
+    fig, ax = plt.subplots(figsize=(7, height))
     # By hand: the automatic layout draws everything twice, too slow under a slider.
-    height = fig.get_figheight()
-    fig.subplots_adjust(left=0, right=1, top=1 - 0.05 / height, bottom=0.02 / height, hspace=0.02)
+    fig.subplots_adjust(left=0, right=1, top=1 - 0.05 / height, bottom=0.02 / height)
     waves = torch.stack([wavelengths(head_dim, rope)[list(pairs)] for rope in settings.values()])
-    for ax, distance in zip(axes[:, 0], distances, strict=True):
-        colours = [colour for colour, _ in _LOOKS[:rows]]
-        _dials(ax, list(map(str, pairs)), list(settings), distance / waves, colours)
-        ax.text(-0.75, 0.72, "pair", ha="right", va="bottom", fontsize=10)
-        ax.set_title(f"distance {distance:,}; below a dial its turns", x=0.5, y=0.9, fontsize=10)
-    most = max(distances)
-    turns = {name: most / wavelengths(head_dim, rope)[-1] for name, rope in settings.items()}
+    colours = [colour for colour, _ in _LOOKS[: len(settings)]]
+    _dials(ax, list(map(str, pairs)), list(settings), distance / waves, colours)
+    ax.text(-0.75, 0.72, "pair", ha="right", va="bottom", fontsize=10)
+    ax.set_title(f"distance {distance:,}; below a dial its turns", x=0.5, y=0.9, fontsize=10)
+    turns = {name: distance / wavelengths(head_dim, rope)[-1] for name, rope in settings.items()}
     told = listed(f"{count:.3g} times with {name}" for name, count in turns.items())
     return with_alt(
         fig,
-        f"Dials of {len(pairs)} pairs for {rows} settings at distances"
-        f" {listed(f'{distance:,}' for distance in distances)}: at {most:,} the slowest pair has"
-        f" gone round {told}.",
+        f"Dials of {len(pairs)} pairs for {len(settings)} settings at distance {distance:,}: the"
+        f" slowest pair has gone round {told}.",
     )
 
 
@@ -220,10 +215,14 @@ def _dials(
     turns: Float[Tensor, "R C"],
     colours: Sequence[str],
 ) -> None:
-    """Rows of dials. A hand starts at the right and turns against the clock."""
+    """Rows of dials. A hand starts at the right and turns against the clock.
+
+    What it has swept is tinted, and a dial is grey once its hand has gone round.
+    """
     across, down = _APART
     turn = torch.linspace(0, 2 * math.pi, 41, dtype=torch.float64)
     circle = 0.5 * torch.stack([turn.cos(), turn.sin()], dim=1)
+    steps = torch.arange(41, dtype=torch.float64)
     at = torch.arange(len(columns), dtype=torch.float64) * across
     for column, name in enumerate(columns):
         ax.text(float(at[column]), 0.72, name, ha="center", va="bottom", fontsize=10)
@@ -232,6 +231,19 @@ def _dials(
         angle = 2 * math.pi * counts
         tip = centre + 0.5 * torch.stack([angle.cos(), angle.sin()], dim=1)
         rings = centre[:, None] + circle
+        first = counts < 1
+        sweeps = [
+            torch.cat([middle[None], middle + 0.5 * torch.stack([arc.cos(), arc.sin()], dim=1)])
+            for middle, arc in zip(centre[first], (angle[first, None] / 40) * steps, strict=True)
+        ]
+        for label, areas, colour, alpha in [
+            ("gone round", [*rings[~first]], "0.5", 0.18),
+            ("first round", sweeps, colours[row], 0.3),
+        ]:
+            shapes = [area.numpy() for area in areas]
+            tint = PolyCollection(shapes, facecolors=colour, alpha=alpha, lw=0, label=label)
+            if shapes:
+                ax.add_collection(tint)
         hands = torch.stack([centre, tip], dim=1)
         faces = LineCollection([*rings.numpy()], colors="0.6", linewidths=1, label="dial")
         ax.add_collection(faces)
@@ -285,17 +297,19 @@ def angles_seen(
     )
 
 
-def right_by_base(bases: Sequence[float], right: Mapping[str, Sequence[int]], items: int) -> Figure:
-    """Right answers of a model by the base of its local layers, and by that of its global ones."""
-    fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    looks = [("C1", "--", "s"), ("C0", "-", "o")]
-    for (name, counts), (colour, style, mark) in zip(right.items(), looks, strict=True):
-        ax.plot(bases, counts, color=colour, ls=style, marker=mark, label=name)
-    ax.set(
-        xscale="log", xlabel="base", ylabel=f"right of {items}", ylim=(-0.04 * items, 1.04 * items)
-    )
-    ax.set_xticks(bases, [f"{base:,.0f}" for base in bases])
-    ax.legend(loc="lower center")
-    told = "; ".join(f"{name} {listed(counts)}" for name, counts in right.items())
-    named = listed(f"{base:,.0f}" for base in bases)
-    return with_alt(fig, f"Right answers of {items} with bases {named}: {told}.")
+def right_by_clock(right: Mapping[str, int], items: int) -> Figure:
+    """Right answers of a model with several clocks, the first as trained, and their intervals."""
+    fig, ax = plt.subplots(figsize=(7.2, 0.7 + 0.36 * len(right)), layout="constrained")
+    for row, (name, count) in enumerate(right.items()):
+        colour, hatch = ("C1", "//") if row == 0 else ("C0", "")
+        ax.barh(row, count, height=0.7, color=colour, hatch=hatch, edgecolor="white", label=name)
+        low, high = (items * share for share in interval(count, items))
+        ax.plot([low, high], [row, row], color="0.25", ls="-", lw=1.5, marker="|", label="interval")
+        ax.text(1.02 * items, row, str(count), ha="left", va="center")
+    ax.axvline(next(iter(right.values())), color="0.35", ls=":", lw=1.2, label="as trained")
+    ax.set_yticks(range(len(right)), list(right))
+    ax.set(xlim=(0, 1.1 * items), xlabel=f"right answers of {items}; the line is a 95 % interval")
+    ax.invert_yaxis()
+    ax.spines[["top", "right"]].set_visible(False)
+    told = "; ".join(f"{name} {count}" for name, count in right.items())
+    return with_alt(fig, f"Right answers of {items}: {told}.")

@@ -14,7 +14,7 @@ from gemma3_edu.lessons.figures.rope import (
     angles_seen,
     dials,
     hands_by_position,
-    right_by_base,
+    right_by_clock,
     score_table,
     two_hands,
     wavelength_curves,
@@ -24,6 +24,7 @@ from gemma3_edu.lessons.figures.rope import (
 from gemma3_edu.model.config import AttentionType, RopeConfig
 from gemma3_edu.model.presets import PRESETS
 from gemma3_edu.model.rope import rope_table
+from gemma3_edu.train.scores import interval
 
 ODD = RopeConfig(500.0, 3.0)
 
@@ -79,7 +80,7 @@ def hands(ax) -> dict[str, list[float]]:
     """The angle that each hand shows, between -pi and pi, by the name of its row."""
     found = {}
     for collection in ax.collections:
-        if collection.get_label() == "dial":
+        if collection.get_label() in ("dial", "first round", "gone round"):
             continue
         ways = [path.vertices[1] - path.vertices[0] for path in collection.get_paths()]
         assert [math.hypot(*way) for way in ways] == pytest.approx([0.5] * len(ways))
@@ -123,11 +124,13 @@ def test_turns_are_counted_below_the_dials():
     assert told[4] == "odd"
 
 
-def test_small_multiples_are_the_same_pictures():
-    three = describe(dials(16, 1024, 131_072)).splitlines()
-    alone = [describe(dials(each)).splitlines() for each in (16, 1024, 131_072)]
-    plain = [line for line in three if not line.startswith("axes")]
-    assert plain == [line for each in alone for line in each if not line.startswith("axes")]
+def test_a_dial_is_tinted_as_far_as_its_hand_and_grey_once_it_is_round():
+    (ax,) = hands_by_position([60]).axes
+    areas = {each.get_label(): each.get_paths() for each in ax.collections}
+    assert [len(areas[name]) for name in ("dial", "first round", "gone round")] == [4, 2, 2]
+    x, y = areas["first round"][1].vertices[41] - areas["first round"][1].vertices[0]
+    assert math.atan2(y, x) == pytest.approx(2 * math.pi * 60 / wavelengths(8, SMALL)[3].item())
+    assert "gone round" not in describe(hands_by_position([0, 1]))
 
 
 def test_two_hands_that_keep_their_distance_keep_their_angle():
@@ -186,9 +189,12 @@ def test_angles_seen_stay_within_training_by_the_factor():
     assert [len(ax.patches) for ax in fig.axes] == [2, 3, 2]  # what was never seen: once
 
 
-def test_right_by_base_draws_both_kinds():
-    (ax,) = right_by_base([10, 1000], {"local": [1, 4], "global": [5, 3]}, items=6).axes
-    drawn = lines(ax)
-    assert drawn["local"][1].tolist() == [1, 4]
-    assert drawn["global"][1].tolist() == [5, 3]
-    assert len(looks(ax, 2)) == 2
+def test_right_by_clock_draws_counts_and_intervals():
+    (ax,) = right_by_clock({"as trained": 5, "wrong": 1}, items=6).axes
+    assert [bars[0].get_width() for bars in ax.containers] == [5, 1]
+    drawn = [line for line in ax.lines if line.get_label() == "interval"]
+    low, high = interval(1, 6)
+    assert list(drawn[1].get_xdata()) == pytest.approx([6 * low, 6 * high])
+    assert ax.patches[0].get_hatch()
+    assert not ax.patches[1].get_hatch()
+    assert alt_of(ax.figure) == "Right answers of 6: as trained 5; wrong 1."
