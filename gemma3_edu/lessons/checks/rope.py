@@ -29,7 +29,7 @@ def _right_turn(x: Tensor, position: Tensor, theta: float, factor: float) -> Ten
 def _turn_cases() -> dict[str, Case]:
     g, cases = torch.Generator().manual_seed(7), {}
     for B, T, N, H, theta, factor in [
-        (1, 2, 2, 4, 100.0, 2.0),
+        (1, 2, 3, 4, 100.0, 2.0),
         (2, 5, 3, 8, 100.0, 1.0),
         (1, 7, 2, 6, 50.0, 4.0),
         (3, 2, 1, 4, 1e4, 1.0),
@@ -160,6 +160,7 @@ def _count_cases() -> list[Case]:
         (256, 1e6, 8.0, 131_072),
         (128, 1e6, 8.0, 131_072),
         (256, 1e4, 1.0, 131_072),
+        (16, 100.0, 8.0, 40),  # even pair 0 is slow
     ]
 
 
@@ -210,6 +211,12 @@ check_slow_pairs = Check(
         ),
         "counted pairs from 1; i goes from 0 to H/2 - 1": (
             _counting(_tokens_round, lambda H: range(1, H // 2 + 1))
+        ),
+        "left out pair 0; i goes from 0 to H/2 - 1": (
+            _counting(_tokens_round, lambda H: range(1, H // 2))
+        ),
+        "put the factor into the base; it divides the positions": _counting(
+            lambda i, H, theta, f: math.tau * (theta * f) ** (2 * i / H)
         ),
         "counted elements, not pairs: a head has H/2 pairs": lambda *case: 2 * _slow(*case),
     },
