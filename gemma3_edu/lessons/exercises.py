@@ -48,8 +48,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_leak": attention.check_leak,
     },
     "04": {
-        "my_turn": rope.check_turn,
         "my_slow_pairs": rope.check_slow_pairs,
+        "my_turn": rope.check_turn,
         "my_merged_positions": rope.check_merged_positions,
     },
     "05": {
