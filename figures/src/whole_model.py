@@ -52,7 +52,11 @@ def draw() -> str:
 def _ways_in() -> list[str]:
     parts = [_panel(16, 12, 120, 120, MIST), *_shapes(16, 12)]
     left = end = 136
-    for name, width, number in [("crops", 76, "13"), ("encoder", 92, "11"), ("projector", 100, "12")]:
+    for name, width, number in [
+        ("crops", 76, "13"),
+        ("encoder", 92, "11"),
+        ("projector", 100, "12"),
+    ]:
         parts += [way((left, TOP), (left + 22, TOP)), *_part(left + 24, TOP, width, name, [number])]
         left = end = left + 24 + width
     parts.append(way((end, TOP), (end + 24, TOP), (end + 24, BEND), (236, BEND), (236, ROW - 2)))
