@@ -56,8 +56,8 @@ def conversations(
         if not right:
             _words(ax, 4.5, 0.7, f"right answer: {last}", size=9, color=ink)
         _canvas(ax, (0, 10), (0, 18.6))
-        told.append(f"{question} {answer} ({'right' if right else f'wrong, {last} is right'})")
-    return with_alt(fig, f"{columns} questions with nano's answers: {'; '.join(told)}.")
+        told.append(f"{answer!r} ({'right' if right else f'wrong, {last} is right'})")
+    return with_alt(fig, f"{columns} questions, and below each its answer: {listed(told)}.")
 
 
 def in_a_row(picture: ArrayLike, pieces: Sequence[str], patch: int = 14) -> Figure:
