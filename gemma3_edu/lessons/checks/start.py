@@ -76,10 +76,14 @@ check_is_right = Check(
             lambda answer, right: answer.endswith(str(right))
         ),
         "accepts longer numbers whose last digits fit; compare whole numbers": (
-            lambda answer, right: answer.rstrip(". abcdefghijklmnopqrstuvwxyz").endswith(str(right))
+            lambda answer, right: answer.rstrip(". abcdefghijklmnopqrstuvwxyz").endswith(
+                str(right)
+            ),
+            lambda answer, right: answer.strip(".").endswith(str(right)),
         ),
-        "accepts every number of the working; only the last counts": lambda answer, right: (
-            right in _numbers(answer)
+        "accepts every number of the working; only the last counts": (
+            lambda answer, right: right in _numbers(answer),
+            lambda answer, right: str(right) in answer.split(),
         ),
         "wants nothing but the number; nano also writes words and its working": (
             lambda answer, right: answer.strip() == str(right)
@@ -95,6 +99,13 @@ check_is_right = Check(
         ),
         "joined all digits to one number; find the separate numbers": lambda answer, right: (
             "".join(filter(str.isdigit, answer)) == str(right)
+        ),
+        "took single digits for numbers": lambda answer, right: (
+            re.findall(r"\d", answer)[-1:] == [str(right)]
+        ),
+        "calls every answer right": lambda *_: True,
+        "calls every answer wrong; did you compare text and number? '75' == 75 is False": (
+            lambda *_: False
         ),
         "accepts an answer without a number": lambda answer, right: (
             not _numbers(answer) or _is_right(answer, right)

@@ -7,6 +7,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -259,7 +260,7 @@ def _words(
     ha: str = "center",
     size: float = 10,
     color: str = "black",
-    **more: str,
+    **more: Any,
 ) -> None:
     ax.text(x, y, text, ha=ha, va="center", fontsize=size, color=color, **more)
 
