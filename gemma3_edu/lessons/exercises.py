@@ -29,8 +29,9 @@ from .checks import (
 
 EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     "00": {
-        "my_count": start.check_count,
-        "my_gigabytes": start.check_gigabytes,
+        "my_picture_tokens": start.check_picture_tokens,
+        "my_is_right": start.check_is_right,
+        "my_two_sums": start.check_two_sums,
     },
     "01": {
         "my_embedding": tokens.check_embedding,
