@@ -62,7 +62,7 @@ def draw() -> str:
         rect(670, MIDDLE - 48, 110, 96, corner=6),
         words(725, MIDDLE - 4, "the model's"),
         words(725, MIDDLE + 16, "layers"),
-        words(626, MIDDLE + 52, "embeddings"),
+        words(590, MIDDLE + 52, "embeddings"),
         way((780, MIDDLE), (820, MIDDLE), (820, BACK), (432, BACK), (432, y + height + 3)),
         words(816, BACK + 20, "the same table, without √D: a score for each piece", anchor="end"),
     ]

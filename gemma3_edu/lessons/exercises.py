@@ -30,12 +30,13 @@ from .checks import (
 
 EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     "00": {
-        "my_count": start.check_count,
-        "my_gigabytes": start.check_gigabytes,
+        "my_picture_tokens": start.check_picture_tokens,
+        "my_is_right": start.check_is_right,
+        "my_two_sums": start.check_two_sums,
     },
     "01": {
-        "my_join": tokens.check_join,
         "my_embedding": tokens.check_embedding,
+        "my_join": tokens.check_join,
         "my_lost_text": tokens.check_lost_text,
     },
     "02": {
@@ -49,8 +50,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_leak": attention.check_leak,
     },
     "04": {
-        "my_turn": rope.check_turn,
         "my_slow_pairs": rope.check_slow_pairs,
+        "my_turn": rope.check_turn,
         "my_merged_positions": rope.check_merged_positions,
     },
     "05": {
@@ -64,7 +65,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_telling_mask": gqa.check_telling_mask,
     },
     "07": {
-        "my_gated_mlp": layers.check_gated_mlp,
+        "my_fused_mlp": layers.check_fused_mlp,
         "my_block": block.check_block,
         "my_diagnosis": block.check_diagnosis,
     },

@@ -8,7 +8,7 @@
 Exercise 2: a block of Llama: two norms, and what they are named there; Gemma 3 has four (x of ...
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -94,6 +94,30 @@ def _normed_stream(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> 
     return x + n[3](mlp(x))
 
 
+def _twice(first: int, second: int) -> Build:
+    """`x + branch(x, ...)`, where the branch has added x already, in one or both places."""
+
+    def build(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+        x = first * x + n[1](attention(n[0](x)))
+        return second * x + n[3](mlp(n[2](x)))
+
+    return build
+
+
+def _gains_of_w(x: Tensor, w: Mapping[str, Tensor], attention: Part, mlp: Part) -> Tensor:
+    norms = [_norm(w[f"{name}.weight"] - 1) for name in _NORMS]
+    return _block(x, norms, attention, mlp)
+
+
+def _without_the_stream(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+    heard = n[1](attention(n[0](x)))
+    return x + heard + n[3](mlp(n[2](heard)))
+
+
+def _in_order(*order: int) -> Callable[..., Tensor]:
+    return _with_norms(lambda x, n, *parts: _block(x, [n[place] for place in order], *parts))
+
+
 def _mlp_first(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
     x = x + n[3](mlp(n[2](x)))
     return x + n[1](attention(n[0](x)))
@@ -113,10 +137,16 @@ check_block = Check(
     _with_norms(_block),
     _block_cases,
     {
-        "the second norm of each pair stands after the sum; it norms the branch, before it": (
+        "the second norm of each pair comes after the sum; it norms the branch, before it": (
             _with_norms(_after_the_add)
         ),
+        "x is in the sum twice: what branch returns contains x already, so do not add it again": [
+            _with_norms(_twice(*times)) for times in [(2, 2), (2, 1), (1, 2)]
+        ],
+        "scaled by w; a gain is 1 + w": _gains_of_w,
         "left out both norms after the branches": _without(1, 3),
+        "left out both norms before the parts": _without(0, 2),
+        "left out all four norms": _without(0, 1, 2, 3),
         "a block of Llama: two norms, and what they are named there; Gemma 3 has four": _with_norms(
             lambda x, n, *parts: _block(x, (n[0], _same, n[1], _same), *parts)
         ),
@@ -124,6 +154,10 @@ check_block = Check(
         " attention gives, the second what the MLP reads": _with_norms(
             lambda x, n, *parts: _block(x, (n[0], n[2], n[1], n[3]), *parts)
         ),
+        "the two norms before the parts are swapped: input_layernorm norms what attention reads,"
+        " pre_feedforward_layernorm what the MLP reads": _in_order(2, 1, 0, 3),
+        "the two norms after the parts are swapped: post_attention_layernorm norms what attention"
+        " gives, post_feedforward_layernorm what the MLP gives": _in_order(0, 3, 2, 1),
         "left out the norm before attention": _without(0),
         "left out the norm after attention": _without(1),
         "left out the norm before the MLP": _without(2),
@@ -136,6 +170,21 @@ check_block = Check(
                 lambda x, n, attention, mlp: x + n[1](attention(n[0](x))) + n[3](mlp(n[2](x)))
             )
         ),
+        "the MLP reads attention's answer alone; it reads the stream, to which that was added": (
+            _with_norms(_without_the_stream)
+        ),
+        "the MLP's branch is missing: a block has two": _with_norms(
+            lambda x, n, attention, mlp: x + n[1](attention(n[0](x)))
+        ),
+        "attention's branch is missing: a block has two": _with_norms(
+            lambda x, n, attention, mlp: x + n[3](mlp(n[2](x)))
+        ),
+        "used attention in both branches; the second is the MLP's": _with_norms(
+            lambda x, n, attention, mlp: _block(x, n, attention, attention)
+        ),
+        "used the MLP in both branches; the first is attention's": _with_norms(
+            lambda x, n, attention, mlp: _block(x, n, mlp, mlp)
+        ),
         "the MLP comes first; attention does": _with_norms(_mlp_first),
         "left out the first sum": _with_norms(_no_first_sum),
         "left out the second sum": _with_norms(
@@ -147,10 +196,10 @@ check_block = Check(
 
 @standard_torch()
 def check_diagnosis(fn: Callable[[Callable[[float], Part]], Any]) -> None:
-    """`fn(make_block)` says where a block's second norms stand: one of BEFORE, AFTER and NONE.
+    """`fn(make_block)` says where a block's second norms are: one of BEFORE, AFTER and NONE.
 
-    `make_block(factor)` gives the block, a function of x (T, 8), whose branches have their last
-    matrix multiplied by `factor`. Nothing else of it can be seen.
+    `make_block(factor)` gives the block, a function of x (..., T, 8) of any float dtype, whose
+    branches have their last matrix multiplied by `factor`. Nothing else of it can be seen.
     """
     for seed in range(2):
         for kind in (NONE, BEFORE, AFTER):
@@ -165,7 +214,8 @@ def check_diagnosis(fn: Callable[[Callable[[float], Part]], Any]) -> None:
 
 _KINDS = {
     NONE: "no second norms; a larger last matrix makes a larger sum there",
-    BEFORE: "its second norms before the add; a larger last matrix changes nothing there",
+    BEFORE: "its second norms before the add; a larger last matrix changes nothing"
+    " there, to three digits",
     AFTER: "its second norms after the add; a larger stream cannot get through there",
 }
 
@@ -176,7 +226,13 @@ def _unseen(kind: str, seed: int) -> Callable[[float], Part]:
     parts = _parts(8, g)
 
     def make_block(factor: float) -> Part:
-        def block(x: Tensor) -> Tensor:
+        def block(x: Any) -> Tensor:
+            shape = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            require(
+                isinstance(x, Tensor) and x.ndim >= 2 and x.shape[-1] == 8,
+                f"gave the block {shape}; it takes a tensor (T, 8), such as torch.randn(5, 8)",
+            )
+            x = x.float()
             for before, part, after in zip(norms[::2], parts, norms[1::2], strict=True):
                 branch = factor * part(before(x))
                 if kind == AFTER:

@@ -221,16 +221,16 @@ def check_unmasking(fn: Callable[[], Any]) -> None:
     )
 
 
-# The MLP
+# The MLP, with gate and up in one matrix
 
 
 def _mlp_cases() -> list[Case]:
     g, cases = torch.Generator().manual_seed(8), []
-    for shape, width in [((2, 5, 6), 9), ((3, 7), 4)]:
+    for shape, width in [((2, 5, 6), 10), ((3, 7), 4)]:
         d = shape[-1]
         x = torch.randn(d, *shape[:-1], generator=g).movedim(0, -1)  # not contiguous
-        w_gate, w_up = (2 * d**-0.5 * torch.randn(width, d, generator=g) for _ in range(2))
-        cases.append((x, w_gate, w_up, torch.randn(d, width, generator=g)))
+        both = 2 * d**-0.5 * torch.randn(2 * width, d, generator=g)
+        cases.append((x, both, torch.randn(d, width, generator=g)))
     return cases
 
 
@@ -244,25 +244,33 @@ def _gelu(a: Tensor) -> Tensor:
 
 def _mlp(middle: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
     """The MLP with another function of gate and up between its matrices."""
-    return lambda x, w_gate, w_up, w_down: middle(x @ w_gate.T, x @ w_up.T) @ w_down.T
+    return lambda x, w_gate_up, w_down: middle(*(x @ w_gate_up.T).chunk(2, -1)) @ w_down.T
+
+
+def _every_other(x: Tensor, w_gate_up: Tensor, w_down: Tensor) -> Tensor:
+    return (_gelu(x @ w_gate_up[::2].T) * (x @ w_gate_up[1::2].T)) @ w_down.T
 
 
 def _in_float32(*arguments: Tensor) -> Tensor:
-    return gated_mlp(*(tensor.float() for tensor in arguments)).to(arguments[0].dtype)
+    x, w_gate_up, w_down = (tensor.float() for tensor in arguments)
+    w_gate, w_up = w_gate_up.chunk(2)
+    return gated_mlp(x, w_gate, w_up, w_down).to(arguments[0].dtype)
 
 
-check_gated_mlp = Check(
-    """`fn(x, w_gate, w_up, w_down)` is Gemma's gated MLP, GELU in its tanh form, without biases.
+check_fused_mlp = Check(
+    """`fn(x, w_gate_up, w_down)` is Gemma's gated MLP, GELU in its tanh form, without biases.
 
-    `x` is (..., D), the first two matrices are (F, D), the last (D, F).
+    `x` is (..., D), `w_gate_up` (2 F, D) holds the rows of gate and then those of up, and `w_down`
+    is (D, F).
     """,
-    "x w_gate w_up w_down",
+    "x w_gate_up w_down",
     _in_float32,
     _mlp_cases,
     {
-        "gate and up are swapped: the gate goes through GELU, up does not": _mlp(
+        "gate and up are swapped: the first F rows are the gate, which goes through GELU": _mlp(
             lambda gate, up: gate * _gelu(up)
         ),
+        "took every other row; the gate has the first F rows, up the last F": _every_other,
         "used GELU by erf; Gemma uses the tanh form": _mlp(lambda gate, up: F.gelu(gate) * up),
         "used SiLU, as Llama does; Gemma uses GELU": _mlp(lambda gate, up: F.silu(gate) * up),
         "used a sigmoid alone, as the first gated units did; use GELU": _mlp(
@@ -277,6 +285,9 @@ check_gated_mlp = Check(
             lambda gate, up: _gelu(gate) * _gelu(up)
         ),
         "added gate and up; multiply them": _mlp(lambda gate, up: _gelu(gate) + up),
+        "added x; the block does that, the MLP does not": lambda x, w_gate_up, w_down: (
+            x + _in_float32(x, w_gate_up, w_down)
+        ),
         "left out up; multiply the gate by it": _mlp(lambda gate, up: _gelu(gate)),
     },
 ).then(_narrow_mlp_cases, atol=2**-3)  # sums of a few rounded numbers

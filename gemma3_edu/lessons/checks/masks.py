@@ -7,6 +7,7 @@ Exercise 2: got 6 entries, expected 7 (num_layers = 7, period = 3)
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,26 +29,24 @@ def _mask_cases() -> list[Case]:
     padded = torch.tensor([-1, -1, 0, 1, 2, 3, 4, 5, 6])
     return [
         (torch.tensor([3, 4, 5]), torch.arange(6), 3),
-        (torch.arange(13), torch.arange(13), 4),
-        (torch.arange(12, 17), torch.randperm(17, generator=g), 5),
-        (chunk, torch.randperm(23, generator=g)[:19], 7),
+        (torch.arange(12), torch.arange(12), 4),
+        (torch.arange(8, 12), torch.randperm(12, generator=g), 5),
+        (chunk, torch.randperm(23, generator=g)[:12], 7),
         (torch.arange(6), torch.arange(11), 1),
+        (torch.tensor([0, 1]), torch.tensor([-1, 0, 1]), 3),
         (padded, padded, 3),
         (padded[4:], torch.cat([padded, padded[:2]]), 4),
         (torch.tensor([-1, 4, 2]), torch.tensor([2, 4, 5, 1]), 3),
         (torch.tensor([5, 6, 7]), torch.arange(8), None),
         (padded, padded, None),
+        (torch.tensor([3000]), torch.arange(5), None),
+        (torch.tensor([3000]), torch.arange(5), 10),
     ]
 
 
 def _mask(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     seen = [[may_see(i, j, window=window) for j in k.tolist()] for i in q.tolist()]
     return torch.tensor(seen)
-
-
-def _places(q: Tensor, k: Tensor, window: int | None) -> Tensor:
-    """The mask of places in the tensor, where padding is padding still."""
-    return _mask(torch.arange(len(q)), torch.arange(len(k)), window) & _real(q, k)
 
 
 def _real(q: Tensor, k: Tensor) -> Tensor:
@@ -70,8 +69,29 @@ def _back_of_all(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     return (back >= 0) & (back < (10**6 if window is None else window))
 
 
-def _band(q: Tensor, k: Tensor, window: int | None) -> Tensor:
-    return torch.ones(len(q), len(k)).tril().triu(1 - (window or 10**6)).bool()
+def _bands(last: bool) -> list[Callable[[Tensor, Tensor, int | None], Tensor]]:
+    """Bands of tril and triu over places: all, without padded keys, and without any padding.
+
+    The diagonal begins at the first query and key, or ends at the `last` ones.
+    """
+
+    def band(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        shift = len(k) - len(q) if last else 0
+        ones = torch.ones(len(q), len(k))
+        return ones.tril(shift).triu(shift + 1 - (window or 10**6)).bool()
+
+    return [
+        band,
+        lambda q, k, w: band(q, k, w) & (k >= 0)[None, :],
+        lambda q, k, w: band(q, k, w) & _real(q, k),
+    ]
+
+
+def _instead_of_none(
+    window: Callable[[Tensor, Tensor], int],
+) -> Callable[[Tensor, Tensor, int | None], Tensor]:
+    """The right mask, but a layer without a window gets this one."""
+    return lambda q, k, w: _mask(q, k, window(q, k) if w is None else w)
 
 
 def _ahead_in_windows(q: Tensor, k: Tensor, window: int | None) -> Tensor:
@@ -80,6 +100,16 @@ def _ahead_in_windows(q: Tensor, k: Tensor, window: int | None) -> Tensor:
     return back >= 0 if window is None else back < window
 
 
+def _is_triangle(got: Any, want: Tensor) -> bool:
+    """Row t sees key t and none after it, as tril makes it, though the positions ask for others."""
+    return (
+        isinstance(got, Tensor)
+        and got.shape == want.shape
+        and bool(got.diagonal().all() and not got.triu(1).any() and want.triu(1).any())
+    )
+
+
+_PLACES = "took a token's place in the tensor for its position; use the numbers in q and k"
 _OWN = "the query's own key counts, so the window holds i - j from 0 to W - 1"
 _AHEAD = "the future leaks: the window"
 
@@ -94,7 +124,9 @@ check_small_masks = Check(
     {
         f"W + 1 keys: {_OWN}": _back(lambda back, w: (back >= 0) & (back <= w)),
         f"W - 1 keys: {_OWN}": _back(lambda back, w: (back >= 0) & (back < w - 1)),
-        f"a query does not see itself: {_OWN}": _back(lambda back, w: (back > 0) & (back < w)),
+        f"in yours a query does not see itself: {_OWN}": _back(
+            lambda back, w: (back > 0) & (back < w)
+        ),
         "the window was ignored: every earlier key is seen": _back(lambda back, w: back >= 0),
         "the future leaks: j >= i stands where j <= i belongs": _back(lambda back, w: back <= 0),
         f"{_AHEAD} bounds one side only; ask for j <= i as well": [
@@ -102,38 +134,63 @@ check_small_masks = Check(
             lambda q, k, w: _real(q, k) & _ahead_in_windows(q, k, w),
             _ahead_in_windows,
         ],
-        f"{_AHEAD} looks ahead as far as back; ask for j <= i as well": _back(
-            lambda back, w: back.abs() < w
-        ),
+        f"{_AHEAD} looks ahead as far as back; ask for j <= i as well": [
+            _back(lambda back, w: back.abs() < w),
+            lambda q, k, w: (q[:, None] - k[None, :]).abs() < (w or 10**6),
+            lambda q, k, w: _back_of_all(q, k, w) | (w is not None and _back_of_all(k, q, w).T),
+        ],
         "True and False are swapped: True means that the query may see the key": (
             lambda *case: ~_mask(*case)
         ),
         "rows and columns are swapped: a row is a query": lambda *case: _mask(*case).T,
-        "took a token's place in the tensor for its position; use the numbers in q and k": [
-            _places,
-            _band,
-            lambda q, k, w: _band(q, k, None),
-            lambda q, k, w: _band(q, k, None) & _real(q, k),
+        _PLACES: [
+            *_bands(last=False),
+            lambda q, k, w: _bands(last=False)[0](q, k, None),
+            lambda q, k, w: _bands(last=False)[2](q, k, None),
+        ],
+        "k was sorted; column s is the key at position k[s], so keep the order": [
+            lambda q, k, w: _mask(q, k.sort().values, w),
+            lambda q, k, w: _mask(q.sort().values, k.sort().values, w),
         ],
         "the key at position 0 is hidden; only -1 is padding": (
             lambda q, k, w: _mask(q, k, w) & (k > 0)
         ),
-        "lined the queries up with the last keys; use the numbers in q and k": lambda q, k, w: (
-            _mask(torch.arange(len(k) - len(q), len(k)), torch.arange(len(k)), w) & _real(q, k)
+        "lined the queries up with the last keys; use the numbers in q and k": _bands(last=True),
+        "None is no window at all, and any number in its place hides keys in a longer text": [
+            _instead_of_none(lambda q, k: len(k)),
+            _instead_of_none(lambda q, k: int(k.max())),
+        ],
+        "without a window yours sees the future; the condition j <= i holds in every layer": [
+            lambda q, k, w: _real(q, k) if w is None else _mask(q, k, w),
+            lambda q, k, w: torch.ones(len(q), len(k)).bool() if w is None else _mask(q, k, w),
+        ],
+        "a window of more than len(k) is a window still; the query may be far after all keys": (
+            lambda q, k, w: _mask(q, k, None if w and w > len(k) else w)
         ),
         "padding was treated as text: a key at -1 is near to a query at 0, and must not be seen": (
             _back_of_all
         ),
+        "padding is hidden in local layers only; without a window it must be hidden as well": [
+            lambda q, k, w: _back_of_all(q, k, w) if w is None else _mask(q, k, w),
+            lambda q, k, w: (
+                _back_of_all(q, k, w) & (q >= 0)[:, None] if w is None else _mask(q, k, w)
+            ),
+        ],
         "padding is seen: the columns of keys at -1 must be False": (
             lambda q, k, w: _back_of_all(q, k, w) & (q >= 0)[:, None]
+        ),
+        "padding sees padding: where both are at -1 the mask must be False as well": (
+            lambda q, k, w: _mask(q, k, w) | ((q < 0)[:, None] & (k < 0)[None, :])
         ),
         "padding sees: the rows of queries at -1 must be False": (
             lambda q, k, w: _mask(q, k, w) | (q < 0)[:, None]
         ),
     },
-    explain=lambda got, *_: (
+    explain=lambda got, want, *_: (
         "gave numbers to add to scores; give True where a query may see a key, else False"
         if isinstance(got, Tensor) and got.is_floating_point()
+        else _PLACES
+        if _is_triangle(got, want)
         else None
     ),
 )
@@ -179,30 +236,40 @@ check_layer_types = Check(
     "`fn(num_layers, period)` lists an AttentionType a layer: every `period`-th is global.",
     "num_layers period",
     lambda n, period: list(layer_pattern(n, period)),
-    lambda: [(7, 3), (26, 6), (34, 6), (18, 6), (4, 6), (9, 2)],
+    lambda: [(7, 3), (26, 6), (34, 6), (18, 6), (4, 6), (9, 2), (3, 1)],
     {
-        "layer 0 is global; Gemma 3 starts local: layer i is global if (i + 1) % period is 0": (
+        "in yours layer 0 is global, but the global layer is the last one of its round": (
             _types(lambda i, n, period: i % period == 0)
         ),
-        "local and global are swapped: one layer in `period` is global, the others are local": (
+        "local and global are swapped in yours: one layer in `period` is global": (
             _types(lambda i, n, period: (i + 1) % period != 0)
         ),
-        "`period` local layers before each global one; the period counts the global layer too": (
+        "yours has `period` local layers before each global one; the period counts that one too": (
             _types(lambda i, n, period: (i + 1) % (period + 1) == 0)
         ),
-        "counted from 1 as if it were 0: the first global layer comes one too early": (
+        "the first global layer comes one too early in yours": (
             _types(lambda i, n, period: (i + 2) % period == 0)
         ),
-        "the period is one short: with period 6, five local layers stand before a global one": (
+        "the period is one short in yours: with period 6, a global layer follows five local ones": (
             _types(lambda i, n, period: (i + 1) % max(period - 1, 1) == 0)
         ),
-        "counted from the last layer; count from the first, even if the last ones are local": (
+        "yours counts from the last layer; count from the first, even if the last ones are local": (
             _types(lambda i, n, period: (n - 1 - i) % period == 0)
         ),
         "the last layer was made global; a depth that is no multiple of period ends locally": (
             _types(lambda i, n, period: (i + 1) % period == 0 or i == n - 1)
         ),
-        "no layer is global": _types(lambda i, n, period: False),
+        "no layer is global in yours": _types(lambda i, n, period: False),
+        "with a period of 1 every layer is the last one of its round, and so it is global": (
+            _types(lambda i, n, period: period > 1 and (i + 1) % period == 0)
+        ),
+        "yours has a period of 6 whatever `period` is": _types(
+            lambda i, n, period: (i + 1) % 6 == 0
+        ),
+        "yours ends with a whole round and has too many entries; give num_layers of them": [
+            lambda n, period: list(layer_pattern(-(-n // period) * period, period)),
+            lambda n, period: list(layer_pattern((n // period + 1) * period, period)),
+        ],
         "the local layers after the last global one are missing": lambda n, period: list(
             layer_pattern(n, period)
         )[: n // period * period],
@@ -246,6 +313,7 @@ def _ages(newest: int) -> list[Callable[..., Tensor]]:
         return (length - 1 + newest - torch.arange(slots)) % slots
 
     return [
+        lambda length, slots, w: (age(length, slots) < w) & (age(length, slots) < length + newest),
         lambda length, slots, w: age(length, slots) < min(w, length),
         lambda length, slots, w: (age(length, slots) < w) & (torch.arange(slots) < length),
     ]
@@ -276,8 +344,16 @@ check_ring_mask = Check(
         for length in (*range(1, 3 * slots + 2), 1_000)
     ],
     {
-        "right until the first key is written over, and wrong from then on": _in_order,
-        "right for so many times round the slots only; a text may have any length": [
+        "right for short texts, as the colleague's; find the first length at which it fails": (
+            _in_order
+        ),
+        "yours sees the last W slots once all are filled, but the newest keys move round": (
+            lambda length, slots, w: _in_order(min(length, slots), slots, w)
+        ),
+        "yours is wrong where length is a multiple of slots: length % slots is 0 there": (
+            lambda length, slots, w: _in_order(length % slots, slots, w)
+        ),
+        "right until the slots have been overwritten a few times; a text may have any length": [
             _first_rounds(1),
             _first_rounds(2),
             _first_rounds(3),
@@ -286,7 +362,11 @@ check_ring_mask = Check(
             lambda length, slots, w: _in_order(length, slots, w) | (length > slots),
             lambda length, slots, w: _in_order(length, slots, w) | (length >= slots),
         ],
-        "only slots up to the newest token's own are seen; earlier tokens may be in later ones": (
+        "yours is in the order of age; entry s must be about slot s, whichever key it holds": [
+            lambda length, slots, w: torch.arange(slots) < min(w, length),
+            lambda length, slots, w: torch.arange(slots) >= slots - min(w, length),
+        ],
+        "yours sees only slots up to the newest key's; earlier keys may be in later slots": (
             lambda length, slots, w: _in_order((length - 1) % slots + 1, slots, w)
         ),
         "distances are wrong by one: the newest token is at position length - 1, 0 from itself": [

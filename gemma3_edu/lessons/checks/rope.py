@@ -1,8 +1,8 @@
-"""Checks of the exercises on rotary embedding: turning, counting slow pairs, positions that merge.
+"""Checks of the exercises on rotary embedding: slow pairs, turning, positions that merge.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 2", check_slow_pairs, lambda head_dim, theta, factor, context: head_dim // 2)
-Exercise 2: all pairs were counted; those that go round within the context are not slow
+>>> attempt("Exercise 1", check_slow_pairs, lambda head_dim, theta, factor, context: head_dim // 2)
+Exercise 1: all pairs were counted; those that go round within the context are not slow
     (head_dim = 32, theta = 500, factor = 2, context = 64: got 16, expected 11)
 """
 
@@ -26,16 +26,18 @@ def _right_turn(x: Tensor, position: Tensor, theta: float, factor: float) -> Ten
     return apply_rope(x, *rope_table(position, x.shape[-1], RopeConfig(theta, factor)))
 
 
-def _turn_cases() -> list[Case]:
-    g, cases = torch.Generator().manual_seed(7), []
+def _turn_cases() -> dict[str, Case]:
+    g, cases = torch.Generator().manual_seed(7), {}
     for B, T, N, H, theta, factor in [
-        (1, 2, 1, 4, 100.0, 2.0),
+        (1, 2, 3, 4, 100.0, 2.0),
         (2, 5, 3, 8, 100.0, 1.0),
         (1, 7, 2, 6, 50.0, 4.0),
         (3, 2, 1, 4, 1e4, 1.0),
     ]:
         x = torch.randn(B, N, T, H, generator=g).transpose(1, 2)  # not contiguous
-        cases.append((x, torch.randint(3, 40, (B, T), generator=g), theta, factor))
+        position = torch.randint(3, 40, (B, T), generator=g)
+        words = f"x of shape {B, T, N, H}, position = {position.tolist()}, {theta = :g}"
+        cases[f"{words}, {factor = :g}"] = (x, position, theta, factor)
     return cases
 
 
@@ -108,6 +110,18 @@ check_turn = (
             "multiplied by the factor; every position is divided by it": _turned(
                 lambda p, i, H, theta, f: p * f * theta ** (-2 * i / H)
             ),
+            "put the factor into the base; it divides the positions": _turned(
+                lambda p, i, H, theta, f: p * (theta * f) ** (-2 * i / H)
+            ),
+            "divided the positions by // and lost the fractions; use /": _turned(
+                lambda p, i, H, theta, f: p // f * theta ** (-2 * i / H)
+            ),
+            "gave every text the positions of the first; each has a row of its own": _turned(
+                lambda p, i, H, theta, f: p[:1] / f * theta ** (-2 * i / H)
+            ),
+            "counted from each text's first token; use the numbers in position as they are": (
+                _turned(lambda p, i, H, theta, f: (p - p[:, :1]) / f * theta ** (-2 * i / H))
+            ),
             "took a token's place in the tensor for its position; use the numbers in position": (
                 lambda x, position, theta, factor: _right_turn(
                     x, torch.arange(x.shape[1]).expand_as(position), theta, factor
@@ -146,17 +160,25 @@ def _count_cases() -> list[Case]:
         (256, 1e6, 8.0, 131_072),
         (128, 1e6, 8.0, 131_072),
         (256, 1e4, 1.0, 131_072),
+        (16, 100.0, 8.0, 40),  # even pair 0 is slow
     ]
 
 
-def _counting(length: Callable[[int, int, float, float], float]) -> Callable[..., int]:
+def _counting(
+    length: Callable[[int, int, float, float], float],
+    pairs: Callable[[int], range] = lambda H: range(H // 2),
+) -> Callable[..., int]:
     """How many pairs have a `length`, of i, H, theta and factor, above the context."""
     return lambda H, theta, factor, context: sum(
-        length(i, H, theta, factor) > context for i in range(H // 2)
+        length(i, H, theta, factor) > context for i in pairs(H)
     )
 
 
-_slow = _counting(lambda i, H, theta, f: math.tau * f * theta ** (2 * i / H))
+def _tokens_round(i: int, H: int, theta: float, factor: float) -> float:
+    return math.tau * factor * theta ** (2 * i / H)
+
+
+_slow = _counting(_tokens_round)
 
 check_slow_pairs = Check(
     "`fn(head_dim, theta, factor, context)` counts pairs that go round less than once in context.",
@@ -183,6 +205,18 @@ check_slow_pairs = Check(
         ),
         "the exponent is half of what it should be: 2 i / H, with i from 0 to H/2 - 1": _counting(
             lambda i, H, theta, f: math.tau * f * theta ** (i / H)
+        ),
+        "the loop went over H numbers; a head has only H/2 pairs, i from 0 to H/2 - 1": (
+            _counting(_tokens_round, range)
+        ),
+        "counted pairs from 1; i goes from 0 to H/2 - 1": (
+            _counting(_tokens_round, lambda H: range(1, H // 2 + 1))
+        ),
+        "left out pair 0; i goes from 0 to H/2 - 1": (
+            _counting(_tokens_round, lambda H: range(1, H // 2))
+        ),
+        "put the factor into the base; it divides the positions": _counting(
+            lambda i, H, theta, f: math.tau * (theta * f) ** (2 * i / H)
         ),
         "counted elements, not pairs: a head has H/2 pairs": lambda *case: 2 * _slow(*case),
     },

@@ -1,114 +1,164 @@
-"""Checks of the first exercises: count a model's parameters, and say what they weigh.
+"""Checks of the first exercises: tokens of a picture, a judge of answers, and where nano fails.
 
->>> check_count(lambda model: sum(p.numel() for p in model.parameters()))
+>>> check_picture_tokens(lambda side, square, group: (side // (square * group)) ** 2)
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 1", check_count, lambda model: len(list(model.parameters())))
-Exercise 1: counted tensors; add up how many numbers each tensor holds
-    (a model with 5 rows of 3 numbers: got 4, expected 36)
+>>> attempt("Exercise 2", check_is_right, lambda answer, right: str(right) in answer)
+Exercise 2: accepts a number of the working, or a part of a longer number; only the last counts
+    (answer = '53 + 22 = 73 + 2 = 75', right = 73: got True, expected False)
 """
 
-from collections.abc import Callable, Iterable
-from math import prod
+import re
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from ...generation.chat import chat
+from ...generation.sampling import Sampler
+from ...hub import load
+from .grading import Check, CheckError, Function, ask, require, standard_torch
 
-from ...model.config import Gemma3Config
-from ...model.presets import PRESETS
-from ...study import cost
-from .grading import Case, Check
+# Counting a picture's tokens
 
-# Counting
-
-
-class _Small(nn.Module):
-    """What a count can trip over: a shared matrix, a frozen one, a norm, a buffer."""
-
-    def __init__(self, d: int, v: int):
-        super().__init__()
-        self.embedding = nn.Embedding(v, d)
-        self.norm = nn.LayerNorm(d)
-        self.frozen = nn.Linear(d, d + 2, bias=False).requires_grad_(False)
-        self.head = nn.Linear(d, v, bias=False)
-        self.head.weight = self.embedding.weight
-        self.register_buffer("positions", torch.arange(v + 1))
-
-
-def _numbers(tensors: Iterable[Tensor]) -> int:
-    return sum(prod(tensor.shape) for tensor in tensors)
-
-
-check_count = Check(
-    "`fn(model)` is how many parameters a model has: each once, trained or not, and no buffers.",
-    "model",
-    lambda model: _numbers(model.parameters()),
-    lambda: {f"a model with {v} rows of {d} numbers": (_Small(d, v),) for d, v in [(3, 5), (4, 7)]},
+check_picture_tokens = Check(
+    "`fn(side, square, group)` is how many tokens a picture takes.",
+    "side square group",
+    lambda side, square, group: (side // square // group) ** 2,
+    lambda: [(112, 14, 2), (896, 14, 4), (90, 6, 3)],
     {
-        "counted tensors; add up how many numbers each tensor holds": lambda model: len(
-            list(model.parameters())
+        "counted the squares; a group of them makes one token": lambda side, square, _: (
+            (side // square) ** 2
         ),
-        "left out what is not being trained; a frozen parameter is one too": lambda model: _numbers(
-            p for p in model.parameters() if p.requires_grad
+        "counted along one side; the groups fill rows and columns": lambda side, square, group: (
+            side // square // group
         ),
-        "counted the buffers too; they are stored with the parameters and are none": lambda model: (
-            _numbers([*model.parameters(), *model.buffers()])
+        "took a group for a row of squares; it is as high as it is wide": (
+            lambda side, square, group: (side // square) ** 2 // group
         ),
-        "counted the shared matrix twice: it has two names, but is in memory once": lambda model: (
-            _numbers(p for _, p in model.named_parameters(remove_duplicate=False))
+        "made groups of pixels; first come squares, then groups of squares": (
+            lambda side, _, group: (side // group) ** 2
         ),
-        "counted the shared matrix twice, and the buffers too": lambda model: _numbers(
-            model.state_dict().values()
+        "counted the pixels; many of them make one token": lambda side, *_: side**2,
+        "counted the squares in a group; how many groups are there?": lambda *sides: sides[2] ** 2,
+    },
+)
+
+
+# Judging an answer
+
+
+def _numbers(answer: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", answer)]
+
+
+def _is_right(answer: str, right: int) -> bool:
+    return _numbers(answer)[-1:] == [right]
+
+
+check_is_right = Check(
+    "`fn(answer, right)` is whether the last whole number in an answer is the right one.",
+    "answer right",
+    _is_right,
+    lambda: [
+        ("53 + 22 = 73 + 2 = 75", 75),
+        ("53 + 22 = 73 + 2 = 75", 73),
+        ("9 + 13 = 19 + 3 = 122", 22),
+        ("53 + 22 = 5", 3),
+        ("The total is 75.", 75),
+        ("75 coins", 75),
+        ("7", 7),
+        ("9 + 0 = 9", 9),
+        ("There is none.", 0),
+        ("", 7),
+    ],
+    {
+        "accepts a number of the working, or a part of a longer number; only the last counts": (
+            lambda answer, right: str(right) in answer
         ),
-        "added up the sides of each tensor; a matrix has rows times columns": lambda model: sum(
-            sum(p.shape) for p in model.parameters()
+        "accepts an answer whose last digits fit; compare whole numbers, and in any place": (
+            lambda answer, right: answer.endswith(str(right))
         ),
-        "left out all tensors but the matrices; a norm's weight is a parameter too": lambda model: (
-            _numbers(p for p in model.parameters() if p.ndim == 2)
+        "accepts longer numbers whose last digits fit; compare whole numbers": (
+            lambda answer, right: answer.rstrip(". abcdefghijklmnopqrstuvwxyz").endswith(
+                str(right)
+            ),
+            lambda answer, right: answer.strip(".").endswith(str(right)),
+        ),
+        "accepts every number of the working; only the last counts": (
+            lambda answer, right: right in _numbers(answer),
+            lambda answer, right: str(right) in answer.split(),
+        ),
+        "wants nothing but the number; nano also writes words and its working": (
+            lambda answer, right: answer.strip() == str(right)
+        ),
+        "compares the first number; the working comes first, the result last": (
+            lambda answer, right: _numbers(answer)[:1] == [right]
+        ),
+        "compares the last word; after the number there may be a full stop or another word": (
+            lambda answer, right: answer.split(" ")[-1] == str(right)
+        ),
+        "compares the last word; after the number there may be another word": (
+            lambda answer, right: answer.rstrip(".").split(" ")[-1] == str(right)
+        ),
+        "joined all digits to one number; find the separate numbers": lambda answer, right: (
+            "".join(filter(str.isdigit, answer)) == str(right)
+        ),
+        "took single digits for numbers": lambda answer, right: (
+            re.findall(r"\d", answer)[-1:] == [str(right)]
+        ),
+        "calls every answer right": lambda *_: True,
+        "calls every answer wrong; did you compare text and number? '75' == 75 is False": (
+            lambda *_: False
+        ),
+        "accepts an answer without a number": lambda answer, right: (
+            not _numbers(answer) or _is_right(answer, right)
         ),
     },
 )
 
 
-# Weighing
+# Finding what nano cannot do
+
+_LARGEST = 999
 
 
-def _gigabytes(config: Gemma3Config, bits: float) -> float:
-    return cost.parameters(config) * bits / 8 / 1e9
+@standard_torch()
+def check_two_sums(fn: Function) -> None:
+    """`fn()` is two sums of two numbers: nano has the first right, and the second wrong.
+
+    The sums share a number, so that one change made the difference.
+    """
+    first, second = _pairs(ask(fn))
+    same = sum(one == other for one, other in zip(first, second, strict=True))
+    told = f"{_said(first)} and {_said(second)}"
+    require(same < 2, f"both sums are {_said(first)}; change one of the numbers")
+    require(same, f"{told} differ in both numbers; change one and leave the other in its place")
+    answer = _nano(first)
+    right = _is_right(answer, sum(first))
+    require(right, f"nano has the first sum wrong ({answer!r}); begin with one it can do")
+    answer = _nano(second)
+    right = _is_right(answer, sum(second))
+    require(not right, f"nano has the second sum right too ({answer!r}); change more")
 
 
-def _gigabyte_cases() -> dict[str, Case]:
-    sizes = [("270m", 16.0), ("4b", 4.5), ("27b", 8.0)]
-    return {f"{size}, bits = {bits:g}": (PRESETS[size], bits) for size, bits in sizes}
+def _pairs(got: Any) -> list[tuple[int, int]]:
+    wanted = "return two sums of two whole numbers, as in ((1, 2), (1, 3))"
+    two = isinstance(got, tuple | list) and len(got) == 2
+    require(two, f"got {type(got).__name__}; {wanted}")
+    pairs = []
+    for pair in got:
+        fits = isinstance(pair, tuple | list) and len(pair) == 2
+        fits = fits and all(type(number) is int for number in pair)
+        require(fits, f"one of the sums is not two whole numbers; {wanted}")
+        for number in pair:
+            if not 0 <= number <= _LARGEST:
+                raise CheckError(f"a number is not from 0 to {_LARGEST}; choose another one")
+        pairs.append((pair[0], pair[1]))
+    return pairs
 
 
-def _times(factor: float) -> Callable[[Gemma3Config, float], float]:
-    return lambda config, bits: factor * _gigabytes(config, bits)
+def _said(pair: tuple[int, int]) -> str:
+    return f"{pair[0]} + {pair[1]}"
 
 
-def _embedding_twice(config: Gemma3Config, bits: float) -> float:
-    table = config.text.vocab_size * config.text.hidden_size
-    return _gigabytes(config, bits) + table * bits / 8 / 1e9
-
-
-check_gigabytes = Check(
-    "`fn(config, bits)` is what all weights weigh in GB, 10^9 bytes, at so many bits a number.",
-    "config bits",
-    _gigabytes,
-    _gigabyte_cases,
-    {
-        "took the bits for bytes: 8 bits are one byte": _times(8),
-        "gave GiB, 2^30 bytes; GB are 10^9 bytes, 7 % fewer": _times(1e9 / 2**30),
-        "gave bytes; a GB is 10^9 of them": _times(1e9),
-        "gave MB; a GB is 10^9 bytes": _times(1e3),
-        "counted the embedding twice: the head is the same table": _embedding_twice,
-        "left out the vision tower and its projector": lambda config, bits: (
-            cost.parameters(config.text) * bits / 8 / 1e9
-        ),
-        "rounded the bits to a whole number; there are formats of 4.5 bits": lambda config, bits: (
-            _gigabytes(config, int(bits))
-        ),
-        "took 2 bytes a number whatever the format": lambda config, _: _gigabytes(config, 16),
-    },
-    atol=0.0,
-    rtol=1e-9,
-)
+def _nano(pair: tuple[int, int]) -> str:
+    model, processor = load("nano-it")
+    question = f"What is {_said(pair)}?"
+    return chat(model, processor, question, Sampler(temperature=0), max_new_tokens=40)

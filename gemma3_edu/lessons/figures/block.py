@@ -1,4 +1,4 @@
-"""Figures of lesson 07: the curves that gate the MLP, and what each block adds to the stream.
+"""Figures of lesson 07: the curve that gates the MLP, and what each block adds to the stream.
 
 >>> from gemma3_edu.model.presets import PRESETS
 >>> config = PRESETS["tiny-text"]
@@ -7,14 +7,15 @@
 (torch.Size([8, 3]), torch.Size([7, 3]), torch.Size([7, 3]))
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,7 +23,7 @@ from ...model.config import AttentionType
 from ...model.gemma3 import Gemma3
 from ...model.layout import Batch
 from ...study.capture import capture
-from .alt import listed, with_alt
+from .alt import with_alt
 
 _SERIES = [("stream", "C0", "-", "o"), ("attention", "C1", "--", "s"), ("mlp", "C2", ":", "^")]
 _NAMES = {"stream": "stream", "attention": "attention adds", "mlp": "MLP adds"}
@@ -31,9 +32,9 @@ _NAMES = {"stream": "stream", "attention": "attention adds", "mlp": "MLP adds"}
 @dataclass(frozen=True)
 class Sizes:
     """Root mean squares of one text's vectors: the stream before each layer and after the last,
-    and what attention and MLP add in each layer, behind their second norms.
+    and what attention and MLP add in each layer, after their second norms.
 
-    Beside them the root mean squares of those norms' gains, attention's and the MLP's, which are
+    With them the root mean squares of those norms' gains, attention's and the MLP's, which are
     weights and the same for every text.
     """
 
@@ -84,104 +85,79 @@ def rms(x: Float[Tensor, "... D"]) -> Float[Tensor, "..."]:
 
 
 def activations() -> Figure:
-    """GELU's tanh form beside SiLU and ReLU, and how far each other curve is from it."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
+    """GELU's tanh form, where it is shut, bends and is open; ReLU for comparison."""
+    fig, ax = plt.subplots(figsize=(6.6, 3.2), layout="constrained")
     a = torch.linspace(-5, 5, 201).double()
-    gelu = F.gelu(a, approximate="tanh")
-    for curve, colour, style, name in [
-        (gelu, "C0", "-", "GELU, tanh form"),
-        (F.silu(a), "C1", "--", "SiLU"),
-        (F.relu(a), "C3", "-.", "ReLU"),
+    for left, right, shade, word in [
+        (-5, -2, "0.88", "nearly shut"),
+        (-2, 2, "#fdebc8", "the bend"),
+        (2, 5, "#d6ebf7", "open: the gate itself"),
     ]:
-        left.plot(a, curve, color=colour, ls=style, label=name)
-    left.set(xlabel="gate a", ylabel="what it lets through", ylim=(-0.5, 3), xlim=(-5, 3))
-    left.legend(loc="upper left")
-    for curve, colour, style, name in [
-        (F.silu(a), "C1", "--", "SiLU"),
-        (F.gelu(a), "C2", ":", "GELU by erf"),
-    ]:
-        away = (curve - gelu).abs().clamp_min(1e-7)
-        right.plot(a, away, color=colour, ls=style, label=name)
-    right.set(xlabel="gate a", ylabel="distance from GELU, tanh form", yscale="log")
-    right.set(ylim=(1e-7, 10))
-    right.legend(loc="upper right", ncols=2, fontsize=9)
+        ax.add_patch(Rectangle((left, -0.7), right - left, 6.3, facecolor=shade, label=word))
+        ax.text((left + right) / 2, 5.3, word, ha="center", va="center", size=9.5)
+    ax.plot(a, F.relu(a), color="C3", ls="--", lw=1.6, label="ReLU")
+    ax.plot(a, F.gelu(a, approximate="tanh"), color="C0", ls="-", lw=3, label="GELU")
+    ax.set(xlabel="gate", ylabel="factor", xlim=(-5, 5), ylim=(-0.7, 5.6), yticks=range(6))
+    ax.legend(*_last(ax, 2), loc="center left", frameon=False)
     return with_alt(
         fig,
-        "Left, GELU, SiLU and ReLU, alike from afar; right, distance from GELU's tanh form, on a"
-        " logarithmic axis: SiLU up to 0.2, GELU by erf never above 0.0005.",
+        "GELU against the gate: nearly 0 left of -2, the gate itself right of 2, and between them a"
+        " smooth bend, which dips to -0.17; ReLU has a corner at 0 instead.",
     )
+
+
+def _last(ax: Axes, count: int) -> tuple[list[Artist], list[str]]:
+    handles, names = ax.get_legend_handles_labels()
+    return handles[-count:][::-1], names[-count:][::-1]
 
 
 def through_layers(sizes: Sizes) -> Figure:
     """Sizes against the layers passed: the median over all tokens but the first, `<bos>`.
 
-    The black curve is the stream if all additions were at right angles to it and to each other;
-    crosses are the gains of the second norms.
+    A band reaches from the smallest of these tokens to the largest. Crosses are the gains of the
+    second norms. The black curve is the stream if all that is added were at right angles.
     """
-    fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7, 4.4), layout="constrained")
     depth = torch.arange(len(sizes.stream))
-    for layer in sizes.global_layers:
-        ax.axvline(layer + 1, color="0.85", ls="-", lw=6, zorder=0, label="global layer")
-    middle = {name: getattr(sizes, name)[:, 1:].median(dim=1).values for name, *_ in _SERIES}
+    found = {name: getattr(sizes, name)[:, 1:] for name, *_ in _SERIES}
+    middle = {name: values.median(dim=1).values for name, values in found.items()}
     for name, colour, style, marker in _SERIES:
-        found = middle[name]
-        places = depth[-len(found) :]
-        ax.plot(places, found, color=colour, ls=style, marker=marker, ms=4, label=_NAMES[name])
+        places, values = depth[-len(middle[name]) :], found[name]
+        if name != "stream":
+            low, high = values.amin(1).numpy(), values.amax(1).numpy()
+            ax.fill_between(
+                places.numpy(), low, high, color=colour, alpha=0.2, lw=0, label="all tokens"
+            )
+        ax.plot(places, middle[name], color=colour, ls=style, marker=marker, ms=4)
+        ax.lines[-1].set_label(_NAMES[name])
+        _at_the_end(ax, places, middle[name], _NAMES[name], colour)
     squares = torch.cat([middle["stream"][:1] ** 2, middle["attention"] ** 2 + middle["mlp"] ** 2])
-    ax.plot(depth, squares.cumsum(0).sqrt(), color="C3", ls="-.", label="at right angles")
-    for gains, name, marker in [(0, "gains, attention", "x"), (1, "gains, MLP", "+")]:
-        found = sizes.gains[:, gains]
-        ax.plot(depth[1:], found, color="C3", ls="none", marker=marker, ms=7, label=name)
-    ax.set(xlabel="layers passed", ylabel="root mean square")
+    right = squares.cumsum(0).sqrt()
+    ax.plot(depth, right, color="C3", ls="-.", lw=1.4, label="at right angles")
+    _at_the_end(ax, depth, right, "at right angles", "C3")
+    for gains, name, colour in [(0, "gains, attention", "C1"), (1, "gains, MLP", "C2")]:
+        ax.plot(depth[1:], sizes.gains[:, gains], color=colour, ls="none", marker="x", label=name)
+        ax.lines[-1].set(ms=8, mew=2)
+    ax.set(xlabel="layers passed", ylabel="size", xlim=(-0.3, len(depth) + 1.6))
     ax.set_xticks(depth.tolist())
     _doublings(ax)
-    handles, names = ax.get_legend_handles_labels()
-    once = dict(zip(names, handles, strict=True))
-    fig.legend(once.values(), once.keys(), loc="outside upper center", ncols=4, frameon=False)
+    ax.set_ylim(bottom=0.35)
+    handles: list[Artist] = [line for line in ax.lines if "gains" in str(line.get_label())]
+    handles += ax.collections[:1]  # a band
+    ax.legend(handles=handles, loc="lower right", ncols=3, frameon=False, fontsize=9)
     stream, attention, mlp = middle["stream"], middle["attention"], middle["mlp"]
     return with_alt(
         fig,
-        f"Root mean squares through {len(attention)} layers, in powers of 2: the stream begins at"
-        f" {stream[0]:.2g} and ends at {stream[-1]:.2g}; attention adds {attention.min():.2g} to"
-        f" {attention.max():.2g} a layer, the MLP {mlp.min():.2g} to {mlp.max():.2g}.",
+        f"Sizes through {len(attention)} layers, in powers of 2: the stream begins at"
+        f" {stream[0]:.1f} and ends at {stream[-1]:.1f}; attention adds {attention.min():.1f} to"
+        f" {attention.max():.1f} a layer, the MLP {mlp.min():.1f} to {mlp.max():.1f}; crosses, the"
+        " gains, are near.",
     )
 
 
-def by_token(sizes: Sizes, tokens: Sequence[str], layers: Sequence[int]) -> Figure:
-    """One row a layer: each token's stream before it, and what attention and MLP add there.
-
-    The widget's callback: with one layer, one row.
-    """
-    size = (7, 1.75 * len(layers) + 0.75)
-    fig, axes = plt.subplots(len(layers), 1, figsize=size, squeeze=False, sharex=True, sharey=True)
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(
-        left=0.1, right=0.98, bottom=0.7 / size[1], top=1 - 0.3 / size[1], hspace=0.3
-    )
-    every = torch.cat([sizes.stream, sizes.attention, sizes.mlp])
-    for ax, layer in zip(axes[:, 0], layers, strict=True):
-        kind = "global" if layer in sizes.global_layers else "local"
-        _tokens(ax, sizes, layer, f"layer {layer}, {kind}")
-        ax.set(ylim=(every.min().item() / 1.5, 3 * every.max().item()))  # with room for the legend
-    axes[0, 0].legend(loc="upper right", ncols=3, fontsize=9)
-    axes[-1, 0].set_xticks(range(len(tokens)), tokens, rotation=50, ha="right", fontsize=9)
-    told = []
-    for layer in layers:
-        found = [f"{getattr(sizes, name)[layer].median():.2g}" for name, *_ in _SERIES]
-        told.append(f"layer {layer} " + listed(found))
-    return with_alt(
-        fig,
-        f"Root mean squares for each of {len(tokens)} tokens; the medians of the stream before the"
-        f" layer, of what attention and of what the MLP adds: {'; '.join(told)}.",
-    )
-
-
-def _tokens(ax: Axes, sizes: Sizes, layer: int, title: str) -> None:
-    for name, colour, style, marker in _SERIES:
-        found = getattr(sizes, name)[layer]
-        ax.plot(found, color=colour, ls=style, lw=1, marker=marker, ms=5, label=_NAMES[name])
-    ax.set(title=title, ylabel="rms")
-    _doublings(ax)
+def _at_the_end(ax: Axes, places: Tensor, values: Tensor, name: str, colour: str) -> None:
+    x, y = float(places[-1]) + 0.25, float(values[-1])
+    ax.text(x, y, name, color=colour, va="center", ha="left", size=9.5)
 
 
 def _doublings(ax: Axes) -> None:

@@ -59,21 +59,24 @@ def reach_by_depth(layer_types: Sequence[AttentionType], window: int, length: in
 
 def who_notices(notices: Mapping[str, Sequence[bool]], first: int = 0) -> Figure:
     """One row a mistake: dark where the output is another one, at positions from `first` on."""
-    fig, ax = plt.subplots(figsize=(6.6, 0.34 * len(notices) + 1.0), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7.4, 0.42 * len(notices) + 0.9), layout="constrained")
     _mask(ax, torch.tensor(list(notices.values())), "")
-    ax.set(xlabel="position of the token", ylabel="")
+    ax.set(xlabel="position of the token", ylabel="", aspect="auto")
     ax.set_yticks(range(len(notices)), list(notices))
     positions = len(next(iter(notices.values())))
     start = -first % 4
     ax.set_xticks(range(start, positions, 4), map(str, range(first + start, first + positions, 4)))
-    told = [
-        f"{name} {f'first at {first + list(row).index(True)}' if any(row) else 'nowhere'}"
-        for name, row in notices.items()
-    ]
+    said = []
+    for row, (name, differs) in enumerate(notices.items()):
+        column = list(differs).index(True) if any(differs) else None
+        said.append(f"{name} {'nowhere' if column is None else f'first at {first + column}'}")
+        if column is not None:
+            number = str(first + column)
+            ax.text(column, row, number, ha="center", va="center", color="white", weight="bold")
     return with_alt(
         fig,
         f"{len(notices)} rows by {positions} positions, dark where the output is another one:"
-        f" {', '.join(told)}.",
+        f" {', '.join(said)}.",
     )
 
 

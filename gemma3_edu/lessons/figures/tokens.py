@@ -1,4 +1,4 @@
-"""Figures of lesson 01: texts cut into their tokens, and what the layers leave of an embedding.
+"""Texts cut into their tokens, for lesson 01.
 
 A token is a box, in the colour and the outline of its kind. A space is drawn as the vocabulary
 writes it, "▁", a newline as "↵", a tab as "⇥", and a byte as its two hexadecimal digits.
@@ -12,12 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
-import torch
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from torch import Tensor
 
 from ...hub.tokenizer_json import NORMAL, USER_DEFINED, read_pieces
 from ...prompt.tokenizer import Tokenizer
@@ -78,11 +75,15 @@ def token_boxes(texts: Mapping[str, str], tokenizer: Tokenizer) -> Figure:
         count = sum(map(len, lines))
         heading = f"{name}: {_many(count, 'token')}, {_many(len(texts[name]), 'character')}"
         ax.set_title(heading, x=0, y=1 - 0.5 / height, pad=0, ha="left", va="center", fontsize=10)
+    kinds = {token.kind for lines in rows.values() for line in lines for token in line}
     handles = [
         Patch(facecolor=fill, edgecolor="black", ls=line, label=kind)
         for kind, (fill, line) in KINDS.items()
+        if kind in kinds
     ]
-    fig.legend(handles=handles, loc="lower center", ncols=4, frameon=False, handlelength=1.6)
+    fig.legend(
+        handles=handles, loc="lower center", ncols=len(KINDS), frameon=False, handlelength=1.6
+    )
     counts = {name: sum(map(len, lines)) for name, lines in rows.items()}
     told = [f"{name} {_many(count, 'token')}" for name, count in counts.items()]
     return with_alt(fig, f"Text cut into boxes, one for each token: {listed(told)}.")
@@ -129,35 +130,3 @@ def _draw(ax: Axes, lines: Sequence[Sequence[Token]], height: float) -> None:
 
 def _many(count: int, thing: str) -> str:
     return f"{count} {thing}" + "s" * (count != 1)
-
-
-def likeness_to_the_first(streams: Sequence[Float[Tensor, "T D"]]) -> list[float]:
-    """The cosine of each stream with the first, averaged over the tokens.
-
-    >>> first, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    >>> likeness_to_the_first([first, first + other])
-    [1.0, 0.707]
-    """
-    first = streams[0].double()
-    cosines = [torch.cosine_similarity(each.double(), first, dim=-1) for each in streams]
-    return [round(float(cosine.mean()), 3) for cosine in cosines]
-
-
-def stream_curves(streams: Mapping[str, Sequence[Float[Tensor, "T D"]]]) -> Figure:
-    """For each name, the stream after 0, 1, ... layers: its rms, and its cosine with the first."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
-    for number, (name, each) in enumerate(streams.items()):
-        look = {"color": f"C{number}", "linestyle": ["-", "--"][number], "marker": "os"[number]}
-        layers = range(len(each))
-        rms = [round(float(x.double().square().mean().sqrt()), 3) for x in each]
-        left.plot(layers, rms, markersize=4, label=name, **look)
-        right.plot(layers, likeness_to_the_first(each), markersize=4, label=name, **look)
-    left.set(xlabel="layers passed", ylabel="rms of the stream", ylim=(0, None))
-    right.set(xlabel="layers passed", ylabel="cosine with the embedding", ylim=(-0.05, 1.05))
-    right.legend()
-    after_one = [f"{likeness_to_the_first(each)[1]:.2f} {name}" for name, each in streams.items()]
-    return with_alt(
-        fig,
-        f"The stream through {len(each) - 1} layers, two curves in each panel: left its rms, right"
-        f" its cosine with the embedding, which after one layer is {listed(after_one)}.",
-    )

@@ -107,7 +107,7 @@ DIAGNOSIS_MUTANTS: list[tuple[Callable[..., object], str]] = [
     (
         lambda make_block: {BEFORE: AFTER}.get(*[by_factor_and_size(make_block)] * 2),
         "said 'after the add' of a block with its second norms before the add; a larger last matrix"
-        " changes nothing there",
+        " changes nothing there, to three digits",
     ),
     (
         lambda make_block: {AFTER: NONE}.get(*[by_factor_and_size(make_block)] * 2),
@@ -128,3 +128,22 @@ DIAGNOSIS_MUTANTS: list[tuple[Callable[..., object], str]] = [
 @pytest.mark.parametrize(("answer", "sentence"), DIAGNOSIS_MUTANTS)
 def test_wrong_diagnoses(answer, sentence: str):
     assert message(check_diagnosis, answer).startswith(sentence)
+
+
+def in_float64_with_batches(make_block) -> str:
+    def wide(factor: float) -> Callable[[Tensor], Tensor]:
+        return lambda x: make_block(factor)(x.double()[None])[0]
+
+    return by_factor_and_size(wide)
+
+
+def test_a_diagnosis_may_use_float64_and_batches():
+    check_diagnosis(in_float64_with_batches)
+
+
+@pytest.mark.parametrize(
+    ("x", "named"), [(torch.ones(8), "(8,)"), (torch.ones(5, 7), "(5, 7)"), ([1.0], "list")]
+)
+def test_a_block_says_what_it_takes(x, named: str):
+    sentence = f"gave the block {named}; it takes a tensor (T, 8), such as torch.randn(5, 8)"
+    assert message(check_diagnosis, lambda make_block: make_block(1.0)(x)) == sentence

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from gemma3_edu.lessons.checks.layers import (
     check_fold,
-    check_gated_mlp,
+    check_fused_mlp,
     check_rmsnorm,
     check_unmasking,
 )
@@ -143,10 +143,11 @@ def test_tokens_that_do_not_unmask(answer, sentence: str):
     assert message(check_unmasking, answer).startswith(sentence)
 
 
-# check_gated_mlp
+# check_fused_mlp
 
 
-def by_gated_mlp(x, w_gate, w_up, w_down):
+def by_gated_mlp(x, w_gate_up, w_down):
+    w_gate, w_up = w_gate_up.split(len(w_gate_up) // 2)
     module = GatedMLP(x.shape[-1], len(w_gate)).to(x.dtype)
     names = ("gate_proj.weight", "up_proj.weight", "down_proj.weight")
     module.load_state_dict(dict(zip(names, (w_gate, w_up, w_down), strict=True)))
@@ -154,18 +155,18 @@ def by_gated_mlp(x, w_gate, w_up, w_down):
     return module(flat).reshape(x.shape).detach()
 
 
-def by_einsum(x, w_gate, w_up, w_down):
-    gate = F.gelu(torch.einsum("...d,fd->...f", x, w_gate), approximate="tanh")
-    return torch.einsum("...f,...f,df->...d", gate, torch.einsum("...d,fd->...f", x, w_up), w_down)
+def by_einsum(x, w_gate_up, w_down):
+    both = torch.einsum("...d,gfd->g...f", x, w_gate_up.unflatten(0, (2, -1)))
+    return torch.einsum("...f,df->...d", F.gelu(both[0], approximate="tanh") * both[1], w_down)
 
 
-def by_fused_matrix(x, w_gate, w_up, w_down):
-    """One matrix for both, as some checkpoints store it; GELU from its formula."""
-    gate, up = (x @ torch.cat([w_gate, w_up]).T).chunk(2, dim=-1)
+def by_one_product(x, w_gate_up, w_down):
+    """One product for both readings; GELU from its formula."""
+    gate, up = (x @ w_gate_up.T).chunk(2, dim=-1)
     inner = (2 / torch.pi) ** 0.5 * (gate + 0.044715 * gate.pow(3))
     return (gate * torch.sigmoid(2 * inner) * up) @ w_down.T  # tanh a = 2 sigmoid(2 a) - 1
 
 
-@pytest.mark.parametrize("answer", [by_gated_mlp, by_einsum, by_fused_matrix])
+@pytest.mark.parametrize("answer", [by_gated_mlp, by_einsum, by_one_product])
 def test_right_mlps(answer: Callable[..., Tensor]):
-    check_gated_mlp(answer)
+    check_fused_mlp(answer)

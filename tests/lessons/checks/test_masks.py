@@ -136,7 +136,7 @@ def test_a_mask_that_goes_round_a_few_times_only_does_not_pass():
             held += slots * (held + slots < length)
         return (held < length) & (length - 1 - held < window)
 
-    assert message(check_ring_mask, few_rounds).startswith("right for so many times round")
+    assert message(check_ring_mask, few_rounds).startswith("right until the slots")
 
 
 def test_the_slots_in_order_get_the_length_that_fails_and_not_the_reason():
@@ -163,3 +163,65 @@ def test_answers_of_another_kind():
     assert message(check_mask, additive).startswith(numbers)
     letters = message(check_layer_types, lambda n, period: ["L"] * n)
     assert letters.startswith("gave strings; give the members AttentionType.LOCAL and")
+
+
+# answers that passed once, and answers whose sentence once said too little
+
+
+def test_a_number_in_place_of_none_does_not_pass():
+    for instead in (lambda k: len(k), lambda k: int(k.max()) + 1, lambda k: 200, lambda k: 1_000):
+        said = message(
+            check_mask, lambda q, k, w, n=instead: by_package(q, k, n(k) if w is None else w)
+        )
+        assert said.startswith("None is no window at all")
+
+
+def test_a_window_wider_than_the_keys_is_a_window():
+    said = message(check_mask, lambda q, k, w: by_package(q, k, None if w and w > len(k) else w))
+    assert "(q = [3000], k = [0, 1, 2, 3, 4], window = 10: got [[True, True" in said
+
+
+def test_a_band_over_places_gets_the_numbers_of_its_first_wrong_case():
+    def band(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        shift = len(k) - len(q)
+        ones = torch.ones(len(q), len(k), dtype=torch.bool)
+        return ones.tril(shift) if window is None else ones.tril(shift).triu(shift - window + 1)
+
+    said = message(check_mask, band)
+    assert said.startswith("lined the queries up with the last keys; use the numbers in q and k (q")
+    assert "q = [8, 9, 10, 11], k = [" in said
+
+
+def test_a_triangle_with_another_window_gets_the_sentence_on_places_too():
+    def triangle(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        ones = torch.ones(len(q), len(k), dtype=torch.bool).tril()
+        return ones if window is None else ones.triu(-window)
+
+    assert message(check_mask, triangle).startswith("took a token's place")
+
+
+def test_every_argument_of_a_small_mask_is_spelled_out():
+    for words, _ in check_small_masks.rounds[0].cases():
+        assert "shape" not in words
+        assert "k = [" in words
+
+
+def test_forgotten_padding_is_shown_with_a_query_at_0():
+    def forgetful(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        back = q[:, None] - k[None, :]
+        return (back >= 0) if window is None else (back >= 0) & (back < window)
+
+    said = message(check_mask, forgetful)
+    assert "(q = [0, 1], k = [-1, 0, 1], window = 3: got" in said
+
+
+def test_slots_in_the_order_of_age_are_named():
+    said = message(check_ring_mask, lambda n, slots, w: torch.arange(slots) < min(w, n))
+    assert said.startswith("yours is in the order of age")
+
+
+def test_a_period_of_1_is_asked_for():
+    def all_local(num_layers: int, period: int) -> list[AttentionType]:
+        return list(layer_pattern(num_layers, period)) if period > 1 else [LOCAL] * num_layers
+
+    assert message(check_layer_types, all_local).startswith("with a period of 1 every layer")

@@ -1,44 +1,70 @@
 """The first exercises' checks accept what is right, however written."""
 
-from math import prod
+import re
 
-import numpy as np
 import pytest
 
-from gemma3_edu import cost
-from gemma3_edu.lessons.checks.start import check_count, check_gigabytes
+from gemma3_edu.lessons.checks.start import check_is_right, check_picture_tokens, check_two_sums
 from tests.lessons.checks.messages import message
 
 
-def by_storage(model):
-    """One count a place in memory."""
-    return sum({p.data_ptr(): p.numel() for p in model.parameters()}.values())
-
-
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda model: np.sum([p.numel() for p in model.parameters()]),
-        lambda model: sum(prod(p.shape) for _, p in model.named_parameters()),
-        by_storage,
+        lambda side, square, group: (side // (square * group)) ** 2,
+        lambda side, square, group: side**2 // square**2 // group**2,
+        lambda side, square, group: len(
+            [(x, y) for x in range(0, side, square * group) for y in range(0, side, square * group)]
+        ),
     ],
 )
-def test_right_counts(answer):
-    check_count(answer)
+def test_right_numbers_of_tokens(answer):
+    check_picture_tokens(answer)
+
+
+def by_words(answer: str, right: int) -> bool:
+    words = [word.strip(".,:") for word in answer.split()]
+    return [int(word) for word in words if word.isdigit()][-1:] == [right]
+
+
+def backwards(answer: str, right: int) -> bool:
+    found = re.match(r"\D*(\d+)", answer[::-1])
+    return found is not None and found[1][::-1] == str(right)
+
+
+def by_search(answer: str, right: int) -> bool:
+    return bool(re.search(rf"(?<!\d){right}\D*$", answer))
+
+
+@pytest.mark.parametrize("answer", [by_words, backwards, by_search])
+def test_right_judges(answer):
+    check_is_right(answer)
+
+
+def test_an_empty_answer_comes_with_its_case():
+    with pytest.raises(IndexError) as caught:
+        check_is_right(lambda answer, right: int(re.findall(r"\d+", answer)[-1]) == right)
+    assert caught.value.__notes__ == ["answer = 'There is none.', right = 0"]
+
+
+@pytest.mark.parametrize("sums", [((52, 22), (52, 222)), [[61, 27], [661, 27]]])
+def test_one_change_beyond_what_nano_learnt(sums):
+    check_two_sums(lambda: sums)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("sums", "said"),
     [
-        lambda config, bits: cost.parameters(config) * bits / 8 / 1e9,
-        lambda config, bits: sum(cost.parameters_by_part(config).values()) / 8e9 * bits,
-        lambda config, bits: bits * 1e-9 * (cost.weight_bytes(config) / 16),
+        (((52, 22), (52, 23)), "nano has the second sum right too ('52 + 23 ="),
+        (((152, 222), (152, 22)), "nano has the first sum wrong ('152 + "),
+        (((52, 22), (523, 23)), "52 + 22 and 523 + 23 differ in both numbers; change one and"),
+        (((52, 22), (52, 22)), "both sums are 52 + 22; change one of the numbers"),
+        (((52, 22), (52, 1000)), "a number is not from 0 to 999; choose another one"),
+        (((52, 22), (52, -1)), "a number is not from 0 to 999; choose another one"),
+        (((52, 22), (52, 2.0)), "one of the sums is not two whole numbers; return two sums of"),
+        ((52, 22), "one of the sums is not two whole numbers; return two sums of two whole"),
+        ("52 + 22", "got str; return two sums of two whole numbers, as in ((1, 2), (1, 3))"),
     ],
 )
-def test_right_gigabytes(answer):
-    check_gigabytes(answer)
-
-
-def test_a_wrong_number_comes_with_its_case():
-    said = message(check_gigabytes, lambda config, bits: 7.0)
-    assert said == "got 7, expected 0.536 (270m, bits = 16)"
+def test_other_sums_are_refused_with_the_reason(sums, said):
+    assert message(check_two_sums, lambda: sums).startswith(said)

@@ -55,7 +55,7 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
             lambda: asked([torch.zeros(2, 2, 3)], ["What?"], ["no\nsquare"]),
             r"below: What\? no square\.",
         ),
-        (lambda: looking_back(3), "sees positions 7, 8 and 9 only, and 7 are out of sight"),
+        (lambda: looking_back(3), "sees positions 7, 8 and 9 only, and 7 tokens are out of sight"),
         (lambda: ways_back(("LLG", 2)), "local, local and global with W = 2 reach 9 tokens back"),
         (lambda: what_is_kept("LG", 4), r"from below: 4 and 10 of 10; in all 14 of 20\."),
         (lambda: reach_by_depth(layer_pattern(7), 5, 99), "climb 4 a layer to 28 at layer 7"),
@@ -67,7 +67,7 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
         (lambda: what_if((500, 2000)), "500 x 2000: 5 squares, .* 4.00 times .* 1.00 times in its"),
         (
             lambda: dials(65_536),
-            "at 65,536 the slowest pair has gone round 1.12 times with base 10k",
+            "at distance 65,536: the slowest pair has gone round 1.12 times with base 10k",
         ),
         (lambda: kept_mass({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even, of 4 tokens"),
         (lambda: patch_fields({"x": torch.arange(4.0)}, "far", low=0, high=3), "x 0.00 to 3.00"),

@@ -6,18 +6,25 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.rope import (
     SETTINGS,
+    SMALL,
+    angles_seen,
     dials,
-    likeness,
-    likeness_curves,
+    hands_by_position,
+    right_by_clock,
+    score_table,
+    two_hands,
     wavelength_curves,
     wavelengths,
+    weights_by_order,
 )
 from gemma3_edu.model.config import AttentionType, RopeConfig
 from gemma3_edu.model.presets import PRESETS
-from gemma3_edu.model.rope import apply_rope, rope_table
+from gemma3_edu.model.rope import rope_table
+from gemma3_edu.train.scores import interval
 
 ODD = RopeConfig(500.0, 3.0)
 
@@ -45,15 +52,6 @@ def test_after_a_wavelength_a_pair_is_where_it_was(rope: RopeConfig, head_dim: i
     torch.testing.assert_close(wavelengths(head_dim, rope), 2 * math.pi / angle, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("rope", [SETTINGS["1M, factor 8"], ODD])
-def test_likeness_is_the_score_of_a_key_equal_to_its_query(rope: RopeConfig):
-    distance = torch.tensor([0, 1, 5, 40, 333])
-    x = torch.ones(1, 5, 1, 16)
-    turned = apply_rope(x, *rope_table(distance[None], 16, rope))
-    scores = (turned * x).sum(-1).flatten().double() / 16
-    torch.testing.assert_close(likeness(distance, 16, rope), scores, rtol=0, atol=1e-4)
-
-
 def lines(ax) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     return {
         line.get_label(): (torch.as_tensor(line.get_xdata()), torch.as_tensor(line.get_ydata()))
@@ -78,24 +76,11 @@ def test_wavelength_curves():
     assert looks(ax, 3) == {("C1", "--"), ("C0", "-"), ("C3", "-.")}
 
 
-def test_likeness_curves():
-    (ax,) = likeness_curves(SETTINGS, head_dim=32, longest=4000).axes
-    drawn = lines(ax)
-    assert list(drawn) == [*SETTINGS, "0"]
-    for name, rope in SETTINGS.items():
-        distance, alike = drawn[name]
-        assert distance[0] == 1
-        assert distance[-1] == 4000
-        assert (distance.diff() > 0).all()
-        assert alike.equal(likeness(distance, 32, rope))
-    assert len(looks(ax, 3)) == 3
-
-
 def hands(ax) -> dict[str, list[float]]:
     """The angle that each hand shows, between -pi and pi, by the name of its row."""
     found = {}
     for collection in ax.collections:
-        if collection.get_label() == "dial":
+        if collection.get_label() in ("dial", "first round", "gone round"):
             continue
         ways = [path.vertices[1] - path.vertices[0] for path in collection.get_paths()]
         assert [math.hypot(*way) for way in ways] == pytest.approx([0.5] * len(ways))
@@ -105,10 +90,10 @@ def hands(ax) -> dict[str, list[float]]:
 
 # The slider's two ends, where it starts, and a distance between.
 KNOB = {
-    0: ("0.00 | 0.00 | 0.00 | base 10k | 1.00", "base 1M | 1.00"),
-    16: ("0.00 | 0.00 | 0.00 | base 10k | 0.63", "base 1M | 0.75"),
-    1024: ("0.16 | 0.05 | 0.02 | base 10k | 0.18", "base 1M | 0.51"),
-    131_072: ("660 | 209 | 65.97 | 20.86 | 6.60 | 2.24 | base 10k | 0.00", "base 1M | 0.04"),
+    0: "0.00 | 0.00 | 0.00 | base 10k",
+    16: "0.01 | 0.00 | 0.00 | 0.00 | base 10k",
+    1024: "0.16 | 0.05 | 0.02 | base 10k",
+    131_072: "660 | 209 | 65.97 | 20.86 | 6.60 | 2.24 | base 10k",
 }
 
 
@@ -125,8 +110,7 @@ def test_dials_show_the_angles(distance: int):
         assert apart.sin().abs().max() < 0.02  # float32's angles, far out
         assert apart.cos().min() > 0.99
     digest = describe(fig)
-    for told in KNOB[distance]:
-        assert told in digest
+    assert KNOB[distance] in digest
     assert f"distance {distance:,}" in ax.get_title()
     assert "-0.00" not in digest
 
@@ -135,13 +119,82 @@ def test_turns_are_counted_below_the_dials():
     (ax,) = dials(100, settings={"odd": ODD}, head_dim=8, pairs=(0, 3)).axes
     turns = 100 / wavelengths(8, ODD)
     told = [text.get_text() for text in ax.texts]
-    assert told[:3] == ["0", "3", "pair"]
-    assert told[3:5] == [f"{turns[0].item():.2f}", f"{turns[3].item():.2f}"]
-    assert told[5] == "odd"
+    assert told[:2] == ["0", "3"]
+    assert told[2:4] == [f"{turns[0].item():.2f}", f"{turns[3].item():.2f}"]
+    assert told[4] == "odd"
 
 
-def test_small_multiples_are_the_same_pictures():
-    three = describe(dials(16, 1024, 131_072)).splitlines()
-    alone = [describe(dials(each)).splitlines() for each in (16, 1024, 131_072)]
-    plain = [line for line in three if not line.startswith("axes")]
-    assert plain == [line for each in alone for line in each if not line.startswith("axes")]
+def test_a_dial_is_tinted_as_far_as_its_hand_and_grey_once_it_is_round():
+    (ax,) = hands_by_position([60]).axes
+    areas = {each.get_label(): each.get_paths() for each in ax.collections}
+    assert [len(areas[name]) for name in ("dial", "first round", "gone round")] == [4, 2, 2]
+    x, y = areas["first round"][1].vertices[41] - areas["first round"][1].vertices[0]
+    assert math.atan2(y, x) == pytest.approx(2 * math.pi * 60 / wavelengths(8, SMALL)[3].item())
+    assert "gone round" not in describe(hands_by_position([0, 1]))
+
+
+def test_two_hands_that_keep_their_distance_keep_their_angle():
+    fig = two_hands((2, 1), (1, 2), [(1, 0), (6, 5), (2, 0)])
+    scores = []
+    for ax in fig.axes:
+        ends = {line.get_label(): (line.get_xdata()[-1], line.get_ydata()[-1]) for line in ax.lines}
+        assert math.hypot(*ends["query"]) == math.hypot(*ends["key"]) == math.sqrt(5)
+        scores.append(sum(a * b for a, b in zip(ends["query"], ends["key"], strict=True)))
+    assert scores == [3, 3, -4]
+    assert "query at 6 points to (-2, -1), key at 5 to (-2, 1)" in alt_of(fig)
+
+
+def test_score_table_writes_every_number():
+    fig = score_table([[7, -1], [2, 7]])
+    assert [text.get_text() for text in fig.axes[0].texts] == ["7", "-1", "2", "7"]
+    assert "first two rows are 7, -1 and 2, 7" in alt_of(fig)
+
+
+def test_hands_by_position_turn_as_the_package_does():
+    positions = [0, 5, 23]
+    (ax,) = hands_by_position(positions).axes
+    cos, sin = rope_table(torch.tensor([positions]), 8, SMALL)
+    angles = torch.atan2(sin, cos)[0].double()
+    for position, row in zip(positions, angles, strict=True):
+        shown = torch.tensor(hands(ax)[f"position {position}"], dtype=torch.float64)
+        torch.testing.assert_close(shown, row, rtol=0, atol=1e-5)
+
+
+def test_the_svg_shows_the_same_small_head():
+    """Its angles are those of position 5 here."""
+    (ax,) = hands_by_position([5]).axes
+    turns = [float(text.get_text()) for text in ax.texts if text.get_text()[0].isdigit()]
+    assert [f"{2 * math.pi * turn:.1f}" for turn in turns] == ["5.0", "1.6", "0.5", "0.2"]
+
+
+def test_weights_by_order_marks_one_word():
+    one, other = torch.tensor([0.25, 0.5, 0.25]), torch.tensor([0.125, 0.5, 0.375])
+    words = [["the", "cat", "the"], ["the", "dog", "the"]]
+    fig = weights_by_order(words, [one, one], [other, other], marked="the")
+    (bars,) = fig.axes[1].containers
+    assert [bar.get_height() for bar in bars] == other.tolist()
+    assert [bool(bar.get_hatch()) for bar in bars] == [True, False, True]
+    assert "“the dog the” without positions 0.250 and 0.250; “the dog the” with" in alt_of(fig)
+
+
+def test_angles_seen_stay_within_training_by_the_factor():
+    fig = angles_seen(96, SETTINGS["base 1M"], trained=32_768, asked=131_072, factor=8.0)
+    degree = 360 / wavelengths(256, SETTINGS["base 1M"])[96].item()
+    shown = []
+    for ax in fig.axes:
+        (line,) = ax.lines
+        x, y = line.get_xdata()[-1], line.get_ydata()[-1]
+        shown.append(math.degrees(math.atan2(y, x)) % 360)
+    assert shown == pytest.approx([32_768 * degree, 131_072 * degree, 16_384 * degree])
+    assert [len(ax.patches) for ax in fig.axes] == [2, 3, 2]  # what was never seen: once
+
+
+def test_right_by_clock_draws_counts_and_intervals():
+    (ax,) = right_by_clock({"as trained": 5, "wrong": 1}, items=6).axes
+    assert [bars[0].get_width() for bars in ax.containers] == [5, 1]
+    drawn = [line for line in ax.lines if line.get_label() == "interval"]
+    low, high = interval(1, 6)
+    assert list(drawn[1].get_xdata()) == pytest.approx([6 * low, 6 * high])
+    assert ax.patches[0].get_hatch()
+    assert not ax.patches[1].get_hatch()
+    assert alt_of(ax.figure) == "Right answers of 6: as trained 5; wrong 1."

@@ -2,14 +2,11 @@
 
 import matplotlib.pyplot as plt
 import pytest
-import torch
 
 from gemma3_edu.hub.checkpoint import ASSETS
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.tokens import (
     KINDS,
-    likeness_to_the_first,
-    stream_curves,
     token_boxes,
     tokens_of,
 )
@@ -121,22 +118,3 @@ def test_small_multiples_are_the_same_pictures(nano: Tokenizer):
     alone = [describe(token_boxes({name: text}, nano)) for name, text in texts.items()]
     plain = [line.split(" ", 2)[-1] for line in together]
     assert plain == [line.split(" ", 2)[-1] for each in alone for line in each.splitlines()]
-
-
-def test_likeness_is_the_mean_cosine():
-    first = torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
-    other = torch.tensor([[3.0, 0.0, 4.0], [0.0, -1.0, 0.0]])
-    assert likeness_to_the_first([first, other, 5 * first]) == [1.0, -0.2, 1.0]
-
-
-def test_stream_curves():
-    first = torch.tensor([[1.0, 1.0, -1.0, 1.0]])
-    grown = torch.tensor([[4.0, 0.0, 0.0, 0.0]])
-    fig = stream_curves({"a": [first, grown], "b": [0.5 * first, grown]})
-    left, right = fig.axes
-    got = {line.get_label(): list(line.get_ydata()) for line in left.lines}
-    assert got == {"a": [1.0, 2.0], "b": [0.5, 2.0]}
-    got = {line.get_label(): list(line.get_ydata()) for line in right.lines}
-    assert got == {"a": [1.0, 0.5], "b": [1.0, 0.5]}
-    looks = {(line.get_color(), line.get_linestyle()) for line in left.lines}
-    assert looks == {("C0", "-"), ("C1", "--")}

@@ -1,0 +1,107 @@
+"""Numbers hidden in long texts: where a model looks for one, and the loss on pages of a book.
+
+>>> from gemma3_edu import load
+>>> nano, processor = load("nano-it", text_only=True)
+>>> example = hidden_numbers(processor, depth=0.0, items=1)[0]
+>>> print(example.answer)
+The secret number of the shed is 2548.
+>>> numbers_in(processor, example)
+{'shed': ('2548', 214), 'barn': ('4354', 177), 'cellar': ('7224', 115)}
+>>> tokens_back(processor, example)
+214
+"""
+
+import re
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ...model import Gemma3
+from ...model.attention import visible_attention
+from ...model.layout import Batch
+from ...prompt.processor import Processor
+from ...study.capture import capture
+from ...train.data.draw import Setting
+from ...train.data.examples import Example
+from ...train.data.prose import ASSETS, passages
+from ...train.scores import needles_at
+
+DIGITS = 4  # of every number, each a token; a full stop follows
+
+
+def hidden_numbers(processor: Processor, depth: float, items: int) -> list[Example]:
+    """Questions for a number in a text of 256 tokens, at its beginning (`depth` 0) or end (1)."""
+
+    def count(words: str) -> int:
+        return len(processor.tokenizer.encode(words, add_bos=False))
+
+    return list(needles_at(256, float(depth), items, "test", Setting(count=count)))
+
+
+def numbers_in(processor: Processor, example: Example) -> dict[str, tuple[str, int]]:
+    """Owner -> its number in the text, and how many tokens back the first digit is.
+
+    Tokens are counted from the one after which the first digit of the answer is written.
+    """
+    ids, found = _until_number(processor, example), {}
+    for owner, number in re.findall(r"number of the (\w+) is (\d+)", str(example.given[0])):
+        digits = processor.tokenizer.encode(number, add_bos=False)
+        first = next(i for i in range(len(ids)) if ids[i : i + len(digits)] == digits)
+        found[owner] = (number, len(ids) - 1 - first)
+    return found
+
+
+def tokens_back(processor: Processor, example: Example) -> int:
+    """How many tokens back the first digit of the right number is, counted as in `numbers_in`."""
+    owner = example.answer.split()[-3]  # "... of the shed is 2548."
+    return numbers_in(processor, example)[owner][1]
+
+
+def from_elsewhere(
+    processor: Processor, examples: Sequence[Example], said: Sequence[str]
+) -> list[int]:
+    """How far back the numbers are, counted as in `numbers_in`, that belong to another owner."""
+    return sorted(
+        back
+        for example, words in zip(examples, said, strict=True)
+        for number, back in numbers_in(processor, example).values()
+        if words.endswith(f"is {number}.") and words != example.answer
+    )
+
+
+@torch.no_grad()
+def last_look(
+    nano: Gemma3, processor: Processor, example: Example
+) -> list[Float[Tensor, "distance"]]:
+    """For each layer the weights of the query that writes the number's first digit.
+
+    They are means over heads; number d of a layer is the weight of the key d tokens back.
+    """
+    ids = torch.tensor([_until_number(processor, example)])
+    with visible_attention(nano), capture(nano, "*.attention_weights") as seen:
+        nano(Batch.from_ids(ids, nano.config))
+    return [outputs[0][0, :, -1].mean(0).flip(0) for outputs in seen.values()]
+
+
+def book_pages(processor: Processor, pages: int, length: int) -> Int[Tensor, "pages length"]:
+    """Pages of Moby-Dick, as tokens, from the part that nano was not trained on."""
+    ids = processor.tokenizer.encode(" ".join(passages(ASSETS, "test")))
+    return torch.tensor(ids[: pages * length]).view(pages, length)
+
+
+def losses(
+    logits: Float[Tensor, "pages length vocab"], pages: Int[Tensor, "pages length"], first: int
+) -> Float[Tensor, "pages"]:
+    """The mean loss of each page, of the predictions from position `first` on."""
+    said, came = logits[:, first:-1].float(), pages[:, first + 1 :]
+    return F.cross_entropy(said.mT, came, reduction="none").mean(1)
+
+
+def _until_number(processor: Processor, example: Example) -> list[int]:
+    """The tokens of the question and of its answer, up to where the number begins."""
+    begun = processor.tokenizer.encode(example.answer, add_bos=False)[: -DIGITS - 1]
+    ids: list[int] = processor(example.messages()[:-1]).tokens[0].tolist()
+    return ids + begun
