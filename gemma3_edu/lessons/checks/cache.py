@@ -103,8 +103,18 @@ def _oldest_first(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None
     store[: len(kept)] = kept
 
 
-def _one_slot_late(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
-    for token, row in enumerate(new, start=length + 1):
+def _from_slot(first: Callable[[int, int], int]) -> Callable[..., None]:
+    """Right but for the slot, `first(length, slots)`, in which the chunk begins."""
+
+    def write(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
+        for slot, row in enumerate(new, start=first(length, len(store))):
+            store[slot % len(store)] = row
+
+    return write
+
+
+def _last_ones_early(store: Tensor, seen: Tensor, new: Tensor, length: int) -> None:
+    for token, row in enumerate(new[-len(store) :], start=length):
         store[token % len(store)] = row
 
 
@@ -160,6 +170,15 @@ def _strange_rows(back: Sequence[str], wanted: Sequence[str], length: int) -> st
     return None
 
 
+def _misplaced(stored: Sequence[str], wanted: Sequence[str]) -> str | None:
+    for slot, (got, want) in enumerate(zip(stored, wanted, strict=True)):
+        if got != want:
+            names = {"unwritten": "nothing", "?": "a row that is no token's"}
+            holds, should = (names.get(each, f"token {each}") for each in (got, want))
+            return f"after the chunk slot {slot} holds {holds}, and should hold {should}"
+    return None
+
+
 check_store_columns = Check(
     """`fn(store, new, length)` writes T new tokens into a ring; gives all its queries may need.
 
@@ -183,8 +202,14 @@ check_store_columns = Check(
             _storing(_oldest_first)
         ),
         "token c went into slot c + 1; it belongs in slot c mod slots, counted from 0": (
-            _storing(_one_slot_late)
+            _storing(_from_slot(lambda length, slots: length + 1))
         ),
+        "token c went into slot c - 1; it belongs in slot c mod slots, and the chunk's first token"
+        " is number `length`": _storing(_from_slot(lambda length, slots: length - 1)),
+        "the chunk began in slot min(`length`, slots); in a full ring too, token c belongs in slot"
+        " c mod slots": _storing(_from_slot(min)),
+        "the last rows of a long chunk were kept, but counted from `length`; the first of them is a"
+        " later token": _storing(_last_ones_early),
         "the old rows were joined after the chunk had gone over them; a slice of `store` is a view,"
         " so join first, then write": _read_late,
         "only the last rows came back, one for each slot; the chunk's first query needs the slots"
@@ -221,8 +246,9 @@ check_store_columns = Check(
         ),
     },
     call=_stored,
-    explain=lambda got, want, store, new, length: _strange_rows(
-        got["tokens back"].split(), want["tokens back"].split(), length
+    explain=lambda got, want, store, new, length: (
+        _strange_rows(got["tokens back"].split(), want["tokens back"].split(), length)
+        or _misplaced(got["tokens stored"].split(), want["tokens stored"].split())
     ),
     may_change="store",
 )
@@ -281,6 +307,8 @@ check_can_rewind = Check(
         "always yes; once the ring has gone round, old tokens are overwritten for good": (
             lambda n, s, w, back: True
         ),
+        "always no; in the first round nothing was overwritten, and one token back is always"
+        " right": lambda n, s, w, back: False,
         "the token gone back to lies in the ring, but its own window may not: ask for the window"
         " - 1 tokens before it": lambda n, s, w, back: n <= s or back < s,
         "refused whenever the ring has gone round; with spare slots, and always for one token, it"
@@ -289,6 +317,17 @@ check_can_rewind = Check(
         " token": lambda n, s, w, back: back == 0,
         "asked whether the text fits into the window; a longer one can go back too, by one token"
         " always and further with spare slots": lambda n, s, w, back: n <= w,
+        "asked whether the text fits into the window; nothing is overwritten before it is longer"
+        " than the ring has slots": [
+            lambda n, s, w, back: n <= w or back <= s - w + 1,
+            lambda n, s, w, back: n <= w or back <= 1,
+        ],
+        "near the beginning the next query needs fewer tokens: none is below 0": (
+            lambda n, s, w, back: max(0, n - s) <= n - back - w + 1
+        ),
+        "asked whether `window` - 1 tokens come before; they must still be in the ring, too": (
+            lambda n, s, w, back: n - back >= w - 1
+        ),
         "compared with the window alone; what counts is whether the ring still holds the `window`"
         " - 1 tokens before the next query": [
             lambda n, s, w, back: back < w,
@@ -310,9 +349,13 @@ check_can_rewind = Check(
         "one token back is always right; more are too, in the first round and with spare slots": (
             lambda n, s, w, back: back <= 1
         ),
-        "asked whether the ring has gone round after going back; what it overwrote is lost": (
-            lambda n, s, w, back: n - back <= s
-        ),
+        "one token back is always right, but after the first round too each spare slot allows one"
+        " more": lambda n, s, w, back: n <= s or back <= 1,
+        "asked whether the ring has gone round after going back; what it overwrote is lost": [
+            lambda n, s, w, back: n - back <= s,
+            lambda n, s, w, back: n - back <= s or back <= s - w + 1,
+            lambda n, s, w, back: n - back <= w or back <= s - w + 1,
+        ],
         "True and False are swapped": lambda n, s, w, back: n > s and back > s - w + 1,
     },
 )

@@ -16,6 +16,7 @@ def _budget_cases() -> dict[str, Case]:
         ("1B", PRESETS["1b"].text, 10_000_000, 1, 2),
         ("1B", PRESETS["1b"].text, 200_000_000, 1, 2),  # past the context it was trained for
         ("4B", PRESETS["4b"].text, 1_000_000_000, 3, 1),
+        ("4B", PRESETS["4b"].text, 10_000_000_000, 1, 2),  # past every trained context
         ("11 layers, W = 8", odd, cache_bytes(odd, 40, 2, 4), 2, 4),  # fits to the byte
         ("11 layers, W = 8", odd, cache_bytes(odd, 40, 2, 4) - 1, 2, 4),
         ("11 layers, W = 8", odd, cache_bytes(odd, 8, 1, 2), 1, 2),  # all rings full, just so
@@ -121,9 +122,10 @@ check_longest_context = Check(
             lambda text, budget, rows, each: _longest(text, budget, 1, each),
             lambda text, budget, rows, each: _longest(text, budget, 1, 2),
         ],
-        "capped at the model's context length, which is ignored here: the budget alone counts": (
-            lambda text, *rest: min(_longest(text, *rest), text.max_position_embeddings)
-        ),
+        "capped at the model's context length, which is ignored here: the budget alone counts": [
+            lambda text, *rest: min(_longest(text, *rest), text.max_position_embeddings),
+            lambda *case: min(_longest(*case), 131_072),
+        ],
         "one token too many: its bytes would pass the budget": [
             lambda *case: _longest(*case) + 1,
             _rounded_up,

@@ -227,32 +227,39 @@ def label_bytes(ax: Axes, ticks: Sequence[float]) -> None:
 def saved_by_windows(name: str, text: TextConfig, weights: int) -> Figure:
     """The bytes of one size, with windows and without, and how many times smaller they are.
 
-    `weights` are the bytes of that size's parameters, drawn as a line.
+    `weights` are the bytes of that size's parameters, drawn as a line. On the right the contexts
+    double, and a line is the limit that the saving approaches.
     """
-    fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    fig, (ax, right) = plt.subplots(
+        1, 2, figsize=(7, 3.5), layout="constrained", width_ratios=[1.5, 1]
+    )
+    contexts = [CONTEXTS[0], *range(16_384, CONTEXTS[-1] + 1, 16_384)]  # evenly, as the axis is
     curves = {"all layers global": with_pattern(text, local=0), "with windows": text}
-    sizes = [[b / 1e9 for b in bytes_of(model, CONTEXTS)] for model in curves.values()]
+    sizes = [[b / 1e9 for b in bytes_of(model, contexts)] for model in curves.values()]
     for label, gigabytes, look in zip(curves, sizes, ("C0-", "C1--"), strict=True):
-        ax.plot(CONTEXTS, gigabytes, look, label=label)
-    circles = [found / 1e9 for found in measured(text, CONTEXTS)]
-    ax.plot(CONTEXTS, circles, "C1o", mfc="white", ms=6, label="measured")
+        ax.plot(contexts, gigabytes, look, label=label)
+    circles = [found / 1e9 for found in measured(text, contexts)]
+    ax.plot(contexts, circles, "C1o", mfc="white", ms=6, label="measured")
     ax.axhline(weights / 1e9, color="black", ls="-.", lw=1.2, label="weights of the model")
-    for context, above, below in list(zip(CONTEXTS, *sizes, strict=True))[-3:]:
-        ax.plot([context, context], [below, above], color="0.55", ls=":", lw=1.4, label="_gap")
-        last, words = context == CONTEXTS[-1], f"{above / below:.1f} times"
-        x, side = (context - 1500, "right") if last else (context + 1500, "left")
-        ax.text(x, (above + below) / 2, words, ha=side, va="center")
-    ax.set(title=f"the cache of {name}", xlabel="context, tokens", ylabel="GB", ylim=(0, 75))
+    ax.set(title=f"the cache of {name}", xlabel="context, tokens", ylabel="GB", ylim=(0, 95))
     ax.set_xlim(0, CONTEXTS[-1] * 1.03)
     ax.set_xticks([1024, 32_768, 65_536, 131_072], ["1K", "32K", "64K", "128K"])
-    ax.legend(loc="upper left", frameon=False, ncols=2)
+    ax.legend(loc="upper left", frameon=False, fontsize=9)
+    pairs = zip(*(bytes_of(model, CONTEXTS) for model in curves.values()), strict=True)
+    saved = [above / below for above, below in pairs]
+    right.plot(CONTEXTS, saved, "C2-", marker="s", ms=4, label="saved")
+    limit = text.num_hidden_layers / text.layer_types.count(AttentionType.GLOBAL)
+    right.axhline(limit, color="black", ls=":", lw=1.4, label="limit")
+    right.text(CONTEXTS[0], limit + 0.12, f"{limit:.1f}", va="bottom")
+    right.set(title="times smaller", xlabel="context, tokens", xscale="log", ylim=(0, 7))
+    label_contexts(right)
     ends = [listed(f"{each[n]:.2f} GB" for n in (0, -1)) for each in sizes]
-    times = listed(f"{above / below:.1f}" for above, below in list(zip(*sizes, strict=True))[-3:])
+    times = listed(f"{each:.1f}" for each in saved[-3:])
     return with_alt(
         fig,
         f"The cache of {name} at 1K and 128K tokens: {ends[0]} if all layers are global, {ends[1]}"
-        f" with windows, which is {times} times smaller at 32K, 64K and 128K; the weights take"
-        f" {weights / 1e9:.1f} GB.",
+        f" with windows, which is {times} times smaller at 32K, 64K and 128K, below a"
+        f" line at {limit:.1f}; the weights take {weights / 1e9:.1f} GB.",
     )
 
 

@@ -57,7 +57,7 @@ def again_or_kept(prompt: int = 4, steps: int = 6) -> Figure:
 
 
 def new_column(words: Sequence[str], layers: int = 3) -> Figure:
-    """Tokens to the right, layers upwards; the last token reads the others and changes none."""
+    """Tokens to the right, layers upwards; grey is what was read before the last token came."""
     fig, ax = plt.subplots(figsize=(7, 1.25 * layers + 0.9), layout="constrained")
     old = len(words) - 1
     places = [1.75 * n for n in range(old)] + [1.75 * old + 1.6]
@@ -76,7 +76,11 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
             _arrow(ax, (x + 0.5, y - 0.62), (x + 0.5, y - 0.02), ink if new else EDGE)
             _box(ax, x, y, 1, 0.95, PALE if new else KEPT, NEW if new else EDGE)
             if new:
-                _words(ax, x + 0.5, y + 0.72, "q", color=NEW, weight="bold")
+                _words(ax, x + 0.5, y + 0.82, "q", color=NEW, weight="bold")
+                for side in (0.2, 0.8):  # its own key and value
+                    start, tip = (x + side, y + 0.48), (x + 0.36 + 0.28 * (side > 0.5), y + 0.74)
+                    _line(ax, [start, tip], NEW)
+                    _head(ax, start, tip, NEW, 0.12)
             for left, name in [(0.09, "k"), (0.53, "v")]:
                 _box(ax, x + left, y + 0.08, 0.38, 0.4, "white", NEW if new else EDGE)
                 _words(ax, x + left + 0.19, y + 0.28, name, color=ink)
@@ -84,10 +88,10 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
         y, end = 1.6 * layer, places[-1] - 0.04
         _words(ax, -0.5, y + 0.47, f"layer {layer + 1}", ha="right")
         for n, x in enumerate(places[:-1]):
+            for reader in range(n + 1, old):
+                tip = (places[reader] - 0.04, y + 0.7)
+                _bow(ax, (x + 0.92, y + 0.3), tip, 0.1 * (reader - n), GREY)
             _bow(ax, (x + 0.92, y + 0.3), (end, y + 0.74), 0.25 + 0.1 * (old - n))
-        _arrow(ax, (end - 0.05, y + 0.16), (right + 0.35, y + 0.16), GREY, dotted=True)
-        _words(ax, (end + right) / 2 + 0.15, y + 0.16, _TIMES, color=_WRONG, size=15, weight="bold")
-    _words(ax, (end + right) / 2 + 0.15, -0.75, "nothing\nleads back", color=_WRONG, size=9)
     top = 1.6 * (layers - 1) + 0.95
     _arrow(ax, (places[-1] + 0.5, top), (places[-1] + 0.5, top + 0.5), NEW)
     _words(ax, places[-1] + 0.5, top + 0.75, "next word?", color=NEW)
@@ -95,9 +99,8 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
     return with_alt(
         fig,
         f"{len(words)} tokens from left to right, {layers} layers from bottom to top. In each layer"
-        f" the query of {words[-1]!r} reads the keys and values of"
-        f" {listed(map(repr, words[:-1]))}. The arrows from it back to the others are crossed out:"
-        " nothing there changes.",
+        " arrows lead from the keys and values of every token to the tokens on its right, in bold"
+        f" from {listed(map(repr, words[:-1]))} to the query of {words[-1]!r}.",
     )
 
 
@@ -258,30 +261,30 @@ def _words(
 
 
 def _arrow(
-    ax: Axes,
-    start: tuple[float, float],
-    end: tuple[float, float],
-    colour: str = "black",
-    dotted: bool = False,
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = "black"
 ) -> None:
-    _line(ax, [start, end], colour, ":" if dotted else "-")
+    _line(ax, [start, end], colour)
     _head(ax, start, end, colour)
 
 
-def _bow(ax: Axes, start: tuple[float, float], end: tuple[float, float], height: float) -> None:
+def _bow(
+    ax: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    height: float,
+    colour: str = NEW,
+) -> None:
     """An arrow that rises over what is between."""
     t = np.linspace(0, 1, 30)
     x = start[0] + (end[0] - start[0]) * t
     y = start[1] + (end[1] - start[1]) * t + 4 * height * t * (1 - t)
-    _line(ax, list(zip(x, y, strict=True)), NEW)
-    _head(ax, (x[-4], y[-4]), end, NEW)
+    _line(ax, list(zip(x, y, strict=True)), colour)
+    _head(ax, (x[-4], y[-4]), end, colour, 0.12 if colour == GREY else 0.16)
 
 
-def _line(
-    ax: Axes, points: Sequence[tuple[float, float]], colour: str = "black", style: str = "-"
-) -> None:
-    line = Polygon(points, closed=False, fill=False, edgecolor=colour, linestyle=style)
-    line.set(linewidth=1.2, label="line")
+def _line(ax: Axes, points: Sequence[tuple[float, float]], colour: str = "black") -> None:
+    line = Polygon(points, closed=False, fill=False, edgecolor=colour)
+    line.set(linewidth=0.7 if colour == GREY else 1.2, label="line")
     ax.add_patch(line)
 
 

@@ -167,6 +167,12 @@ def window_by_window(store: Tensor, new: Tensor, length: int) -> Tensor:
     return torch.cat([seen, seen[-1:]] if len(new) > 1 else [seen])
 
 
+def two_slots_late(store: Tensor, new: Tensor, length: int) -> Tensor:
+    seen = by_loop(store.clone(), new, length)
+    by_loop(store, new, length + 2)
+    return seen
+
+
 def test_answers_that_no_mistake_explains():
     case = " (ring of 5, 0 tokens stored, 3 new"
     words = "what came back holds rows that are no token of the ring or the chunk" + case
@@ -178,5 +184,7 @@ def test_answers_that_no_mistake_explains():
     assert message(check_store_columns, without_the_last).startswith(words)
     words = "a token came back twice; it would count double (ring of 5, 0 tokens stored, 3 new"
     assert message(check_store_columns, window_by_window).startswith(words)
+    words = "after the chunk slot 0 holds nothing, and should hold token 0" + case
+    assert message(check_store_columns, two_slots_late).startswith(words)
     words = message(check_longest_context, lambda *case: by_division(*case) + 7)
     assert words.startswith("got 19096, expected 19089 (27B, budget = 2000000000, batch_size = 1, ")

@@ -165,22 +165,22 @@ def test_slots_are_those_of_the_cache():
 
 def test_one_size_with_windows_and_without():
     fig = saved_by_windows("27B", SIZES["27b"], 10**9)
-    (ax,) = fig.axes
+    ax, right = fig.axes
     curves, gb = lines(ax), 1e9
-    assert curves["all layers global"] == [
-        n / gb for n in bytes_of(with_pattern(SIZES["27b"], 0), CONTEXTS)
-    ]
-    assert curves["with windows"] == [n / gb for n in bytes_of(SIZES["27b"], CONTEXTS)]
+    contexts, plain = ax.lines[0].get_xdata().tolist(), with_pattern(SIZES["27b"], 0)
+    assert (contexts[0], contexts[-1]) == (CONTEXTS[0], CONTEXTS[-1])
+    assert curves["all layers global"] == [n / gb for n in bytes_of(plain, contexts)]
+    assert curves["with windows"] == [n / gb for n in bytes_of(SIZES["27b"], contexts)]
     assert curves["measured"] == curves["with windows"]
     assert set(curves["weights of the model"]) == {1.0}
-    words = [text.get_text() for text in ax.texts]
-    assert words == ["5.3 times", "5.7 times", "6.0 times"]
+    assert [f"{times:.1f}" for times in lines(right)["saved"][-3:]] == ["5.3", "5.7", "6.0"]
+    assert max(lines(right)["saved"]) < set(lines(right)["limit"]).pop() == 6.2
     assert "0.52 GB and 66.57 GB if all layers are global, 0.52 GB and 11.17 GB" in alt_of(fig)
 
 
 def test_circles_of_one_size_are_measured(monkeypatch):
     monkeypatch.setattr(KVCache, "nbytes", property(lambda cache: 12_000_000_000))
-    (ax,) = saved_by_windows("27B", SIZES["27b"], 10**9).axes
+    ax, _ = saved_by_windows("27B", SIZES["27b"], 10**9).axes
     assert set(lines(ax)["measured"]) == {12.0}
 
 

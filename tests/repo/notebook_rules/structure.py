@@ -31,7 +31,7 @@ from .reading import (
 from .taught import HOMES
 
 MOST_CODE_CELLS, MOST_WORDS = 45, 180
-MOST_WORDS_IN_A_CLAIM, MOST_MINUTES, MOST_HEADINGS = 25, 65, 14
+MOST_WORDS_IN_A_CLAIM, MOST_MINUTES, MOST_HEADINGS = 25, 60, 14
 VAGUE = {"here", "this", "link", "this link", "click here", "read more", "more"}
 
 
