@@ -76,9 +76,9 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
             _arrow(ax, (x + 0.5, y - 0.62), (x + 0.5, y - 0.02), ink if new else EDGE)
             _box(ax, x, y, 1, 0.95, PALE if new else KEPT, NEW if new else EDGE)
             if new:
-                _words(ax, x + 0.5, y + 0.82, "q", color=NEW, weight="bold")
+                _words(ax, x + 0.5, y + 0.76, "q", color=NEW, weight="bold")
                 for side in (0.2, 0.8):  # its own key and value
-                    start, tip = (x + side, y + 0.48), (x + 0.36 + 0.28 * (side > 0.5), y + 0.74)
+                    start, tip = (x + side, y + 0.48), (x + 0.36 + 0.28 * (side > 0.5), y + 0.7)
                     _line(ax, [start, tip], NEW)
                     _head(ax, start, tip, NEW, 0.12)
             for left, name in [(0.09, "k"), (0.53, "v")]:
@@ -99,8 +99,8 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
     return with_alt(
         fig,
         f"{len(words)} tokens from left to right, {layers} layers from bottom to top. In each layer"
-        " arrows lead from the keys and values of every token to the tokens on its right, in bold"
-        f" from {listed(map(repr, words[:-1]))} to the query of {words[-1]!r}.",
+        " arrows lead from the keys and values of every token to the tokens on its right; those"
+        f" from {listed(map(repr, words[:-1]))} to the query of {words[-1]!r} are new.",
     )
 
 
