@@ -1,8 +1,8 @@
-"""Checks of the exercises on attention: one head, scores with QK-norm, a soft cap that leaks.
+"""Checks of the exercises on attention: a query, one head, scores with QK-norm, a leaking cap.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 3", check_leak, lambda: torch.zeros(5))
-Exercise 3: the hidden keys get 1e-22 of the weight, which no test sees: their -50 is far below the
+>>> attempt("Exercise 4", check_leak, lambda: torch.zeros(5))
+Exercise 4: the hidden keys get 1e-22 of the weight, which no test sees: their -50 is far below the
     highest visible score, 0
 """
 
@@ -18,6 +18,41 @@ from .difference import show
 from .grading import Case, Check, ask, require, require_tensor, standard_torch
 
 EPS = 1e-6
+WORDS = ("Anna", "walks", "Rex", "She")
+KEYS = ((2.0, 1.0), (-2.0, 0.0), (2.0, -1.0), (-1.0, 1.0))  # of the lesson's toy, one a word
+
+# A query
+
+
+@standard_torch()
+def check_query(fn: Callable[[], Any]) -> None:
+    """`fn()` is a query, two numbers, that gives Anna and Rex at least 0.45 of the weight each.
+
+    The weights are the softmax of the products with KEYS, without a scale.
+
+    >>> check_query(lambda: torch.tensor([1.5, 0.0]))
+    """
+    query = require_tensor(ask(fn), (2,), torch.float32)
+    require(query.isfinite().all(), f"a number is inf or nan: {show(query)}")
+    weights = (torch.tensor(KEYS).double() @ query.double()).softmax(0).tolist()
+    given = dict(zip(WORDS, weights, strict=True))
+    anna, rex = given.pop("Anna"), given.pop("Rex")
+    other = max(given, key=lambda word: given[word])
+    both = f"Anna gets {anna:.2f} and Rex {rex:.2f}"
+    require(
+        given[other] < max(anna, rex),
+        f"{both}, and '{other}' {given[other]:.2f}: turn the query towards what both names share",
+    )
+    require(
+        abs(anna - rex) <= 0.1,
+        f"{both}: the query prefers one of them; in which number do their keys differ?",
+    )
+    require(
+        min(anna, rex) >= 0.45,
+        f"{both}, and 0.45 is asked for each: the direction is right, and a longer query makes the"
+        " differences between the scores larger",
+    )
+
 
 # One head
 

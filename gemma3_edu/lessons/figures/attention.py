@@ -1,17 +1,15 @@
-"""Figures of lesson 03: what becomes of attention scores when the projections grow.
+"""Figures of lesson 03: a token that asks, scores as angle and lengths, and three cures.
 
-One head of 270M's size looks at 64 tokens. Its numbers come from a formula, are of order one, and
-look random; `factor` multiplies both W_q and W_k, so that a score without a norm grows with its
-square. Each key unseen would weigh 1/64, which is 6 bits; a single key is 0 bits.
+The toy head reads "Anna walks Rex. She". Its keys have two numbers: how much a word is a name, and
+whether it is female or male. `factor` multiplies both W_q and W_k.
 
->>> [round(bits(scores(way, factor=1.0)), 1) for way in WAYS]
-[5.3, 5.3, 5.3]
->>> [round(bits(scores(way, factor=16.0)), 1) for way in WAYS]
-[0.0, 4.4, 5.3]
+>>> [round(weight, 2) for weight in toy_weights("fixed scale", factor=1.0).tolist()]
+[0.72, 0.02, 0.17, 0.09]
+>>> [round(weight, 2) for weight in toy_weights("soft cap", factor=64.0).tolist()]
+[0.5, 0.0, 0.5, 0.0]
 """
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from math import sqrt
 
 import matplotlib.pyplot as plt
@@ -19,172 +17,240 @@ import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ...model.layers import RMSNorm
-from ...model.presets import PRESETS
 from .alt import listed, with_alt
 
-WAYS = ("no norm", "soft cap", "QK-norm")
+WORDS = ("Anna", "walks", "Rex", "She")
+QUERY = (1.0, 1.0)  # of "She"
+KEYS = ((2.0, 1.0), (-2.0, 0.0), (2.0, -1.0), (-1.0, 1.0))
+WAYS = ("fixed scale", "soft cap", "QK-norm")
 CAP = 50.0  # of Gemma 2's attention
-TOKENS = 64
-_LOOKS = {"no norm": ("C3", "-.", "xx"), "soft cap": ("C1", "--", "//"), "QK-norm": ("C0", "-", "")}
-_EDGE = 61  # the histograms end here; odd, so that the caps lie inside a bar two wide
+_LOOKS = (("C0", "-"), ("C3", ":"), ("C1", "--"), ("C2", "-."))  # of the four words
+_LINE = 66  # characters in a row of tokens
 
 
-def bits(scores: Float[Tensor, "T S"]) -> float:
-    """Entropy of the attention weights, mean over the queries: log2 of how many keys share them.
-
-    >>> bits(torch.zeros(2, 8)), bits(torch.tensor([[0.0, -1e9]]))
-    (3.0, 0.0)
-    """
-    weights = scores.double().softmax(-1)
-    logs = weights.clamp_min(1e-300).log2()  # 0 log 0 is 0
-    return -(weights * logs).sum(-1).mean().item() + 0.0
-
-
-def scores(way: str, factor: float) -> Float[Tensor, "T T"]:
-    """Scores of all 64 tokens for each other, nothing masked, one of WAYS; ValueError otherwise."""
+def toy_weights(way: str, factor: float) -> Float[Tensor, "4"]:
+    """The weights that "She" gives the four words under one of WAYS; ValueError otherwise."""
     if way not in WAYS:
         raise ValueError(f"way={way!r} is none of {', '.join(WAYS)}")
-    q, k = (factor * projected for projected in _queries_and_keys())
+    q, k = factor * torch.tensor(QUERY).double(), factor * torch.tensor(KEYS).double()
     if way == "QK-norm":
-        q, k = _normed(q), _normed(k)
-    raw = q @ k.T / sqrt(q.shape[1])
-    return CAP * torch.tanh(raw / CAP) if way == "soft cap" else raw
+        q, k = (F.rms_norm(x, (2,), eps=1e-6) for x in (q, k))
+    scores = k @ q / sqrt(2)
+    return (CAP * torch.tanh(scores / CAP) if way == "soft cap" else scores).softmax(-1)
 
 
-def entropy_curves() -> Figure:
-    """Bits of attention against the factor on both matrices, one curve for each way."""
-    fig, ax = plt.subplots(figsize=(6.4, 3.5), layout="constrained")
-    factors = [2.0 ** (step / 2) for step in range(-8, 17)]
-    for way in WAYS:
-        colour, style, _ = _LOOKS[way]
-        bend = [bits(scores(way, factor)) for factor in factors]
-        ax.plot(factors, bend, color=colour, ls=style, label=way)
-    ax.axhline(6, color="0.5", lw=1, ls=":", label="64 keys alike")
-    ax.set_xscale("log", base=2)
-    ax.set(xlabel="factor on W_q and W_k", ylabel="bits", ylim=(-0.2, 6.6))
-    ax.set_xticks([2.0**k for k in range(-4, 9, 2)], ["1/16", "1/4", "1", "4", "16", "64", "256"])
-    ax.legend(loc="center left")
-    return with_alt(
-        fig,
-        "Bits of attention against the factor on W_q and W_k: without norm from 6 to 0, with soft"
-        " cap down to 0.6 at factor 4 and up again to 5.0, with QK-norm level at 5.3.",
-    )
+def shares(tokens: Sequence[str], rows: Mapping[str, Float[Tensor, "S"]]) -> Figure:
+    """A text, token by token in boxes, once for each row: the darker, the more attention it gets.
 
-
-def score_histograms(factors: Sequence[float]) -> Figure:
-    """One row a factor, one column a way: where its scores lie between -61 and 61.
-
-    The widget's callback: with one factor, one row.
+    The shares of the three strongest are written below them.
     """
-    rows = len(factors)
-    size = (7, 1.75 * rows + 0.9)
-    fig, axes = plt.subplots(rows, 3, figsize=size, squeeze=False, sharex=True, sharey=True)
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(
-        left=0.09,
-        right=0.98,
-        bottom=0.55 / size[1],
-        top=1 - 0.4 / size[1],
-        wspace=0.12,
-        hspace=0.42,
+    shown = [token.replace("\n", "↵").strip() or ("␣" if token else "•") for token in tokens]
+    places, line, at = [], 0, 0.0
+    for word in shown:
+        width = len(word) + 1.2
+        if at + width > _LINE:
+            line, at = line + 1, 0.0
+        places.append((at, line, width))
+        at += width + 0.35
+    height = 0.62 * (line + 1) + 0.35
+    fig, axes = plt.subplots(
+        len(rows), 1, figsize=(8, len(rows) * height), layout="constrained", squeeze=False
     )
-    for row, factor in zip(axes, factors, strict=True):
-        for ax, way in zip(row, WAYS, strict=True):
-            _histogram(ax, way, factor)
-        row[0].set_ylabel(f"factor {factor:.3g}")
-    for ax in axes[-1]:
-        ax.set_xlabel("score")
-    told = [
-        f"at factor {factor:.3g}, "
-        + listed(f"{bits(scores(way, factor)):.1f} with {way}" for way in WAYS)
-        for factor in factors
-    ]
-    return with_alt(
-        fig,
-        "Histograms of scores, a row for each factor and a column for each way; bits of"
-        f" attention: {'; '.join(told)}.",
-    )
-
-
-def _histogram(ax: Axes, way: str, factor: float) -> None:
-    found = scores(way, factor)
-    counts = torch.histc(found, bins=_EDGE, min=-_EDGE, max=_EDGE)
-    share = counts / found.numel()
-    colour, _, hatch = _LOOKS[way]
-    edges = torch.arange(-_EDGE, _EDGE + 1, 2)
-    ax.stairs(
-        share, edges, fill=True, color=colour, hatch=hatch, edgecolor="white", lw=0, label="share"
-    )
-    outside = 1 - share.sum().item()
-    beyond = f", {outside:.0%} outside" if outside > 0.005 else ""
-    ax.set_title(f"{way}{beyond}\n{bits(found):.1f} bits", fontsize=10)
-    ax.set(xlim=(-_EDGE, _EDGE), ylim=(0, 0.8), xticks=[-50, 0, 50])
-
-
-def norm_and_turn(
-    q_gain: tuple[float, float], k_gain: tuple[float, float], length: int = 25
-) -> Figure:
-    """Score of each token with the one before it, all vectors alike: right, and two mistakes.
-
-    A token at position p turns its two entries by 0.4 p, as rotary embedding does.
-    """
-    fig, ax = plt.subplots(figsize=(6.4, 3.1), layout="constrained")
-    q, k = torch.tensor([[1.0, 0.5]]).double(), torch.tensor([[0.5, 1.0]]).double()
-    gains = torch.tensor([q_gain, k_gain]).double()
-    place = torch.arange(length).double()
-    swapped = [turned(_normed(x) * g, place) for x, g in zip((q, k), gains.flip(0), strict=True)]
-    late = [_normed(turned(x, place)) * g for x, g in zip((q, k), gains, strict=True)]
-    right = [turned(_normed(x) * g, place) for x, g in zip((q, k), gains, strict=True)]
     told = []
-    for (queries, keys), colour, style, name in [
-        (right, "C0", "-", "norm, then turn"),
-        (late, "C1", "--", "turn, then norm"),
-        (swapped, "C2", ":", "norms swapped"),
+    for ax, (title, weights) in zip(axes[:, 0], rows.items(), strict=True):
+        top = [int(i) for i in weights.topk(min(3, len(weights))).indices if weights[i] > 0.005]
+        for i, ((x, row, width), word) in enumerate(zip(places, shown, strict=True)):
+            share = float(weights[i])
+            ink = "white" if share > 0.3 else "black"
+            _card(ax, (x, -2.6 * row), (width, 1.4), _tint(share**0.5), "a token", "0.6")
+            _write(ax, x + width / 2, 0.7 - 2.6 * row, word, color=ink, family="monospace", size=9)
+            if i in top:
+                _write(ax, x + width / 2, -0.45 - 2.6 * row, f"{share:.2f}", size=8)
+        ax.set(xlim=(-0.5, _LINE + 1), ylim=(-2.6 * line - 1.2, 1.8))
+        ax.set_title(title, loc="left", fontsize=10)
+        ax.axis("off")
+        told.append(f"{title}: " + listed(f"{float(weights[i]):.2f} on {shown[i]!r}" for i in top))
+    return with_alt(fig, f"{len(tokens)} tokens with their shares of attention. {'; '.join(told)}.")
+
+
+def she_asks() -> Figure:
+    """The four words with the labels they are found by; "She" asks, and mixes what they hand over.
+
+    An arrow is the thicker, the more attention there is.
+    """
+    fig, ax = plt.subplots(figsize=(8, 4.1), layout="constrained")
+    ax.set(xlim=(-0.2, 12.6), ylim=(-0.35, 6.1))
+    ax.axis("off")
+    labels = ("a name, female", "no name", "a name, male", "no name, female")
+    wares = ("a woman,\ncalled Anna", "nobody", "a male,\ncalled Rex", "female")
+    weights = torch.tensor(KEYS) @ torch.tensor(QUERY)
+    for i, weight in enumerate(weights.softmax(0).tolist()):
+        left, middle = 3.2 * i, 3.2 * i + 1.35
+        _card(ax, (left, 1.75), (2.7, 0.6), _tint(0.25), "key", "C0")
+        _write(ax, middle, 2.05, labels[i], size=9)
+        _card(ax, (left, 0.65), (2.7, 0.95), "0.93", "value", "0.5")
+        _write(ax, middle, 1.12, wares[i], size=9)
+        _write(ax, middle, 0.25, WORDS[i], size=12, weight="bold")
+        _arrow(ax, (9.9 + 0.3 * i, 3.6), (middle, 2.4), "C1", 0.7 + 6 * weight)
+    _card(ax, (8.4, 3.6), (4.1, 0.75), "#fbe3d2", "query", "C1")
+    _write(ax, 10.45, 3.97, "She asks: a name, female?", size=10)
+    _card(ax, (8.4, 5.1), (4.1, 0.8), "0.93", "received", "0.5")
+    _write(ax, 10.45, 5.5, "She receives: mostly\na woman, called Anna", size=9)
+    _arrow(ax, (10.45, 4.4), (10.45, 5.05), "0.4", 1.5)
+    for height, name, what in [
+        (5.5, "mixture", "of the values, by their shares"),
+        (3.97, "query", "what a token looks for"),
     ]:
-        found = (queries[1:] * keys[:-1]).sum(-1) / sqrt(2)
-        ax.plot(place[1:], found, color=colour, ls=style, marker="o", ms=3, label=name)
-        low, high = f"{found.min():.2f}", f"{found.max():.2f}"
-        told.append(f"{name}: " + (f"flat at {low}" if low == high else f"{low} to {high}"))
-    ax.set(xlabel="position of the query; the key is one before it", ylabel="score")
-    ax.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.2), frameon=False)
+        ax.text(0, height, f"{name}: {what}", size=10, va="center")
+    ax.text(0, 3.1, "key: what a token is found by", size=10, va="center", color="C0")
+    ax.text(0, -0.25, "value (grey): what a token hands over", size=10, va="center", color="0.3")
     return with_alt(
         fig,
-        f"Score with the left neighbour at {length - 1} positions, three curves:"
-        f" {'; '.join(told)}.",
+        "Four words, each with a key and a value. The query of She asks for a female name; a thick"
+        " arrow goes to the key of Anna, thin ones to 3 others, and She receives mostly Anna's"
+        " value.",
     )
 
 
-def turned(x: Float[Tensor, "... 2"], place: Float[Tensor, "T"]) -> Float[Tensor, "T 2"]:
-    """Each pair of numbers as a point in the plane, turned by 0.4 times its position.
-
-    >>> turned(torch.tensor([[1.0, 0.0]]), torch.tensor([0.0, 2.5])).round(decimals=3).tolist()[0]
-    [1.0, 0.0]
-    """
-    cos, sin = (0.4 * place).cos(), (0.4 * place).sin()
-    first, second = x.unbind(-1)
-    return torch.stack([first * cos - second * sin, second * cos + first * sin], dim=-1)
-
-
-def _normed(x: Tensor) -> Tensor:
-    """A fresh RMSNorm, gain 1, in float64."""
-    size = x.shape[-1]
-    eps = RMSNorm(1).eps
-    return x * torch.rsqrt(x.pow(2).sum(-1, keepdim=True) / size + eps)
+def arrows(query: Float[Tensor, "2"], keys: Float[Tensor, "4 2"]) -> Figure:
+    """The query of "She" and the four keys as arrows in the plane."""
+    fig, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
+    _plane(ax, query, keys, names=True)
+    ax.set(xlabel="first number: a name", ylabel="second number: female")
+    ax.set(xlim=(-2.9, 3.2), ylim=(-1.7, 1.9), aspect="equal")
+    angles = F.cosine_similarity(query, keys, dim=-1).clamp(-1, 1).acos().rad2deg().tolist()
+    told = listed(f"{angle:.0f} for {word}" for word, angle in zip(WORDS, angles, strict=True))
+    return with_alt(fig, f"A query and four keys as arrows. Degrees from the query: {told}.")
 
 
-@cache
-def _queries_and_keys() -> tuple[Float[Tensor, "T H"], Float[Tensor, "T H"]]:
-    """What the projections make of 64 tokens; entries of order one."""
-    text = PRESETS["270m"].text
-    d, h = text.hidden_size, text.head_dim
-    x = _normed(_numbers(TOKENS, d, 1))  # as the norm before attention leaves them
-    return x @ _numbers(h, d, 2).T / sqrt(d), x @ _numbers(h, d, 3).T / sqrt(d)
+def three_cures() -> Figure:
+    """Three columns, one for each of WAYS: what it does, and the weights as W_q and W_k grow."""
+    fig, axes = plt.subplots(2, 3, figsize=(8.4, 5), layout="constrained", height_ratios=[1, 1.1])
+    factors = [2.0 ** (step / 2) for step in range(-6, 13)]
+    query, keys = torch.tensor(QUERY), torch.tensor(KEYS)
+    for ax, factor in zip(axes[0, ::2], (1.0, None), strict=True):
+        if factor:
+            _plane(ax, query, keys, names=False)
+        else:
+            angle = torch.linspace(0, 6.2832, 73).double()
+            ax.plot(sqrt(2) * angle.cos(), sqrt(2) * angle.sin(), color="0.6", lw=1, ls="-")
+            _plane(ax, *(F.rms_norm(x, (2,), eps=1e-6) for x in (query, keys)), names=False)
+        ax.set(xlim=(-2.5, 2.5), ylim=(-1.8, 1.8), aspect="equal", xticks=[], yticks=[])
+    axes[0, 0].set_title("1: fixed scale\nlengths stay as they are", fontsize=10)
+    axes[0, 1].set_title("2: soft cap\nscores are bent", fontsize=10)
+    axes[0, 2].set_title("3: QK-norm\nlengths become equal", fontsize=10)
+    scores = torch.linspace(-200, 200, 81).double()
+    bent = CAP * torch.tanh(scores / CAP)
+    axes[0, 1].plot(scores, scores, color="0.6", lw=1, ls=":", label="as it comes")
+    axes[0, 1].plot(scores, bent, color="C2", lw=2, ls="-", label="bent")
+    axes[0, 1].set(ylim=(-80, 80), xlabel="score", xticks=[-200, 0, 200], yticks=[-50, 0, 50])
+    told = []
+    for ax, way in zip(axes[1], WAYS, strict=True):
+        found = torch.stack([toy_weights(way, factor) for factor in factors])
+        for word, (colour, style), weights in zip(WORDS, _LOOKS, found.T, strict=True):
+            ax.plot(factors, weights, color=colour, ls=style, label=word)
+        ax.set_xscale("log", base=2)
+        ax.set(xlabel="growth of W_q and W_k", ylim=(-0.04, 1.06))
+        ax.set_xticks([1 / 8, 1, 8, 64], ["1/8", "1", "8", "64"])
+        told.append(f"{way} {found[-1, 0]:.2f} on Anna and {found[-1, 2]:.2f} on Rex")
+    axes[1, 0].set_ylabel("weight")
+    axes[1, 2].legend(fontsize=9, ncols=2, loc="upper center")
+    return with_alt(
+        fig,
+        "Three columns: arrows of many lengths, a curve that flattens at 50, arrows that end on one"
+        f" circle. Weights when both matrices are 64 times as large: {'; '.join(told)}.",
+    )
 
 
-def _numbers(rows: int, columns: int, kind: int) -> Float[Tensor, "rows columns"]:
-    """Evenly spread between -1.7 and 1.7, rms 1: far decimals of a sine, the same everywhere."""
-    k = torch.arange(rows * columns).double() + 1e6 * kind
-    return sqrt(12) * ((43758.5453 * k.sin()) % 1 - 0.5).reshape(rows, columns)
+def by_factor(
+    factors: Sequence[float],
+    bits: Mapping[str, Sequence[float]],
+    right: Mapping[str, Sequence[int]],
+) -> Figure:
+    """Entropy of attention and right answers against the factor on W_q and W_k of a model."""
+    fig, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    told = []
+    for ax, rows, name in zip(axes, (bits, right), ("bits", "right answers of 10"), strict=True):
+        for (way, values), look in zip(rows.items(), ("C0-s", "C1--o"), strict=True):
+            ax.plot(factors, values, look, ms=5, label=way)
+            told.append(f"{name} {way}: {values[0]:.2g} to {values[-1]:.2g}")
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(factors, [f"1/{1 / f:g}" if f < 1 else f"{f:g}" for f in factors])
+        ax.set(xlabel="factor on W_q and W_k", ylabel=name)
+        ax.set_ylim(-0.05 * max(max(v) for v in rows.values()))
+    axes[0].legend()
+    return with_alt(fig, f"Two panels, from the smallest to the largest factor. {'; '.join(told)}.")
+
+
+def learnt(scales: Sequence[float], right: Mapping[str, Sequence[float]]) -> Figure:
+    """Share of right answers after training, against the scale of the first W_q and W_k."""
+    fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    for (way, shares_right), look in zip(right.items(), ("C1--o", "C2:^", "C0-s"), strict=True):
+        ax.plot(range(len(scales)), shares_right, look, ms=6, label=way)
+    ax.axhline(0.1, color="0.4", lw=1, ls="-.", label="guessing")
+    ax.set_xticks(range(len(scales)), [f"{scale:g} times" for scale in scales])
+    ax.set(xlabel="scale of the first W_q and W_k", ylabel="right answers", ylim=(0, 1.05))
+    ax.legend(loc="lower left", fontsize=9)
+    last = listed(f"{row[-1]:.1f} with {way}" for way, row in right.items())
+    return with_alt(fig, f"Right answers after training; at scale {scales[-1]:g}: {last}.")
+
+
+def _plane(ax: Axes, query: Float[Tensor, "2"], keys: Float[Tensor, "4 2"], *, names: bool) -> None:
+    ax.axhline(0, color="0.8", lw=1, ls="-", label="axis", zorder=0)
+    ax.axvline(0, color="0.8", lw=1, ls="-", label="axis", zorder=0)
+    for word, key in zip(WORDS, keys.tolist(), strict=True):
+        _arrow(ax, (0, 0), (key[0], key[1]), "C0", 1.8)
+        away = 1 + 0.33 / max(sqrt(key[0] ** 2 + key[1] ** 2), 0.3)
+        _write(ax, key[0] * away, key[1] * away + 0.04, word, color="C0", size=9 if names else 8)
+    _arrow(ax, (0, 0), tuple(query.tolist()), "C1", 3)
+    if names:
+        _write(ax, query[0].item(), query[1].item() + 0.22, "query of She", color="C1", size=9)
+
+
+def _card(
+    ax: Axes,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    fill: object,
+    name: str,
+    edge: str,
+) -> None:
+    style = "round,pad=0,rounding_size=0.15"
+    box = FancyBboxPatch(
+        corner, *size, boxstyle=style, facecolor=fill, edgecolor=edge, label=name, zorder=3
+    )
+    ax.add_patch(box)
+
+
+def _write(ax: Axes, x: float, y: float, text: str, **looks: object) -> None:
+    ax.text(x, y, text, ha="center", va="center", zorder=4, **looks)
+
+
+def _arrow(
+    ax: Axes, start: tuple[float, float], end: tuple[float, ...], colour: str, width: float
+) -> None:
+    ax.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=9 + 2 * width,
+            linewidth=width,
+            color=colour,
+            linestyle="-",
+            shrinkA=0,
+            shrinkB=0,
+            label="arrow",
+            zorder=2,
+        )
+    )
+
+
+def _tint(depth: float) -> tuple[float, float, float]:
+    """From white to the first colour of the palette."""
+    red, green, blue = (1 - depth * (1 - part / 255) for part in (0x00, 0x72, 0xB2))
+    return red, green, blue

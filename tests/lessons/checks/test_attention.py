@@ -8,10 +8,46 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gemma3_edu import naive
-from gemma3_edu.lessons.checks.attention import check_head, check_leak, check_scores
+from gemma3_edu.lessons.checks.attention import (
+    KEYS,
+    WORDS,
+    check_head,
+    check_leak,
+    check_query,
+    check_scores,
+)
+from gemma3_edu.lessons.figures import attention as figures
 from gemma3_edu.model.attention import attend, attend_fused
 from gemma3_edu.model.layers import RMSNorm
 from tests.lessons.checks.messages import message
+
+# check_query
+
+
+@pytest.mark.parametrize("query", [[1.0, 0.0], [30.0, 0.0], [2.0, 0.05], [1.5, -0.03]])
+def test_queries_that_ask_for_both(query):
+    check_query(lambda: torch.tensor(query))
+
+
+QUERY_MUTANTS: list[tuple[list[float], str]] = [
+    ([0.0, 0.0], "Anna gets 0.25 and Rex 0.25, and 'walks' 0.25: turn the query"),
+    ([-1.0, 0.0], "Anna gets 0.01 and Rex 0.01, and 'walks' 0.71: turn the query"),
+    ([0.0, 2.0], "Anna gets 0.46 and Rex 0.01, and 'She' 0.46: turn the query"),
+    ([1.0, 1.0], "Anna gets 0.84 and Rex 0.11: the query prefers one of them"),
+    ([1.0, -1.0], "Anna gets 0.12 and Rex 0.87: the query prefers one of them"),
+    ([0.5, 0.0], "Anna gets 0.42 and Rex 0.42, and 0.45 is asked for each: the direction is right"),
+    ([float("nan"), 0.0], "a number is inf or nan"),
+]
+
+
+@pytest.mark.parametrize(("query", "sentence"), QUERY_MUTANTS)
+def test_queries_that_do_not(query, sentence: str):
+    assert message(check_query, lambda: torch.tensor(query)).startswith(sentence)
+
+
+def test_the_keys_are_those_of_the_drawings():
+    assert (KEYS, WORDS) == (figures.KEYS, figures.WORDS)
+
 
 # check_head
 
