@@ -177,7 +177,7 @@ def by_factor(
     for ax, rows, name in zip(axes, (bits, right), ("bits", "right answers of 10"), strict=True):
         for (way, values), look in zip(rows.items(), ("C0-s", "C1--o"), strict=True):
             ax.plot(factors, values, look, ms=5, label=way)
-            told.append(f"{name} {way}: {values[0]:.2g} to {values[-1]:.2g}")
+            told.append(f"{name} {way}: {values[0]:.1f} to {values[-1]:.1f}")
         ax.set_xscale("log", base=2)
         ax.set_xticks(factors, [f"1/{1 / f:g}" if f < 1 else f"{f:g}" for f in factors])
         ax.set(xlabel="factor on W_q and W_k", ylabel=name)
