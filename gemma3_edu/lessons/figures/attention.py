@@ -11,6 +11,7 @@ whether it is female or male. `factor` multiplies both W_q and W_k.
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -177,7 +178,7 @@ def by_factor(
     for ax, rows, name in zip(axes, (bits, right), ("bits", "right answers of 10"), strict=True):
         for (way, values), look in zip(rows.items(), ("C0-s", "C1--o"), strict=True):
             ax.plot(factors, values, look, ms=5, label=way)
-            told.append(f"{name} {way}: {values[0]:.1f} to {values[-1]:.1f}")
+            told.append(f"{name} {way}: {round(values[0], 1):g} to {round(values[-1], 1):g}")
         ax.set_xscale("log", base=2)
         ax.set_xticks(factors, [f"1/{1 / f:g}" if f < 1 else f"{f:g}" for f in factors])
         ax.set(xlabel="factor on W_q and W_k", ylabel=name)
@@ -206,7 +207,7 @@ def _plane(ax: Axes, query: Float[Tensor, "2"], keys: Float[Tensor, "4 2"], *, n
         _arrow(ax, (0, 0), (key[0], key[1]), "C0", 1.8)
         away = 1 + 0.33 / max(sqrt(key[0] ** 2 + key[1] ** 2), 0.3)
         _write(ax, key[0] * away, key[1] * away + 0.04, word, color="C0", size=9 if names else 8)
-    _arrow(ax, (0, 0), tuple(query.tolist()), "C1", 3)
+    _arrow(ax, (0, 0), (query[0].item(), query[1].item()), "C1", 3)
     if names:
         _write(ax, query[0].item(), query[1].item() + 0.22, "query of She", color="C1", size=9)
 
@@ -226,12 +227,12 @@ def _card(
     ax.add_patch(box)
 
 
-def _write(ax: Axes, x: float, y: float, text: str, **looks: object) -> None:
+def _write(ax: Axes, x: float, y: float, text: str, **looks: Any) -> None:
     ax.text(x, y, text, ha="center", va="center", zorder=4, **looks)
 
 
 def _arrow(
-    ax: Axes, start: tuple[float, float], end: tuple[float, ...], colour: str, width: float
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, width: float
 ) -> None:
     ax.add_patch(
         FancyArrowPatch(
