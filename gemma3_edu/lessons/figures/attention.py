@@ -1,4 +1,4 @@
-"""Figures of lesson 03: a token that asks, scores as angle and lengths, and three cures.
+"""Figures of lesson 03: a token that asks, scores as angle and lengths, and three ways with them.
 
 The toy head reads "Anna walks Rex. She". Its keys have two numbers: how much a word is a name, and
 whether it is female or male. `factor` multiplies both W_q and W_k.
@@ -61,155 +61,200 @@ def shares(tokens: Sequence[str], rows: Mapping[str, Float[Tensor, "S"]]) -> Fig
     fig, axes = plt.subplots(
         len(rows), 1, figsize=(8, len(rows) * height), layout="constrained", squeeze=False
     )
-    told = []
+    said = []
     for ax, (title, weights) in zip(axes[:, 0], rows.items(), strict=True):
         top = [int(i) for i in weights.topk(min(3, len(weights))).indices if weights[i] > 0.005]
         for i, ((x, row, width), word) in enumerate(zip(places, shown, strict=True)):
             share = float(weights[i])
-            ink = "white" if share > 0.3 else "black"
-            _card(ax, (x, -2.6 * row), (width, 1.4), _tint(share**0.5), "a token", "0.6")
+            ink, edge = ("white" if share > 0.3 else "black"), ("C0" if i in top else "0.75")
+            _card(ax, (x, -2.6 * row), (width, 1.4), _tint(share**0.5), "a token", edge)
             _write(ax, x + width / 2, 0.7 - 2.6 * row, word, color=ink, family="monospace", size=9)
             if i in top:
                 _write(ax, x + width / 2, -0.45 - 2.6 * row, f"{share:.2f}", size=8)
         ax.set(xlim=(-0.5, _LINE + 1), ylim=(-2.6 * line - 1.2, 1.8))
         ax.set_title(title, loc="left", fontsize=10)
         ax.axis("off")
-        told.append(f"{title}: " + listed(f"{float(weights[i]):.2f} on {shown[i]!r}" for i in top))
-    return with_alt(fig, f"{len(tokens)} tokens with their shares of attention. {'; '.join(told)}.")
+        said.append(f"{title}: " + listed(f"{float(weights[i]):.2f} on {shown[i]!r}" for i in top))
+    return with_alt(fig, f"{len(tokens)} tokens with their shares of attention. {'; '.join(said)}.")
 
 
 def she_asks() -> Figure:
-    """The four words with the labels they are found by; "She" asks, and mixes what they hand over.
+    """Four words as drawers with a label, the key, and contents, the value; "She" asks and mixes.
 
-    An arrow is the thicker, the more attention there is.
+    An arrow is the thicker, the more attention there is; the bar below is what "She" receives.
     """
-    fig, ax = plt.subplots(figsize=(8, 4.1), layout="constrained")
-    ax.set(xlim=(-0.2, 12.6), ylim=(-0.35, 6.1))
+    fig, ax = plt.subplots(figsize=(8.4, 5), layout="constrained")
+    ax.set(xlim=(-0.1, 12.5), ylim=(-1.35, 6.35))
     ax.axis("off")
     labels = ("a name, female", "no name", "a name, male", "no name, female")
-    wares = ("a woman,\ncalled Anna", "nobody", "a male,\ncalled Rex", "female")
-    weights = torch.tensor(KEYS) @ torch.tensor(QUERY)
-    for i, weight in enumerate(weights.softmax(0).tolist()):
+    wares = ("a human", "walking", "a dog", "nothing yet")
+    weights = (torch.tensor(KEYS) @ torch.tensor(QUERY)).softmax(0).tolist()
+    _card(ax, (8.0, 5.35), (4.3, 0.85), "#fbe3d2", "query", "C1")
+    _write(ax, 10.15, 5.78, "She asks: a name, female?", size=11)
+    start = 0.0
+    for i, weight in enumerate(weights):
         left, middle = 3.2 * i, 3.2 * i + 1.35
-        _card(ax, (left, 1.75), (2.7, 0.6), _tint(0.25), "key", "C0")
-        _write(ax, middle, 2.05, labels[i], size=9)
-        _card(ax, (left, 0.65), (2.7, 0.95), "0.93", "value", "0.5")
-        _write(ax, middle, 1.12, wares[i], size=9)
-        _write(ax, middle, 0.25, WORDS[i], size=12, weight="bold")
-        _arrow(ax, (9.9 + 0.3 * i, 3.6), (middle, 2.4), "C1", 0.7 + 6 * weight)
-    _card(ax, (8.4, 3.6), (4.1, 0.75), "#fbe3d2", "query", "C1")
-    _write(ax, 10.45, 3.97, "She asks: a name, female?", size=10)
-    _card(ax, (8.4, 5.1), (4.1, 0.8), "0.93", "received", "0.5")
-    _write(ax, 10.45, 5.5, "She receives: mostly\na woman, called Anna", size=9)
-    _arrow(ax, (10.45, 4.4), (10.45, 5.05), "0.4", 1.5)
-    for height, name, what in [
-        (5.5, "mixture", "of the values, by their shares"),
-        (3.97, "query", "what a token looks for"),
-    ]:
-        ax.text(0, height, f"{name}: {what}", size=10, va="center")
-    ax.text(0, 3.1, "key: what a token is found by", size=10, va="center", color="C0")
-    ax.text(0, -0.25, "value (grey): what a token hands over", size=10, va="center", color="0.3")
+        _arrow(ax, (9.6 + 0.35 * i, 5.3), (middle, 3.75), "C1", 0.8 + 8 * weight)
+        ax.text(middle - 0.25, 4.0, f"{weight:.2f}", ha="right", va="center", size=10, color="C1")
+        _card(ax, (left, 1.75), (2.7, 1.95), "0.94", "drawer", "0.6")
+        _card(ax, (left + 0.15, 2.95), (2.4, 0.6), _tint(0.22), "key", "C0")
+        _write(ax, middle, 3.24, labels[i], size=10)
+        _write(ax, middle, 2.35, wares[i], size=11, style="italic")
+        _write(ax, middle, 1.35, WORDS[i], size=13, weight="bold")
+        width = 12.3 * weight
+        depth = weight**0.3
+        _card(ax, (start, -0.55), (width, 0.8), _tint(depth), "share", "0.3")
+        if weight > 0.1:
+            _arrow(ax, (middle, 1.05), (start + width / 2, 0.32), _tint(depth), 0.8 + 4 * weight)
+            said = f"{weight:.2f} of {wares[i]}" if weight > 0.5 else f"{weight:.2f}"
+            _write(
+                ax,
+                start + width / 2,
+                -0.15,
+                said,
+                size=11,
+                color="white" if depth > 0.6 else "black",
+            )
+        start += width
+    ax.text(0, 5.78, "query: what a token looks for", size=11, va="center", color="C1")
+    ax.text(0, 5.15, "key: what a token is found by", size=11, va="center", color="C0")
+    ax.text(0, 4.52, "value (in italics): what it hands over", size=11, va="center", color="0.25")
+    ax.text(0, -1.0, "She receives: a mixture of the values", size=11, va="center", color="0.25")
+    shares = listed(f"{w:.2f} from {word}" for w, word in zip(weights, WORDS, strict=True))
     return with_alt(
         fig,
-        "Four words, each with a key and a value. The query of She asks for a female name; a thick"
-        " arrow goes to the key of Anna, thin ones to 3 others, and She receives mostly Anna's"
-        " value.",
+        "Four words as drawers, each labelled with a key and holding a value. The query of She, a"
+        " name, female, goes to every key. A bar shows the mixture of values that She receives:"
+        f" {shares}.",
     )
 
 
-def arrows(query: Float[Tensor, "2"], keys: Float[Tensor, "4 2"]) -> Figure:
-    """The query of "She" and the four keys as arrows in the plane."""
-    fig, ax = plt.subplots(figsize=(5.6, 3.4), layout="constrained")
-    _plane(ax, query, keys, names=True)
-    ax.set(xlabel="first number: a name", ylabel="second number: female")
-    ax.set(xlim=(-2.9, 3.2), ylim=(-1.7, 1.9), aspect="equal")
+def arrows(query: Float[Tensor, "2"], keys: Float[Tensor, "4 2"], grown: float = 2.0) -> Figure:
+    """The query of "She" and the four keys as arrows, at size 1 and `grown`, with the weights."""
+    fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.5), layout="constrained")
+    reach = grown * 3.2
+    for ax, factor in zip(axes, (1.0, grown), strict=True):
+        q, k = factor * query, factor * keys
+        _plane(ax, q, k, weights=(k @ q).softmax(0).tolist())
+        ax.set(xlim=(-reach, reach), ylim=(-0.55 * reach, 0.62 * reach), aspect="equal")
+        ax.set(xlabel="a name", ylabel="female", xticks=[], yticks=[])
+        size = "as they are" if factor == 1 else f"{factor:g} times as large"
+        ax.set_title(f"W_q and W_k {size}", fontsize=10)
     angles = F.cosine_similarity(query, keys, dim=-1).clamp(-1, 1).acos().rad2deg().tolist()
-    told = listed(f"{angle:.0f} for {word}" for word, angle in zip(WORDS, angles, strict=True))
-    return with_alt(fig, f"A query and four keys as arrows. Degrees from the query: {told}.")
+    named = listed(f"{angle:.0f} for {word}" for word, angle in zip(WORDS, angles, strict=True))
+    return with_alt(
+        fig,
+        f"A query and four keys as arrows, on the right {grown:g} times as long. Degrees from the"
+        f" query, on both sides: {named}.",
+    )
 
 
-def three_cures() -> Figure:
+def three_ways() -> Figure:
     """Three columns, one for each of WAYS: what it does, and the weights as W_q and W_k grow."""
-    fig, axes = plt.subplots(2, 3, figsize=(8.4, 5), layout="constrained", height_ratios=[1, 1.1])
+    fig, axes = plt.subplots(2, 3, figsize=(8.6, 5.2), layout="constrained", height_ratios=[1, 1.1])
     factors = [2.0 ** (step / 2) for step in range(-6, 13)]
-    query, keys = torch.tensor(QUERY), torch.tensor(KEYS)
-    for ax, factor in zip(axes[0, ::2], (1.0, None), strict=True):
-        if factor:
-            _plane(ax, query, keys, names=False)
-        else:
-            angle = torch.linspace(0, 6.2832, 73).double()
-            ax.plot(sqrt(2) * angle.cos(), sqrt(2) * angle.sin(), color="0.6", lw=1, ls="-")
-            _plane(ax, *(F.rms_norm(x, (2,), eps=1e-6) for x in (query, keys)), names=False)
-        ax.set(xlim=(-2.5, 2.5), ylim=(-1.8, 1.8), aspect="equal", xticks=[], yticks=[])
-    axes[0, 0].set_title("1: fixed scale\nlengths stay as they are", fontsize=10)
-    axes[0, 1].set_title("2: soft cap\nscores are bent", fontsize=10)
-    axes[0, 2].set_title("3: QK-norm\nlengths become equal", fontsize=10)
     scores = torch.linspace(-200, 200, 81).double()
-    bent = CAP * torch.tanh(scores / CAP)
-    axes[0, 1].plot(scores, scores, color="0.6", lw=1, ls=":", label="as it comes")
-    axes[0, 1].plot(scores, bent, color="C2", lw=2, ls="-", label="bent")
-    axes[0, 1].set(ylim=(-80, 80), xlabel="score", xticks=[-200, 0, 200], yticks=[-50, 0, 50])
-    told = []
-    for ax, way in zip(axes[1], WAYS, strict=True):
+    for ax, became in zip(
+        axes[0], (scores / sqrt(2), CAP * torch.tanh(scores / CAP)), strict=False
+    ):
+        ax.plot(scores, scores, color="0.6", lw=1, ls=":", label="as it was")
+        ax.plot(scores, became, color="C0", lw=2.5, ls="-", label="afterwards")
+        ax.set(ylim=(-160, 160), xlabel="score", xticks=[-200, 0, 200], yticks=[-50, 0, 50])
+    axes[0, 0].set_ylabel("becomes")
+    angle = torch.linspace(0, 6.2832, 73).double()
+    axes[0, 2].plot(sqrt(2) * angle.cos(), sqrt(2) * angle.sin(), color="0.6", lw=1, ls="-")
+    query, keys = torch.tensor(QUERY), torch.tensor(KEYS)
+    _plane(axes[0, 2], *(F.rms_norm(x, (2,), eps=1e-6) for x in (query, keys)))
+    axes[0, 2].set(xlim=(-2.6, 2.6), ylim=(-1.75, 1.75), aspect="equal", xticks=[], yticks=[])
+    ends = []
+    for i, (ax, way) in enumerate(zip(axes[1], WAYS, strict=True)):
+        axes[0, i].set_title(f"{i + 1}. {way}", fontsize=11)
         found = torch.stack([toy_weights(way, factor) for factor in factors])
         for word, (colour, style), weights in zip(WORDS, _LOOKS, found.T, strict=True):
-            ax.plot(factors, weights, color=colour, ls=style, label=word)
+            ax.plot(factors, weights, color=colour, ls=style, lw=2.5, label=word)
         ax.set_xscale("log", base=2)
-        ax.set(xlabel="growth of W_q and W_k", ylim=(-0.04, 1.06))
+        ax.set(xlabel="size of W_q and W_k", ylim=(-0.04, 1.06))
         ax.set_xticks([1 / 8, 1, 8, 64], ["1/8", "1", "8", "64"])
-        told.append(f"{way} {found[-1, 0]:.2f} on Anna and {found[-1, 2]:.2f} on Rex")
+        ends.append(f"{way} {found[-1, 0]:.2f} on Anna and {found[-1, 2]:.2f} on Rex")
     axes[1, 0].set_ylabel("weight")
     axes[1, 2].legend(fontsize=9, ncols=2, loc="upper center")
     return with_alt(
         fig,
-        "Three columns: arrows of many lengths, a curve that flattens at 50, arrows that end on one"
-        f" circle. Weights when both matrices are 64 times as large: {'; '.join(told)}.",
+        "Three columns: a straight line, a curve that flattens at 50, arrows that end on one"
+        f" circle. Weights when both matrices are 64 times as large: {'; '.join(ends)}.",
     )
 
 
 def by_factor(
-    factors: Sequence[float],
-    bits: Mapping[str, Sequence[float]],
-    right: Mapping[str, Sequence[int]],
+    factors: Sequence[float], panels: Mapping[str, Mapping[str, Sequence[float] | float]]
 ) -> Figure:
-    """Entropy of attention and right answers against the factor on W_q and W_k of a model."""
-    fig, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-    told = []
-    for ax, rows, name in zip(axes, (bits, right), ("bits", "right answers of 10"), strict=True):
-        for (way, values), look in zip(rows.items(), ("C0-s", "C1--o"), strict=True):
-            ax.plot(factors, values, look, ms=5, label=way)
-            told.append(f"{name} {way}: {round(values[0], 1):g} to {round(values[-1], 1):g}")
+    """A panel each for what was measured, of several models, against the factor on W_q and W_k.
+
+    A model with one number for all factors is a level line.
+    """
+    fig, axes = plt.subplots(1, len(panels), figsize=(8.8, 3.3), layout="constrained")
+    ends = []
+    for ax, (name, rows) in zip(axes, panels.items(), strict=True):
+        top = 0.0
+        for (model, given), look in zip(rows.items(), ("C0-", "C1--o"), strict=True):
+            level = isinstance(given, int | float)
+            values = [given] if level else list(given)
+            top = max(top, *values)
+            drawn = values * len(factors) if level else values
+            ax.plot(factors, drawn, look, ms=6, lw=2.5, label=model)
+            ends.append(f"{name}, {model}: {listed(f'{value:.3g}' for value in values)}")
         ax.set_xscale("log", base=2)
-        ax.set_xticks(factors, [f"1/{1 / f:g}" if f < 1 else f"{f:g}" for f in factors])
-        ax.set(xlabel="factor on W_q and W_k", ylabel=name)
-        ax.set_ylim(-0.05 * max(max(v) for v in rows.values()))
-    axes[0].legend()
-    return with_alt(fig, f"Two panels, from the smallest to the largest factor. {'; '.join(told)}.")
+        ax.set_xticks(factors, [f"1/{1 / f:g}" if f < 1 else f"{f:g}" for f in factors], size=9)
+        ax.set_title(name, fontsize=10)
+        ax.set_xlabel("factor on W_q and W_k")
+        ax.set_ylim(-0.06 * top, 1.15 * top)
+    axes[0].legend(fontsize=9)
+    named = listed(f"{factor:.3g}" for factor in factors)
+    return with_alt(fig, f"{len(panels)} panels, at factors {named}. {'; '.join(ends)}.")
 
 
-def learnt(scales: Sequence[float], right: Mapping[str, Sequence[float]]) -> Figure:
-    """Share of right answers after training, against the scale of the first W_q and W_k."""
-    fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    for (way, shares_right), look in zip(right.items(), ("C1--o", "C2:^", "C0-s"), strict=True):
-        ax.plot(range(len(scales)), shares_right, look, ms=6, label=way)
-    ax.axhline(0.1, color="0.4", lw=1, ls="-.", label="guessing")
-    ax.set_xticks(range(len(scales)), [f"{scale:g} times" for scale in scales])
-    ax.set(xlabel="scale of the first W_q and W_k", ylabel="right answers", ylim=(0, 1.05))
-    ax.legend(loc="lower left", fontsize=9)
-    last = listed(f"{row[-1]:.1f} with {way}" for way, row in right.items())
-    return with_alt(fig, f"Right answers after training; at scale {scales[-1]:g}: {last}.")
+def learnt(
+    steps: Sequence[int], right: Mapping[float, Mapping[str, Sequence[Sequence[float]]]]
+) -> Figure:
+    """Right answers while training, one panel a size of the first W_q and W_k, one line a seed."""
+    fig, axes = plt.subplots(
+        1, len(right), figsize=(8.6, 3.4), layout="constrained", sharey=True, squeeze=False
+    )
+    ends = []
+    for ax, (size, rows) in zip(axes[0], right.items(), strict=True):
+        for (way, seeds), look in zip(rows.items(), ("C3:", "C1--", "C0-"), strict=True):
+            for number, shares_right in enumerate(seeds):
+                label = way if number == 0 else f"_{way}, seed {number}"
+                ax.plot(steps, shares_right, look, lw=2, label=label)
+            middle = sorted(row[steps.index(200)] for row in seeds)[len(seeds) // 2]
+            ends.append(f"{way} at size {size:g} {middle:.1f}")
+        ax.axhline(0.1, color="0.5", lw=1, ls="-.", label="guessing")
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(steps, [f"{step}" for step in steps])
+        ax.set(xlabel="steps of training", ylim=(0, 1.05))
+        ax.set_title(f"W_q and W_k start at size {size:g}", fontsize=10)
+    axes[0, 0].set_ylabel("right answers")
+    axes[0, 0].legend(loc="lower right", fontsize=9, bbox_to_anchor=(1, 0.12))
+    return with_alt(fig, f"Right answers while training; after 200 steps: {'; '.join(ends)}.")
 
 
-def _plane(ax: Axes, query: Float[Tensor, "2"], keys: Float[Tensor, "4 2"], *, names: bool) -> None:
-    ax.axhline(0, color="0.8", lw=1, ls="-", label="axis", zorder=0)
-    ax.axvline(0, color="0.8", lw=1, ls="-", label="axis", zorder=0)
-    for word, key in zip(WORDS, keys.tolist(), strict=True):
-        _arrow(ax, (0, 0), (key[0], key[1]), "C0", 1.8)
-        away = 1 + 0.33 / max(sqrt(key[0] ** 2 + key[1] ** 2), 0.3)
-        _write(ax, key[0] * away, key[1] * away + 0.04, word, color="C0", size=9 if names else 8)
-    _arrow(ax, (0, 0), (query[0].item(), query[1].item()), "C1", 3)
-    if names:
-        _write(ax, query[0].item(), query[1].item() + 0.22, "query of She", color="C1", size=9)
+def _plane(
+    ax: Axes,
+    query: Float[Tensor, "2"],
+    keys: Float[Tensor, "4 2"],
+    weights: Sequence[float] | None = None,
+) -> None:
+    ax.axhline(0, color="0.85", lw=1, ls="-", label="axis", zorder=0)
+    ax.axvline(0, color="0.85", lw=1, ls="-", label="axis", zorder=0)
+    for i, (word, (x, y)) in enumerate(zip(WORDS, keys.tolist(), strict=True)):
+        _arrow(ax, (0, 0), (x, y), "C0", 2)
+        said = word if weights is None else f"{word}\n{weights[i]:.2f}"
+        away = 1 + (0.38 if weights is None else 0.95) / max(sqrt(x**2 + y**2), 0.3)
+        _write(ax, x * away, y * away + 0.04, said, color="C0", size=9)
+    x, y = query.tolist()
+    _arrow(ax, (0, 0), (x, y), "C1", 3.5)
+    if weights is not None:
+        _write(ax, x - 0.45, y + 0.4, "query of She", color="C1", size=9)
 
 
 def _card(
@@ -220,7 +265,7 @@ def _card(
     name: str,
     edge: str,
 ) -> None:
-    style = "round,pad=0,rounding_size=0.15"
+    style = f"round,pad=0,rounding_size={min(0.15, size[0] / 4):g}"
     box = FancyBboxPatch(
         corner, *size, boxstyle=style, facecolor=fill, edgecolor=edge, label=name, zorder=3
     )
@@ -232,7 +277,7 @@ def _write(ax: Axes, x: float, y: float, text: str, **looks: Any) -> None:
 
 
 def _arrow(
-    ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, width: float
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: Any, width: float
 ) -> None:
     ax.add_patch(
         FancyArrowPatch(

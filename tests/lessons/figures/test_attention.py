@@ -75,13 +75,29 @@ def test_arrows_are_thick_where_attention_is():
     assert sorted(range(4), key=lambda i: widths[i]) == sorted(range(4), key=lambda i: scores[i])
 
 
+def test_the_bar_is_as_long_as_the_shares():
+    (ax,) = attention.she_asks().axes
+    bars = [patch for patch in ax.patches if patch.get_label() == "share"]
+    widths = torch.tensor([bar.get_path().get_extents().width for bar in bars])
+    shares = (torch.tensor(KEYS) @ torch.tensor(QUERY)).softmax(0)
+    torch.testing.assert_close(widths / widths.sum(), shares, atol=0.01, rtol=0)
+
+
+def test_arrows_carry_their_weights_at_both_sizes():
+    left, right = attention.arrows(torch.tensor(QUERY), torch.tensor(KEYS), grown=2.0).axes
+    said = [{text.get_text() for text in ax.texts} for ax in (left, right)]
+    assert said[0] >= {"Anna\n0.84", "Rex\n0.11"}
+    assert said[1] >= {"Anna\n1.00", "Rex\n0.00"}
+    assert left.get_xlim() == right.get_xlim()
+
+
 def test_arrows_name_their_angles():
     fig = attention.arrows(torch.tensor(QUERY), torch.tensor(KEYS))
     assert alt_of(fig).endswith("18 for Anna, 135 for walks, 72 for Rex and 90 for She.")
 
 
-def test_cures_draw_the_toy():
-    axes = attention.three_cures().axes
+def test_ways_draw_the_toy():
+    axes = attention.three_ways().axes
     for ax, way in zip(axes[3:], WAYS, strict=True):
         factors = ax.lines[0].get_xdata()
         assert (factors[0], factors[-1]) == (1 / 8, 64)
@@ -91,17 +107,28 @@ def test_cures_draw_the_toy():
 
 
 def test_curves_hold_what_is_given():
-    bits, right = {"with": [1.5, 1.5], "without": [3.0, 0.0]}, {"with": [9, 9], "without": [1, 3]}
-    for ax, rows in zip(
-        attention.by_factor([0.25, 4], bits, right).axes, (bits, right), strict=True
-    ):
+    panels = {
+        "share": {"with": [0.5, 0.5], "without": [0.1, 1.0]},
+        "right": {"with": 9, "without": [1, 3]},
+    }
+    fig = attention.by_factor([0.25, 4], panels)
+    for ax, (name, rows) in zip(fig.axes, panels.items(), strict=True):
+        assert ax.get_title() == name
         assert [text.get_text() for text in ax.get_xticklabels()] == ["1/4", "4"]
-        for way, values in rows.items():
-            assert line(ax, way) == values
-    rows = {"fixed scale": [1.0, 0.3], "soft cap": [1.0, 0.4], "QK-norm": [1.0, 0.9]}
-    (ax,) = attention.learnt([1, 16], rows).axes
-    assert {way: line(ax, way) for way in rows} == rows
-    assert line(ax, "guessing") == [0.1, 0.1]
+        for model, values in rows.items():
+            assert line(ax, model) == (values if isinstance(values, list) else [values, values])
+    assert "right, without: 1 and 3" in alt_of(fig)
+
+
+def test_every_seed_has_a_line():
+    rows = {way: [[0.1, 0.5 + n / 10], [0.2, 0.6 + n / 10]] for n, way in enumerate(WAYS)}
+    fig = attention.learnt([100, 200], {1: rows, 8: rows})
+    for ax in fig.axes:
+        for way, (first, second) in rows.items():
+            assert line(ax, way) == first
+            assert line(ax, f"_{way}, seed 1") == second
+        assert line(ax, "guessing") == [0.1, 0.1]
+    assert alt_of(fig).endswith("QK-norm at size 8 0.8.")
 
 
 def test_every_figure_has_a_digest_of_its_own():
@@ -110,7 +137,7 @@ def test_every_figure_has_a_digest_of_its_own():
         attention.she_asks(),
         attention.arrows(q, k),
         attention.arrows(q, 2 * k),
-        attention.three_cures(),
+        attention.three_ways(),
         attention.shares(["a", "b"], {"": torch.tensor([0.3, 0.7])}),
         attention.shares(["a", "b"], {"": torch.tensor([0.4, 0.6])}),
     ]
