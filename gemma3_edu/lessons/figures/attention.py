@@ -91,7 +91,6 @@ def she_asks() -> Figure:
     weights = (torch.tensor(KEYS) @ torch.tensor(QUERY)).softmax(0).tolist()
     _card(ax, (8.0, 5.35), (4.3, 0.85), "#fbe3d2", "query", "C1")
     _write(ax, 10.15, 5.78, "She asks: a name, female?", size=11)
-    start = 0.0
     for i, weight in enumerate(weights):
         left, middle = 3.2 * i, 3.2 * i + 1.35
         _arrow(ax, (9.6 + 0.35 * i, 5.3), (middle, 3.75), "C1", 0.8 + 8 * weight)
@@ -101,8 +100,9 @@ def she_asks() -> Figure:
         _write(ax, middle, 3.24, labels[i], size=10)
         _write(ax, middle, 2.35, wares[i], size=11, style="italic")
         _write(ax, middle, 1.35, WORDS[i], size=13, weight="bold")
-        width = 12.3 * weight
-        depth = weight**0.3
+    start = 0.0
+    for i, weight in enumerate(weights):
+        width, middle, depth = 12.3 * weight, 3.2 * i + 1.35, weight**0.3
         _card(ax, (start, -0.55), (width, 0.8), _tint(depth), "share", "0.3")
         if weight > 0.1:
             _arrow(ax, (middle, 1.05), (start + width / 2, 0.32), _tint(depth), 0.8 + 4 * weight)

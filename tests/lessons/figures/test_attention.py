@@ -79,7 +79,7 @@ def test_the_bar_is_as_long_as_the_shares():
     (ax,) = attention.she_asks().axes
     bars = [patch for patch in ax.patches if patch.get_label() == "share"]
     widths = torch.tensor([bar.get_path().get_extents().width for bar in bars])
-    shares = (torch.tensor(KEYS) @ torch.tensor(QUERY)).softmax(0)
+    shares = (torch.tensor(KEYS) @ torch.tensor(QUERY)).double().softmax(0)
     torch.testing.assert_close(widths / widths.sum(), shares, atol=0.01, rtol=0)
 
 
