@@ -164,7 +164,8 @@ def three_ways() -> Figure:
     angle = torch.linspace(0, 6.2832, 73).double()
     axes[0, 2].plot(sqrt(2) * angle.cos(), sqrt(2) * angle.sin(), color="0.6", lw=1, ls="-")
     query, keys = torch.tensor(QUERY), torch.tensor(KEYS)
-    _plane(axes[0, 2], *(F.rms_norm(x, (2,), eps=1e-6) for x in (query, keys)))
+    query, keys = (F.rms_norm(x, (2,), eps=1e-6) for x in (query, keys))
+    _plane(axes[0, 2], query, keys)
     axes[0, 2].set(xlim=(-2.6, 2.6), ylim=(-1.75, 1.75), aspect="equal", xticks=[], yticks=[])
     ends = []
     for i, (ax, way) in enumerate(zip(axes[1], WAYS, strict=True)):
@@ -197,10 +198,9 @@ def by_factor(
     for ax, (name, rows) in zip(axes, panels.items(), strict=True):
         top = 0.0
         for (model, given), look in zip(rows.items(), ("C0-", "C1--o"), strict=True):
-            level = isinstance(given, int | float)
-            values = [given] if level else list(given)
+            values = [given] if isinstance(given, int | float) else list(given)
             top = max(top, *values)
-            drawn = values * len(factors) if level else values
+            drawn = values * len(factors) if isinstance(given, int | float) else values
             ax.plot(factors, drawn, look, ms=6, lw=2.5, label=model)
             ends.append(f"{name}, {model}: {listed(f'{value:.3g}' for value in values)}")
         ax.set_xscale("log", base=2)
