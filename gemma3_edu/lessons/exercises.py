@@ -44,6 +44,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_two_tokens": layers.check_unmasking,
     },
     "03": {
+        "my_query": attention.check_query,
         "my_head": attention.check_head,
         "my_scores": attention.check_scores,
         "my_leak": attention.check_leak,
