@@ -1,4 +1,4 @@
-"""Drawings of how an answer comes about: five steps from scores to a token, a conversation's lines.
+"""Drawings of how an answer comes about: four steps from scores to a token, a conversation's lines.
 
 Light blue is in the running, vermilion with bold words is what was chosen or steers the model.
 
@@ -70,7 +70,7 @@ def pipeline(
     left_over = [listed(n for n, s in zip(names, each, strict=True) if s) for each in shares[1:]]
     return with_alt(
         fig,
-        f"Five steps from left to right: the logits of {len(names)} tokens, their shares at"
+        f"Four steps from left to right: the logits of {len(names)} tokens, their shares at"
         f" temperature {temperature:g}, and what is left of them. After top-k: {left_over[0]}."
         f" After top-p: {left_over[1]}. The number {u:g} draws {names[chosen]}.",
     )
