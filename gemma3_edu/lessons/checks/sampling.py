@@ -236,9 +236,11 @@ def _ran(fn: Function, prompt: list[int], stops: Any, limit: int) -> dict[str, l
     model.language_model.norm.register_forward_hook(lambda _, __, out: columns.append(out.shape[1]))
     batch = Batch.from_ids(torch.tensor([prompt]), model.config)
     steps = ask(fn, model, batch, _third_best, stops, limit)
-    require(isinstance(steps, Iterable), f"gave {type(steps).__name__}; yield one id after another")
+    one_by_one = isinstance(steps, Iterable) and not isinstance(steps, Tensor)
+    require(one_by_one, f"gave {type(steps).__name__}; yield one id after another")
     for token in islice(steps, 2 * limit):
-        whole = isinstance(token, Integral) or (isinstance(token, Tensor) and token.numel() == 1)
+        whole = isinstance(token, Integral) or (isinstance(token, Tensor) and token.shape == ())
+        whole = whole and not (isinstance(token, Tensor) and token.dtype.is_floating_point)
         require(whole, f"yielded {show(token)}; yield ids, one at a time")
         ids.append(int(token))
         calls.append(len(columns))
