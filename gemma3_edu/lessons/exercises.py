@@ -81,8 +81,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     },
     "10": {
         "my_top_p": sampling.check_top_p,
+        "my_loop": sampling.check_loop,
         "my_draw": sampling.check_draw,
-        "my_render": sampling.check_render,
     },
     "11": {
         "my_patches": vision.check_patches,
