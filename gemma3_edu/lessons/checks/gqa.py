@@ -1,4 +1,4 @@
-"""Checks of the exercises on shared heads: grouped attention, averaged heads, a mask that tells.
+"""Checks of the exercises on shared heads: who reads whom, groups without copies, a telling mask.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 3", check_telling_mask, lambda: torch.ones(1, 5, dtype=torch.bool))
@@ -6,13 +6,56 @@ Exercise 3: with one query both orders are the same, so no decoding step shows t
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from ...hub import load
+from ...model.attention import Attention
+from ...model.layout import Batch
 from ...naive.attention import attend
-from .grading import Case, Check, ask, require, require_tensor, standard_torch
+from .grading import Case, Check, Function, ask, require, require_tensor, standard_torch
+
+# Readers
+
+
+def _readers(n: int, heads: int, m: int) -> list[int]:
+    return [head for head in range(n) if head // (n // heads) == m]
+
+
+check_readers = Check(
+    "`fn(heads, kv_heads, m)` lists the query heads that read key/value head m, in order.",
+    "heads kv_heads m",
+    _readers,
+    lambda: [(6, 2, 1), (12, 4, 2), (32, 16, 15), (12, 2, 0), (5, 1, 0), (3, 3, 2)],
+    {
+        "took every K-th head; neighbours share a key/value head": (
+            lambda n, heads, m: list(range(m, n, heads))
+        ),
+        "took groups of K heads; a group has G = N / K": (
+            lambda n, heads, m: list(range(m * heads, (m + 1) * heads))
+        ),
+        "gave the first head of the group alone; all G of them read this one": (
+            lambda n, heads, m: [m * (n // heads)]
+        ),
+        "gave the key/value head that query head m reads; here m is the key/value head": (
+            lambda n, heads, m: [m // (n // heads)]
+        ),
+        "began one head too late; heads are counted from 0": (
+            lambda n, heads, m: [head + 1 for head in _readers(n, heads, m)]
+        ),
+        "took one head too many; the next group begins at (m + 1) G": (
+            lambda n, heads, m: [*_readers(n, heads, m), (m + 1) * (n // heads)]
+        ),
+        "left out the last head of the group; range stops before its end": (
+            lambda n, heads, m: _readers(n, heads, m)[:-1]
+        ),
+    },
+)
 
 # Grouped attention
 
@@ -85,7 +128,7 @@ def _too_few_heads(got: Any, want: Tensor, q: Tensor, k: Tensor, *_: Any) -> str
 _PAIRING = "query head n reads key/value head n // G"
 _TOGETHER = "the two of a head belong together"
 
-check_grouped = Check(
+check_small_groups = Check(
     """`fn(q, k, v, mask, scale)` is (N T H): q is (N T H), k and v are (K S H), mask (T S).
 
     Query head n reads key/value head n // G with G = N / K; True is seen, and every query sees some
@@ -122,66 +165,80 @@ check_grouped = Check(
     explain=_too_few_heads,
 ).then(_narrow_grouped_cases, atol=2**-4)
 
-# Averaged heads
+
+@standard_torch()
+def check_grouped(fn: Function) -> None:
+    """The cases of `check_small_groups`; then without copies; then nano reads with `fn`.
+
+    A tensor as large as the keys, made anywhere inside `fn`, is a copy.
+    """
+    check_small_groups(fn)
+    g = torch.Generator().manual_seed(10)
+    q, k, v = (torch.randn(*shape, generator=g) for shape in [(6, 3, 32), (2, 64, 32), (2, 64, 32)])
+    copied = copied_bytes(partial(ask, fn), q, k, v, torch.ones(3, 64, dtype=torch.bool), 0.25)
+    require(
+        not copied,
+        f"right, but the new tensors inside are {copied / k.nbytes:g} times as large as the keys;"
+        " rearrange the queries, and leave keys and values as they are",
+    )
+    nano, _ = load("nano-pt", text_only=True)
+    batch = Batch.from_ids(7 + torch.arange(150)[None] * 19 % 2900, nano.config)
+    with torch.no_grad():
+        want = nano(batch)
+        for layer in (module for module in nano.modules() if isinstance(module, Attention)):
+            layer.attend = partial(_attend_with, fn)
+        worst = float((nano(batch) - want).abs().max())
+    require(
+        worst < 1e-3,
+        "right in the small cases, but nano, which read 150 tokens with this function, gives other"
+        f" logits, by {worst:.2g}",
+    )
 
 
-def _pooled(w: Tensor, n: int, heads: int) -> Tensor:
-    rows, size = len(w) // n, n // heads
-    out = torch.zeros(heads * rows, w.shape[1])
-    for head in range(n):
-        first = head // size * rows
-        out[first : first + rows] += w[head * rows : (head + 1) * rows].float() / size
-    return out.to(w.dtype)
+def _attend_with(fn: Function, *inputs: Any) -> Tensor:
+    *tensors, scale = inputs
+    return ask(fn, *(tensor[0] for tensor in tensors), scale)[None]
 
 
-def _pooled_cases() -> list[Case]:
-    g = torch.Generator().manual_seed(9)
-    return [
-        (torch.randn(d, n * h, generator=g).T, n, heads)  # not contiguous
-        for n, heads, h, d in [(6, 2, 4, 5), (12, 4, 3, 7), (5, 1, 2, 3), (3, 3, 2, 4)]
-    ]
+def copied_bytes(function: Function, *arguments: Any) -> int:
+    """Bytes of new tensors as large as the second argument, the keys, while `function` works.
+
+    What one of PyTorch's kernels uses inside itself is not seen.
+
+    >>> q, k, v = torch.ones(6, 4), torch.ones(2, 50, 4), torch.ones(2, 50, 4)
+    >>> copied_bytes(lambda q, k, v: k.repeat_interleave(3, 0), q, k, v) == 3 * k.nbytes
+    True
+    >>> copied_bytes(lambda q, k, v: q.unflatten(0, (2, 3)) @ k.mT, q, k, v)
+    0
+    """
+    with _Ledger(arguments[1].nbytes) as ledger:
+        function(*arguments)
+    return ledger.made
 
 
-def _narrow_pooled_cases() -> list[Case]:
-    return [(torch.randn(12, 5, generator=torch.Generator().manual_seed(9)).bfloat16(), 6, 2)]
+class _Ledger(TorchDispatchMode):
+    """Adds up the bytes of results that are at least this large and are no views of an operand."""
+
+    def __init__(self, least: int):
+        super().__init__()
+        self.least, self.made = least, 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        old = {memory.data_ptr() for memory in _memory((args, kwargs))}
+        for memory in _memory(result):
+            if memory.data_ptr() not in old and memory.nbytes() >= self.least:
+                self.made += memory.nbytes()
+        return result
 
 
-def _of_groups(rule: Callable[[Tensor], Tensor]) -> Callable[[Tensor, int, int], Tensor]:
-    """The heads (K H D) that this function makes of the groups (K G H D)."""
-    return lambda w, n, heads: rule(
-        w.unflatten(0, (n, -1)).unflatten(0, (heads, n // heads))
-    ).flatten(0, 1)
+def _memory(tree: Any) -> list[torch.UntypedStorage]:
+    return [x.untyped_storage() for x in tree_leaves(tree) if isinstance(x, Tensor)]
 
 
-check_pooled = Check(
-    """`fn(w, heads, kv_heads)` averages the groups of a matrix (N H, D); the result is (K H, D).
-
-    Head n is in rows n H to (n + 1) H, and groups are neighbours.
-    """,
-    "w heads kv_heads",
-    _pooled,
-    _pooled_cases,
-    {
-        "averaged heads that stand K apart; neighbours form a group, as n // G says": (
-            lambda w, n, heads: w.unflatten(0, (n // heads, -1)).mean(0)
-        ),
-        "added up the group; divide by G": _of_groups(lambda groups: groups.sum(1)),
-        "kept the first head of each group; average all of them": _of_groups(
-            lambda groups: groups[:, 0]
-        ),
-        "kept the last head of each group; average all of them": _of_groups(
-            lambda groups: groups[:, -1]
-        ),
-        "kept the first K heads; average each group": (
-            lambda w, n, heads: w[: len(w) // n * heads].clone()
-        ),
-        "averaged neighbouring rows, which are entries of one head; average the same entry of G"
-        " heads": lambda w, n, heads: w.unflatten(0, (-1, n // heads)).mean(1),
-        "one average for all heads; each group has its own": (
-            lambda w, n, heads: w.unflatten(0, (n, -1)).mean(0).repeat(heads, 1)
-        ),
-    },
-).then(_narrow_pooled_cases, atol=2**-5)
+# A mask that tells
 
 
 @standard_torch()
