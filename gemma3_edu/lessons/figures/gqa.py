@@ -166,7 +166,14 @@ def repeated_or_tiled(sizes: Mapping[str, tuple[int, int]]) -> Figure:
             for m, x in enumerate(below):
                 _drawer(ax, x, 0, 0.8, FILLS[m % 2], INKS[m % 2])
                 _words(ax, x, -0.02, str(m), color=INKS[m % 2])
-            ax.set_title(f"{name}: {' '.join(map(str, reads))}", fontsize=10)
+            above = (
+                ""
+                if name != next(iter(sizes))
+                else "neighbours\n"
+                if reads is right
+                else "every K-th\n"
+            )
+            ax.set_title(f"{above}{name}: {' '.join(map(str, reads))}", fontsize=10)
             _canvas(ax, (-4.3, 4.3), (-0.6, 2.3))
         wrong.append(
             f"{sum(a != b for a, b in zip(right, tiled, strict=True))} of {heads} in {name}"
