@@ -119,6 +119,15 @@ def _rows_in_place(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) 
     return out.unflatten(1, (size, -1)).flatten(0, 1)
 
 
+def _cut_the_other_way(q: Tensor, k: Tensor, *rest: Any) -> Tensor:
+    return _grouped(q.unflatten(0, (-1, len(k))).transpose(0, 1).flatten(0, 1), k, *rest)
+
+
+def _hidden_as_zero(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    scores = (q @ _repeated(k, len(q)).mT * scale).masked_fill(~mask, 0.0)
+    return scores.softmax(-1) @ _repeated(v, len(q))
+
+
 def _too_few_heads(got: Any, want: Tensor, q: Tensor, k: Tensor, *_: Any) -> str | None:
     if isinstance(got, Tensor) and got.shape == (len(k), *want.shape[1:]) != want.shape:
         return "one head a group came out; each query head has an output of its own"
@@ -152,6 +161,15 @@ check_small_groups = Check(
         ),
         "repeated each row of the mask in its place; G heads of T queries in a row need the whole"
         " mask G times": _rows_in_place,
+        "cut the query heads into (G, K); neighbours form a group, so it is (K, G)": (
+            _cut_the_other_way
+        ),
+        "hid what may be seen; True in the mask means that the query may see the key": (
+            lambda q, k, v, mask, scale: _grouped(q, k, v, ~mask, scale)
+        ),
+        "gave hidden keys the score 0, which has a weight too; give them minus infinity": (
+            _hidden_as_zero
+        ),
         "the mask was ignored: a key that may not be seen gets weight 0": (
             lambda q, k, v, mask, scale: _grouped(q, k, v, torch.ones_like(mask), scale)
         ),
