@@ -12,10 +12,13 @@ ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # make unit PYTEST_ARGS="-x -k cache"
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
+REAL_ARGS ?=
+# The released model that `make real` gets. Notebooks and tests use it only where it is named.
+REAL := $(wildcard $(CURDIR)/build/gemma-3-270m-q4_k_m.gguf)
 
 # The same numbers and no network, on any machine: one thread, CPU only.
 QUIET := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED=0 HF_HUB_OFFLINE=1 \
-	TOKENIZERS_PARALLELISM=false CUDA_VISIBLE_DEVICES=
+	TOKENIZERS_PARALLELISM=false CUDA_VISIBLE_DEVICES= GEMMA3_EDU_REAL=
 PYTEST := $(BIN)/python -m pytest $(if $(CI),--color=no)
 # The cells of one notebook stay together, in order: nbval runs them in one kernel.
 NBVAL := $(PYTEST) notebooks --nbval --nbval-current-env \
@@ -25,7 +28,7 @@ NBVAL := $(PYTEST) notebooks --nbval --nbval-current-env \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab fresh test lint types unit gate strict strict-generic slow mutants bench \
+.PHONY: help lab fresh test lint types unit gate strict strict-generic slow mutants bench real \
 	nb notebooks figures format wheel wheel-test clean
 
 help: ## list these commands
@@ -34,7 +37,7 @@ help: ## list these commands
 # The settings keep JupyterLab's question about news off the page; a user's own settings win.
 lab: $(VENV)/lab ## open your copy of the notebooks in JupyterLab (sets up .venv the first time)
 	$(BIN)/python tools/learner_copy.py
-	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/my \
+	GEMMA3_EDU_REAL='$(REAL)' $(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/my \
 		--LabApp.app_settings_dir=tools/lab_settings $(ALLOW_ROOT) $(LAB_ARGS)
 
 fresh: $(VENV)/lab ## a new copy of a notebook in my/, yours put aside: make fresh NB=05
@@ -71,6 +74,11 @@ mutants: $(VENV)/test ## plant each known bug in turn and see a test fail
 
 bench: $(VENV)/test ## time the package beside transformers: make bench BENCH_ARGS=--quick
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+real: | $(BIN)/python ## download a real Gemma 3 and try everything on it: GEMMA_TERMS=accepted make real
+	@$(BIN)/python tools/real.py --terms
+	@$(MAKE) --no-print-directory $(VENV)/test
+	@$(QUIET) $(BIN)/python tools/real.py $(REAL_ARGS)
 
 nb: $(VENV)/test ## execute one notebook and its solution, and write their outputs: make nb NB=05
 	$(QUIET) $(BIN)/python tools/execute_notebooks.py $(NB)

@@ -12,7 +12,7 @@ import psutil
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-# One thread and no network or accelerator: the same conditions as in the tests.
+# One thread, no network, accelerator or released model: the same conditions as in the tests.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "CUDA_VISIBLE_DEVICES": "",
+    "GEMMA3_EDU_REAL": "",
 }
 CELL_TIMEOUT = 120
 

@@ -41,6 +41,8 @@ LESSONS = {
     "28_numerics": "Numerics",
     "29_scaling_out": "Scaling out",
 }
+APPENDICES = {"A3_real_gemma": "A real Gemma on your CPU"}  # in a folder of their own
+TITLES = LESSONS | APPENDICES
 
 SET_UP = """\
 %matplotlib inline
@@ -95,10 +97,12 @@ def navigation(stem: str, folder: Path) -> str:
 
     >>> navigation("00_start_here", Path("no_such_folder"))
     '[contents](../README.md) · next: 01 Tokens and embeddings (not written yet)'
+    >>> navigation("A3_real_gemma", Path("no_such_folder"))
+    '[contents](../../README.md)'
     """
-    stems = list(LESSONS)
+    stems = list(APPENDICES if stem in APPENDICES else LESSONS)
     place = stems.index(stem)
-    parts = ["[contents](../README.md)"]
+    parts = [f"[contents]({'../' * (1 + (stem in APPENDICES))}README.md)"]
     if place > 0:
         parts.insert(0, f"previous: {_link(stems[place - 1], folder)}")
     if place + 1 < len(stems):
@@ -107,7 +111,7 @@ def navigation(stem: str, folder: Path) -> str:
 
 
 def _link(stem: str, folder: Path) -> str:
-    name = f"{stem[:2]} {LESSONS[stem]}"
+    name = f"{stem[:2]} {TITLES[stem]}"
     written = (folder / f"{stem}.ipynb").exists()
     return f"[{name}]({stem}.ipynb)" if written else f"{name} (not written yet)"
 
@@ -117,18 +121,25 @@ def is_solution(path: Path) -> bool:
     return path.parent.name == "solutions"
 
 
+def home(stem: str, folder: Path = NOTEBOOKS) -> Path:
+    """The folder of a lesson or an appendix, in the folder of all lessons."""
+    return folder / "appendix" if stem in APPENDICES else folder
+
+
 def find(words: list[str], folder: Path = NOTEBOOKS) -> list[Path]:
     """Notebooks for what was typed: paths, or numbers such as 05 (the lesson and its solution).
 
-    Nothing typed means all of them. ValueError if a word names no notebook.
+    An appendix's number is A3. Nothing typed means all. ValueError if a word names no notebook.
     """
-    every = sorted(folder.glob("*.ipynb")) + sorted((folder / "solutions").glob("*.ipynb"))
+    folders = [folder, folder / "appendix", folder / "solutions"]
+    every = [path for each in folders for path in sorted(each.glob("*.ipynb"))]
     if not words:
         return every
     found: list[Path] = []
     for word in words:
-        if re.fullmatch(r"\d{1,2}", word):
-            chosen = [path for path in every if path.name.startswith(f"{int(word):02d}_")]
+        if re.fullmatch(r"\d{1,2}|[Aa]\d", word):
+            number = word.upper().zfill(2)
+            chosen = [path for path in every if path.name.startswith(f"{number}_")]
         else:
             chosen = [Path(word)] if Path(word).is_file() else []
         if not chosen:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import nbformat
-from lessons import LESSONS, NOTEBOOKS, SET_UP, navigation
+from lessons import NOTEBOOKS, SET_UP, TITLES, find, home, is_solution, navigation
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from notebook_outputs import normalise, tags
@@ -55,16 +55,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def create(number: str, folder: Path, solution: bool = False) -> Path:
     """Write the skeleton and return its path; ValueError if it exists or the number is unknown."""
-    stems = [stem for stem in LESSONS if stem.startswith(f"{number.zfill(2)}_")]
+    stems = [stem for stem in TITLES if stem.startswith(f"{number.upper().zfill(2)}_")]
     if not stems:
         raise ValueError(
-            f"number={number!r} is no lesson; LESSONS in tools/lessons.py has 00 to 29"
+            f"number={number!r} is no lesson; TITLES in tools/lessons.py has 00 to 29, and A3"
         )
     stem = stems[0]
-    path = (folder / "solutions" if solution else folder) / f"{stem}.ipynb"
+    lesson = home(stem, folder) / f"{stem}.ipynb"
+    path = folder / "solutions" / lesson.name if solution else lesson
     if path.exists():
         raise ValueError(f"{path} exists; move it away first if you mean to start again")
-    nb = _solution(folder / f"{stem}.ipynb") if solution else _lesson(stem, folder)
+    nb = _solution(lesson) if solution else _lesson(stem, lesson.parent)
     normalise(nb)
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nb, path)
@@ -73,7 +74,7 @@ def create(number: str, folder: Path, solution: bool = False) -> Path:
 
 def _lesson(stem: str, folder: Path) -> NotebookNode:
     header = (
-        f"# {stem[:2]} {LESSONS[stem]}\n\n"
+        f"# {stem[:2]} {TITLES[stem]}\n\n"
         "**Claim.** One sentence that could be false.\n\n"
         f"{navigation(stem, folder)}\n\n"
         "40 minutes to read, 20 to practise · runs in 15 s · 0.8 GB · read first: nothing"
@@ -91,7 +92,8 @@ def _solution(lesson: Path) -> NotebookNode:
     if not lesson.exists():
         raise ValueError(f"{lesson} does not exist; write the lesson and its stubs first")
     stem = lesson.stem
-    title = f"# {stem[:2]} {LESSONS[stem]}: solutions\n\n[Back to the lesson](../{lesson.name})"
+    back = (Path("..") / home(stem, Path()) / lesson.name).as_posix()
+    title = f"# {stem[:2]} {TITLES[stem]}: solutions\n\n[Back to the lesson]({back})"
     cells = [new_markdown_cell(title), new_code_cell(SET_UP)]
     for cell in nbformat.read(lesson, as_version=4).cells:
         if "exercise" in tags(cell):
@@ -102,11 +104,11 @@ def _solution(lesson: Path) -> NotebookNode:
 def refresh_navigation(folder: Path) -> list[Path]:
     """Rewrite the navigation lines that are out of date; returns the files that changed."""
     changed = []
-    for path in sorted(folder.glob("*.ipynb")):
-        if path.stem not in LESSONS:
+    for path in find([], folder):
+        if path.stem not in TITLES or is_solution(path):
             continue
         nb = nbformat.read(path, as_version=4)
-        line = navigation(path.stem, folder)
+        line = navigation(path.stem, path.parent)
         new = LINE.sub(lambda _, line=line: line, nb.cells[0].source, count=1)
         if new != nb.cells[0].source:
             nb.cells[0].source = new

@@ -155,6 +155,11 @@ def test_numbers_find_the_lesson_and_its_solution(tmp_path: Path):
     assert find(["2", str(lesson)], lesson.parent) == [lesson, solution]
     with pytest.raises(ValueError, match="no notebook '05': give a path, or a number out of 02"):
         find(["05"], lesson.parent)
+    appendix = lesson.parent / "appendix" / "A3_real_gemma.ipynb"
+    appendix.parent.mkdir()
+    write(appendix, "1")
+    assert find(["A3"], lesson.parent) == find(["a3"], lesson.parent) == [appendix]
+    assert find([], lesson.parent) == [lesson, appendix, solution]
 
 
 def test_navigation_links_what_is_there(tmp_path: Path):

@@ -17,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
     return folder_for_lessons(tmp_path).parent
 
 
-@pytest.mark.parametrize("number", ["02", "5", "00", "29"])
+@pytest.mark.parametrize("number", ["02", "5", "00", "29", "A3"])
 def test_a_skeleton_breaks_only_the_rules_that_need_a_run_and_content(folder: Path, number: str):
     path = create(number, folder)
     nb = nbformat.read(path, as_version=4)

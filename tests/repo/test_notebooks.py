@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lessons import LESSONS, NOTEBOOKS, find, is_solution
+from lessons import NOTEBOOKS, TITLES, find, is_solution
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -25,8 +25,8 @@ def read(path: Path) -> NotebookNode:
 def test_there_are_notebooks_to_judge():
     if not PATHS:
         pytest.skip("notebooks/ holds none yet: the rules are proved on a made notebook alone")
-    strays = [path.name for path in PATHS if path.stem not in LESSONS]
-    assert not strays, f"not in LESSONS of tools/lessons.py: {strays}"
+    strays = [path.name for path in PATHS if path.stem not in TITLES]
+    assert not strays, f"not in TITLES of tools/lessons.py: {strays}"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=[f"{p.parent.name}/{p.stem}" for p in PATHS])

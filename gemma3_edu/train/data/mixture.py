@@ -40,13 +40,13 @@ STAGES: dict[str, dict[str, float]] = {
         "colour": 3, "count": 2, "position": 1, "which_has": 1, "motion": 1, "number": 4,
         "word": 8, "price": 6, "sum": 2, "crop": 5, "wide": 0.5, "tall": 0.5,
     },
-    "pretrain": {**_SKILLS, "prose": 14},
+    "pretrain": {**_SKILLS, "prose": 6},
     # What takes several looks, and what is copied letter by letter, comes last.
     "instruct": {
         **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 4,
-        "position": 3, "motion": 4, "word": 5, "sum": 5, "copying": 5, "chat": 5, "tool": 3, "prose": 4,
+        "position": 4, "motion": 4, "word": 5, "sum": 5, "copying": 3, "tool": 4, "prose": 2,
     },
-    "long": {"needle": 2, "prose": 2},
+    "long": {"needle": 3, "prose": 1},
 }
 # fmt: on
 """The share of each kind in each stage; "long" is what the long rows of the last two hold."""

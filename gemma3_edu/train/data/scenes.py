@@ -1,8 +1,8 @@
 """Pictures of coloured shapes, and questions about them: one picture, two, or a clip of four.
 
 What is held out is the whole scene: which things it shows, and where. What takes more than one look
-is answered with what is seen at each: a count goes through the nine parts of the picture, row by
-row, with the number so far, and places are named before they are compared.
+is answered with what is seen at each: things are counted one by one, and places named before they
+are compared.
 
 >>> from gemma3_edu.train.data.draw import Draw
 >>> example = TASKS["colour"](Draw("any", "test"))
@@ -31,7 +31,6 @@ PLACES = (
     ("left", "middle", "right"),
     ("bottom left", "bottom", "bottom right"),
 )
-_ROWS = tuple(enumerate(("top", "middle", "bottom")))
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 MOST = 8  # questions about one picture
 
@@ -127,7 +126,7 @@ def caption(things: Scene) -> str:
 
 def in_reading_order(things: Scene) -> list[Thing]:
     """Row by row, each from left to right; rows as both grids of `scene` have them."""
-    return sorted(things, key=lambda thing: (_third(thing.y), thing.x))
+    return sorted(things, key=lambda thing: (thing.y > 0.39, thing.y > 0.61, thing.x))
 
 
 def with_article(pair: str) -> str:
@@ -187,15 +186,8 @@ def _counts(draw: Draw, things: Scene) -> Iterator[Conversation]:
 def _count(things: Scene, colour: str, shape: str) -> Conversation:
     fitting = tuple(t for t in things if colour in ("", t.colour) and shape in ("", t.shape))
     name = f"{colour} {plural(shape) if shape else 'things'}".strip()
-    part = [3 * _third(thing.y) + _third(thing.x) for thing in fitting]
-    so_far = [sum(each <= last for each in part) for last in range(9)]
-    rows = (f"{row} {' '.join(map(str, so_far[3 * at : 3 * at + 3]))}" for at, row in _ROWS)
-    return ask(f"How many {name} are there?", f"{', '.join(rows)}: {len(fitting)}")
-
-
-def _third(along: float) -> int:
-    """0, 1 or 2: the first, middle or last part, as both grids of `scene` have them."""
-    return (along > 0.39) + (along > 0.61)
+    counted = [f"{n} {t.pair}" for n, t in enumerate(in_reading_order(fitting), 1)]
+    return ask(f"How many {name} are there?", f"{', '.join(counted) or 'none'}: {len(counted)}")
 
 
 def _positions(draw: Draw, things: Scene) -> Iterator[Conversation]:

@@ -7,10 +7,10 @@ from lessons import (
     BUDGET,
     ENDS_WITH,
     HEADER_PATTERN,
-    LESSONS,
     NEEDED,
     NEEDED_AT_HOME,
     SECTIONS,
+    TITLES,
     is_solution,
     navigation,
 )
@@ -38,10 +38,10 @@ VAGUE = {"here", "this", "link", "this link", "click here", "read more", "more"}
 @lesson_rule
 def header_is_true(nb: NotebookNode, path: Path) -> list[str]:
     """Title, claim, navigation, and a line of costs that is not below what was measured."""
-    if path.stem not in LESSONS:
-        return [f"{path.name} is not in LESSONS of tools/lessons.py; add it or rename the file"]
+    if path.stem not in TITLES:
+        return [f"{path.name} is not in TITLES of tools/lessons.py; add it or rename the file"]
     out, header = [], nb.cells[0].source if nb.cells else ""
-    wanted = [f"# {path.stem[:2]} {LESSONS[path.stem]}", navigation(path.stem, path.parent)]
+    wanted = [f"# {path.stem[:2]} {TITLES[path.stem]}", navigation(path.stem, path.parent)]
     out += [f"the first cell lacks the line {line!r}" for line in wanted if line not in header]
     if not re.search(r"(?m)^\*\*Claim\.\*\* \S", header):
         out.append("the first cell lacks a line `**Claim.** ...`, one sentence that could be false")
