@@ -1,7 +1,7 @@
 """Drawings of lesson 06: query heads are circles, and a key/value head is a cabinet of drawers.
 
-A drawer is one token: its label is the key, its content the value. Blue and vermilion are key/value
-heads by turns; what is copied has a dashed edge.
+A drawer is one token: its label is the key, its content the value. Each key/value head has a colour
+of its own, which its query heads take on; what is copied or still to come has a dashed edge.
 
 >>> readers(8, 4)
 [0, 0, 1, 1, 2, 2, 3, 3]
@@ -19,7 +19,9 @@ from torch import Tensor
 
 from .alt import listed, with_alt
 
-INKS, FILLS = ("#0072B2", "#D55E00"), ("#D9E8F4", "#FBE3D4")  # of every other key/value head
+# Of key/value head 0, 1, ...
+INKS = ("#0072B2", "#D55E00", "#007F5C", "#8A4F9E", "#8F6B00", "#444444")
+FILLS = ("#D9E8F4", "#FBE3D4", "#D3EEE4", "#EADCF0", "#F3E7BF", "#E4E4E4")
 GREY = "#6F6F6F"
 NAMES = {True: "multi-head", False: "grouped-query"}
 
@@ -31,24 +33,25 @@ def readers(heads: int, kv_heads: int) -> list[int]:
 
 def cabinets(words: Sequence[str], heads: int, kv_heads: Sequence[int]) -> Figure:
     """A panel for each number of key/value heads: circles, cabinets, and what a new token adds."""
-    fig, axes = plt.subplots(1, len(kv_heads), figsize=(7, 3.3), layout="constrained")
+    fig, axes = plt.subplots(1, len(kv_heads), figsize=(7, 3.5), layout="constrained")
     for ax, count in zip(axes, kv_heads, strict=True):
         middles = _row(heads)
         below = _middles(middles, count)
         _read(ax, middles, below, readers(heads, count))
         for m, x in enumerate(below):
-            for row in range(len(words) + 1):
-                new = row == len(words)
-                _drawer(ax, x, -row, 0.8, "white" if new else FILLS[m % 2], INKS[m % 2], new)
+            _cabinet(ax, x, 0, len(words), m)
+            _drawer(ax, x, -len(words) - 0.25, 0.8, m, dashed=True)
         name = "multi-query" if count == 1 else NAMES[count == heads]
         ax.set_title(f"{name}\nK = {count}", fontsize=10)
         adds = f"+ {count} drawer{'s' if count > 1 else ''}"
-        _words(ax, 0, -len(words) - 1.0, adds, weight="bold")
+        _words(ax, 0, -len(words) - 1.3, adds, weight="bold")
         left = heads / 2 + (1.9 if ax is axes[0] else 0.1)
-        _canvas(ax, (-left, heads / 2 + 0.1), (-len(words) - 1.6, 2.4))
+        _canvas(ax, (-left, heads / 2 + 0.1), (-len(words) - 1.8, 2.4))
     for row, word in enumerate([*words, "next token"]):
-        ink = GREY if row == len(words) else "black"
-        _words(axes[0], -heads / 2 - 0.05, -row, word, ha="right", color=ink, size=9)
+        last = row == len(words)
+        place = -row - 0.25 * last
+        ink = GREY if last else "black"
+        _words(axes[0], -heads / 2 - 0.05, place, word, ha="right", color=ink, size=9)
     _words(axes[0], -heads / 2 - 0.05, 1.8, "queries", ha="right", size=9)
     return with_alt(
         fig,
@@ -64,27 +67,31 @@ def opened(
     contents: Float[Tensor, "K S"],
     weights: Float[Tensor, "N S"],
 ) -> Figure:
-    """A cabinet a row, with its questions above; each line leads to the drawer with most weight."""
+    """A cabinet a row, with its questions above; the drawer with most weight is pulled out."""
     kv_heads, group = len(labels), len(questions) // len(labels)
-    fig, axes = plt.subplots(kv_heads, 1, figsize=(7, 2.15 * kv_heads), layout="constrained")
+    fig, axes = plt.subplots(kv_heads, 1, figsize=(7, 2.35 * kv_heads), layout="constrained")
     chosen = weights.argmax(1).tolist()
     for m, ax in enumerate(axes):
-        for n in range(m * group, (m + 1) * group):
+        asked = range(m * group, (m + 1) * group)
+        pulled = {chosen[n] for n in asked}
+        for n in asked:
             x, to = 1.7 * (n - m * group) + 0.3, chosen[n]
             ax.add_collection(
                 LineCollection(
-                    [[(x, 1.62), (to, 0.42)]], colors=INKS[m % 2], linewidths=2, label=f"head {n}"
+                    [[(x, 1.62), (to, 0.24)]], colors=INKS[m], linewidths=2, label=f"head {n}"
                 )
             )
             _circle(ax, x, 1.85, n, m)
-            _words(ax, x + 0.25, 1.85, questions[n], ha="left", color=INKS[m % 2])
+            _words(ax, x + 0.25, 1.85, questions[n], ha="left", color=INKS[m])
         for s, word in enumerate(words):
-            _drawer(ax, s, 0, 0.9, FILLS[m % 2], INKS[m % 2])
-            _words(ax, s, 0.16, labels[m][s] or "(none)", size=8)
-            _words(ax, s, -0.2, f"{contents[m, s]:g}", weight="bold", size=11)
-            _words(ax, s, -0.66, word, color=GREY, size=9)
-        _words(ax, -0.6, 0, f"key/value\nhead {m}", ha="right", color=INKS[m % 2], weight="bold")
-        _canvas(ax, (-1.6, len(words) - 0.4), (-0.9, 2.2))
+            out = s in pulled
+            y, ink = -0.22 * out, "white" if out else "black"
+            _drawer(ax, s, y, 0.9, m, strong=out)
+            _words(ax, s, y + 0.16, labels[m][s] or "(none)", size=8, color=ink)
+            _words(ax, s, y - 0.2, f"{contents[m, s]:g}", weight="bold", size=11, color=ink)
+            _words(ax, s, -0.9, word, size=9, color="black" if out else GREY)
+        _words(ax, -0.6, 0, f"key/value\nhead {m}", ha="right", color=INKS[m], weight="bold")
+        _canvas(ax, (-1.6, len(words) - 0.4), (-1.1, 2.2))
     told = [f"head {n} opens {words[s]}" for n, s in enumerate(chosen)]
     return with_alt(
         fig,
@@ -94,34 +101,34 @@ def opened(
 
 
 def copied_or_queued(heads: int, kv_heads: int, tokens: int) -> Figure:
-    """On the left each question has a copy of its cabinet; on the right a group asks together."""
-    fig, axes = plt.subplots(1, 2, figsize=(7, 2.7), layout="constrained")
-    group, middles = heads // kv_heads, _row(heads)
+    """Originals below; on the left copies go to the questions, on the right questions queue."""
+    fig, axes = plt.subplots(1, 2, figsize=(7, 4.2), layout="constrained")
+    group, middles, deep = heads // kv_heads, _row(heads), -tokens - 1.6
+    centres = _middles(middles, kv_heads)
     for ax, copies in zip(axes, (True, False), strict=True):
-        below = middles if copies else _middles(middles, kv_heads)
-        if copies:
-            _read(ax, middles, below, range(heads), [n // group for n in range(heads)])
-        for place, x in enumerate(below):
-            m = place // group if copies else place
-            for row in range(tokens):
-                _drawer(ax, x, -row, 0.8, FILLS[m % 2], INKS[m % 2], copies)
+        for m, x in enumerate(centres):
+            first = x - (group - 1) / 2
+            _cabinet(ax, x, deep, tokens, m)
+            for i in range(group if copies else 0):
+                at = first + i
+                _cabinet(ax, at, 0, tokens, m, dashed=True)
+                _line(ax, (x, deep + 0.5), (at, -tokens + 0.35), m, "copies")
+                _line(ax, (at, 1.7), (at, 0.5), m)
             if not copies:
-                first = x - (group - 1) / 2
-                ax.add_collection(
-                    LineCollection([[(x, 1.2), (x, 0.4)]], colors=INKS[m % 2], linewidths=2)
-                )
-                for i in range(group):
-                    _circle(ax, first + i, 1.7, m * group + i, m)
-                box = Rectangle((first - 0.5, 1.2), group, 1.0, fill=False, edgecolor=INKS[m % 2])
+                box = Rectangle((first - 0.5, 1.3), group, 1.0, fill=False, edgecolor=INKS[m])
                 ax.add_patch(box)
-        title = f"copy: {heads} new cabinets at every step" if copies else "queue: nothing copied"
+                _line(ax, (x, 1.3), (x, deep + 0.5), m)
+            for i in range(group):
+                _circle(ax, first + i, 1.8, m * group + i, m)
+        title = "bring the cabinets to the questions" if copies else "let the questions queue"
         ax.set_title(title, fontsize=10)
-        _canvas(ax, (-heads / 2 - 0.2, heads / 2 + 0.2), (-tokens + 0.3, 2.5))
+        _words(ax, 0, deep - tokens + 0.1, "the cache", color=GREY, size=9)
+        _canvas(ax, (-heads / 2 - 0.2, heads / 2 + 0.2), (deep - tokens - 0.3, 2.5))
     return with_alt(
         fig,
-        f"{heads} questions twice. On the left each has a cabinet of its own, a copy with a dashed"
-        f" edge; on the right {group} questions in a box stand before each of the"
-        f" {kv_heads} cabinets, and nothing is copied.",
+        f"{heads} questions and {kv_heads} cabinets, twice. On the left {heads} copies of the"
+        f" cabinets, with dashed edges, are made for the questions; on the right {group} questions"
+        " in a box wait before each cabinet, and no copy is made.",
     )
 
 
@@ -133,18 +140,20 @@ def looks(
     fig, axes = plt.subplots(
         len(weights), 1, figsize=(7, 0.95 * len(weights) + 0.6), sharex=True, layout="constrained"
     )
-    places = list(range(len(words)))
+    places, tops = list(range(len(words))), weights.argmax(1).tolist()
     for n, ax in enumerate(axes):
         m, row = reads[n], weights[n].tolist()
-        ax.bar(places, row, color=INKS[m % 2], width=0.8, label=f"head {n}")
-        ax.set(ylim=(0, 1), yticks=[0, 1])
+        bars = ax.bar(places, row, color=FILLS[m], edgecolor=INKS[m], width=0.8, label=f"head {n}")
+        bars[tops[n]].set_facecolor(INKS[m])
+        _words(ax, tops[n], 1.17, words[tops[n]].strip(), color=INKS[m], weight="bold", size=9)
+        ax.set(ylim=(0, 1.3), yticks=[0, 1])
         ax.set_ylabel(
-            f"head {n}\nreads {m}", color=INKS[m % 2], rotation=0, ha="right", va="center"
+            f"head {n}\nasks cabinet {m}", color=INKS[m], rotation=0, ha="right", va="center"
         )
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
     axes[-1].set_xticks(places, words, rotation=60, ha="right", fontsize=9)
-    most = [f"head {n} at {words[s].strip()!r}" for n, s in enumerate(weights.argmax(1).tolist())]
+    most = [f"head {n} at {words[s].strip()!r}" for n, s in enumerate(tops)]
     return with_alt(
         fig,
         f"Where the query of {asked_by.strip()!r} looks in {len(weights)} heads that read"
@@ -155,29 +164,22 @@ def looks(
 def repeated_or_tiled(sizes: Mapping[str, tuple[int, int]]) -> Figure:
     """One row a model: on the left neighbours share a key/value head, on the right every K-th."""
     fig, axes = plt.subplots(
-        len(sizes), 2, figsize=(7, 1.35 * len(sizes)), squeeze=False, layout="constrained"
+        len(sizes), 2, figsize=(7, 1.5 * len(sizes)), squeeze=False, layout="constrained"
     )
-    wrong = []
+    wrong, above = [], ("neighbours share\n", "every K-th shares\n")
     for (name, (heads, kv_heads)), row in zip(sizes.items(), axes, strict=True):
+        first = not wrong
         right, tiled = readers(heads, kv_heads), [n % kv_heads for n in range(heads)]
         middles, below = _row(heads), _middles(_row(heads), kv_heads)
-        for ax, reads in zip(row, (right, tiled), strict=True):
-            _read(ax, middles, below, reads, below_at=0.25)
+        for ax, reads, words in zip(row, (right, tiled), above, strict=True):
+            _read(ax, middles, below, reads)
             for m, x in enumerate(below):
-                _drawer(ax, x, 0, 0.8, FILLS[m % 2], INKS[m % 2])
-                _words(ax, x, -0.02, str(m), color=INKS[m % 2])
-            above = (
-                ""
-                if name != next(iter(sizes))
-                else "neighbours\n"
-                if reads is right
-                else "every K-th\n"
-            )
-            ax.set_title(f"{above}{name}: {' '.join(map(str, reads))}", fontsize=10)
+                _drawer(ax, x, 0, 0.8, m)
+                _words(ax, x, -0.02, str(m), color=INKS[m], weight="bold")
+            ax.set_title(f"{words * first}{name}: {' '.join(map(str, reads))}", fontsize=10)
             _canvas(ax, (-4.3, 4.3), (-0.6, 2.3))
-        wrong.append(
-            f"{sum(a != b for a, b in zip(right, tiled, strict=True))} of {heads} in {name}"
-        )
+        count = sum(a != b for a, b in zip(right, tiled, strict=True))
+        wrong.append(f"{count} of {heads} in {name}")
     return with_alt(
         fig,
         "Query heads and the key/value heads they read, shared by neighbours on the left and by"
@@ -195,44 +197,48 @@ def _middles(above: Sequence[float], count: int) -> list[float]:
     return [sum(above[m * group : (m + 1) * group]) / group for m in range(count)]
 
 
-def _read(
-    ax: Axes,
-    above: Sequence[float],
-    below: Sequence[float],
-    reads: Sequence[int],
-    colours: Sequence[int] | None = None,
-    below_at: float = 0.42,
-) -> None:
+def _read(ax: Axes, above: Sequence[float], below: Sequence[float], reads: Sequence[int]) -> None:
     """A circle for each query head, and a line to the cabinet it reads."""
     for n, (x, m) in enumerate(zip(above, reads, strict=True)):
-        colour = m if colours is None else colours[n]
-        way = [(x, 1.7), (below[m], below_at)]
-        ax.add_collection(
-            LineCollection([way], colors=INKS[colour % 2], linewidths=1.5, label="reads")
+        _line(ax, (x, 1.7), (below[m], 0.5), m)
+        _circle(ax, x, 1.8, n, m)
+
+
+def _line(
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], m: int, label: str = "reads"
+) -> None:
+    style = "-" if label == "reads" else ":"
+    ax.add_collection(
+        LineCollection(
+            [[start, end]], colors=INKS[m], linewidths=1.6, linestyles=style, label=label
         )
-        _circle(ax, x, 1.8, n, colour)
+    )
 
 
 def _circle(ax: Axes, x: float, y: float, n: int, m: int) -> None:
-    ax.scatter([x], [y], s=170, color=INKS[m % 2], zorder=3, label="query head")
+    ax.scatter([x], [y], s=170, color=INKS[m], zorder=3, label="query head")
     _words(ax, x, y - 0.02, str(n), color="white", size=8, weight="bold")
 
 
+def _cabinet(ax: Axes, x: float, top: float, rows: int, m: int, dashed: bool = False) -> None:
+    """Drawers one above the other, each with a handle, in a frame."""
+    style = "--" if dashed else "-"
+    frame = Rectangle((x - 0.46, top - rows + 0.44), 0.92, rows + 0.06, facecolor="white")
+    frame.set(edgecolor=INKS[m], linestyle=style, linewidth=1.4)
+    ax.add_patch(frame)
+    for row in range(rows):
+        _drawer(ax, x, top - row, 0.76, m, dashed=dashed)
+        handle = [[(x - 0.14, top - row), (x + 0.14, top - row)]]
+        ax.add_collection(LineCollection(handle, colors=INKS[m], linewidths=2.2, label="handle"))
+
+
 def _drawer(
-    ax: Axes, x: float, y: float, width: float, fill: str, edge: str, dashed: bool = False
+    ax: Axes, x: float, y: float, width: float, m: int, dashed: bool = False, strong: bool = False
 ) -> None:
-    ax.add_patch(
-        Rectangle(
-            (x - width / 2, y - 0.42),
-            width,
-            0.84,
-            facecolor=fill,
-            edgecolor=edge,
-            linestyle="--" if dashed else "-",
-            linewidth=1.1,
-            label="added" if dashed else "drawer",
-        )
-    )
+    drawer = Rectangle((x - width / 2, y - 0.42), width, 0.84, edgecolor=INKS[m], linewidth=1.1)
+    drawer.set_facecolor(INKS[m] if strong else "white" if dashed else FILLS[m])
+    drawer.set(linestyle="--" if dashed else "-", label="added" if dashed else "drawer")
+    ax.add_patch(drawer)
 
 
 def _words(

@@ -85,11 +85,64 @@ def test_right_groups(answer):
     check_grouped(answer)
 
 
-@pytest.mark.parametrize(("answer", "times"), [(by_copies, 6), (by_index, 6), (by_stretching, 6)])
-def test_right_groups_with_copies_are_refused(answer, times):
+def by_cloned_cabinets(q, k, v, mask, scale):
+    """A loop over query heads, each with a copy of the one cabinet that it asks."""
+    group, out = len(q) // len(k), []
+    for n, queries in enumerate(q):
+        scores = (queries @ k[n // group].clone().T * scale).masked_fill(~mask, -torch.inf)
+        out.append(scores.softmax(-1) @ v[n // group].clone())
+    return torch.stack(out)
+
+
+def in_float32(q, k, v, mask, scale):
+    return by_groups(q.float(), k.float(), v.float(), mask, scale).to(v.dtype)
+
+
+def by_torch_with_three_axes(q, k, v, mask, scale):
+    group = len(q) // len(k)
+    queue, rows = q.unflatten(0, (len(k), group)).flatten(1, 2), mask.repeat(group, 1)
+    out = F.scaled_dot_product_attention(queue, k, v, attn_mask=rows, scale=scale)
+    return out.unflatten(1, (group, -1)).flatten(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "dtype", "times", "cure"),
+    [
+        (by_copies, "float32", 6, "leave keys and values as they are"),
+        (by_index, "float32", 6, "leave keys and values as they are"),
+        (by_stretching, "float32", 6, "leave keys and values as they are"),
+        (by_cloned_cabinets, "float32", 6, "leave keys and values as they are"),
+        (in_float32, "bfloat16", 4, "leave keys and values as they are"),
+        (by_torch_with_three_axes, "float32", 1, "scaled_dot_product_attention makes them inside"),
+    ],
+)
+def test_right_groups_with_copies_are_refused(answer, dtype, times, cure):
     check_small_groups(answer)
-    said = f"right, but the new tensors inside are {times} times as large as the keys"
-    assert message(check_grouped, answer).startswith(said)
+    said = message(check_grouped, answer)
+    assert said.startswith(
+        f"right, but in {dtype} the new tensors are {times} times as large as the keys; {cure}"
+    )
+
+
+def test_a_group_that_meets_the_cabinets_is_named():
+    def answer(q, k, v, mask, scale):
+        return q.unflatten(0, (len(k), -1)) @ k.mT
+
+    said = message(check_grouped, answer)
+    assert said.startswith(
+        "`@` matched groups with cabinets: it pairs an axis of G = 3 with one of"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda *inputs: by_groups(*inputs).transpose(0, 1), "heads and tokens are exchanged"),
+        (lambda *inputs: by_groups(*inputs) * torch.nan, "NaN: a softmax saw only hidden scores"),
+    ],
+)
+def test_what_the_shape_or_a_nan_tells(answer, sentence):
+    assert message(check_grouped, answer).startswith(sentence)
 
 
 def test_wrong_only_in_the_model_is_found_there():
@@ -116,6 +169,8 @@ def test_views_are_no_copies():
         lambda n, k, m: list(range(m * n // k, (m + 1) * n // k)),
         lambda n, k, m: [head for head in range(n) if head * k // n == m],
         lambda n, k, m: torch.arange(n).view(k, -1)[m].tolist(),
+        lambda n, k, m: torch.arange(n).view(k, -1)[m],
+        lambda n, k, m: range(m * n // k, (m + 1) * n // k),
     ],
 )
 def test_right_readers(answer):
@@ -176,6 +231,7 @@ ALIKE = "all {} rows are alike, so it does not matter whose row a query gets"
             "it tells, with 3 queries and 3 keys; two queries and two keys are enough",
         ),
         (mask_of("#.", ".."), "query 1 sees no key at all, and its output means nothing"),
+        (torch.ones(1, 2, 2, dtype=torch.bool), "a mask has two axes, a row for each query"),
         (torch.ones(0, 2, dtype=torch.bool), "shape (0, 2): nothing is asked of anything"),
     ],
 )

@@ -57,11 +57,11 @@ def test_cabinets_have_a_drawer_for_each_word_and_one_to_come():
     assert "adds 6, 2 and 1 drawers" in alt_of(fig)
 
 
-def test_a_circle_has_the_colour_of_the_cabinet_it_reads():
+def test_every_cabinet_has_a_colour_of_its_own_and_its_circles_take_it_on():
     ax = gqa.cabinets(WORDS, heads=6, kv_heads=(3, 2)).axes[0]
     colours = dict(drawers(ax))
     by_cabinet = [colours[x] for x in sorted(colours)]
-    assert by_cabinet[0] == by_cabinet[2] != by_cabinet[1]
+    assert len(set(by_cabinet)) == 3
     assert [colour for _, colour in circles(ax)] == [by_cabinet[m] for m in (0, 0, 1, 1, 2, 2)]
 
 
@@ -82,12 +82,14 @@ def test_lines_lead_to_the_drawer_with_most_weight():
     assert "head 2 opens three and head 3 opens bought" in alt_of(fig)
 
 
-def test_copies_are_dashed_and_a_queue_makes_none():
+def test_originals_are_on_both_sides_and_a_queue_makes_no_copy():
     left, right = gqa.copied_or_queued(heads=6, kv_heads=2, tokens=5).axes
-    assert (len(drawers(left)), len(drawers(left, "added"))) == (0, 30)
+    assert (len(drawers(left)), len(drawers(left, "added"))) == (10, 30)
     assert (len(drawers(right)), len(drawers(right, "added"))) == (10, 0)
     assert [colour for _, colour in circles(left)] == [colour for _, colour in circles(right)]
-    assert "6 new cabinets" in left.get_title()
+    copies = [c.get_segments()[0] for c in left.collections if c.get_label() == "copies"]
+    assert [line[0][0] for line in copies] == [-1.5] * 3 + [1.5] * 3  # each from its original
+    assert [line[1][0] for line in copies] == [x for x, _ in circles(left)]
 
 
 def test_bars_are_the_weights_coloured_by_what_is_read():
@@ -95,8 +97,10 @@ def test_bars_are_the_weights_coloured_by_what_is_read():
     fig = gqa.looks(WORDS, weights, kv_heads=2, asked_by="three")
     heights = [[bar.get_height() for bar in ax.patches] for ax in fig.axes]
     assert heights == weights.tolist()
-    colours = [to_hex(ax.patches[0].get_facecolor()) for ax in fig.axes]
+    colours = [to_hex(ax.patches[0].get_edgecolor()) for ax in fig.axes]
     assert colours[0] == colours[1] != colours[2] == colours[3]
+    full = [[to_hex(bar.get_facecolor()) for bar in ax.patches] for ax in fig.axes]
+    assert [row.index(ink) for row, ink in zip(full, colours, strict=True)] == [1, 0, 2, 0]
     assert "head 0 at 'bought', head 1 at 'Ada'" in alt_of(fig)
 
 
@@ -105,7 +109,7 @@ def test_tiles_differ_from_neighbours_unless_there_is_one():
     assert [drawn(ax) for ax in fig.axes] == [
         [0] * 4, [0] * 4, [0, 0, 1, 1, 2, 2, 3, 3], [0, 1, 2, 3, 0, 1, 2, 3]
     ]  # fmt: skip
-    assert fig.axes[0].get_title() == "neighbours\n1B: 0 0 0 0"
+    assert fig.axes[0].get_title() == "neighbours share\n1B: 0 0 0 0"
     assert fig.axes[3].get_title() == "4B: 0 1 2 3 0 1 2 3"
     assert "0 of 4 in 1B and 6 of 8 in 4B" in alt_of(fig)
 
