@@ -166,7 +166,8 @@ def repeated_or_tiled(sizes: Mapping[str, tuple[int, int]]) -> Figure:
     fig, axes = plt.subplots(
         len(sizes), 2, figsize=(7, 1.5 * len(sizes)), squeeze=False, layout="constrained"
     )
-    wrong, above = [], ("neighbours share\n", "every K-th shares\n")
+    wrong: list[str] = []
+    above = ("neighbours share\n", "every K-th shares\n")
     for (name, (heads, kv_heads)), row in zip(sizes.items(), axes, strict=True):
         first = not wrong
         right, tiled = readers(heads, kv_heads), [n % kv_heads for n in range(heads)]
