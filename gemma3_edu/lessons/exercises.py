@@ -60,8 +60,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_ring_mask": masks.check_ring_mask,
     },
     "06": {
+        "my_readers": gqa.check_readers,
         "my_grouped": gqa.check_grouped,
-        "my_pooled": gqa.check_pooled,
         "my_telling_mask": gqa.check_telling_mask,
     },
     "07": {
