@@ -45,6 +45,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_two_tokens": layers.check_unmasking,
     },
     "03": {
+        "my_query": attention.check_query,
         "my_head": attention.check_head,
         "my_scores": attention.check_scores,
         "my_leak": attention.check_leak,
@@ -60,8 +61,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_ring_mask": masks.check_ring_mask,
     },
     "06": {
+        "my_readers": gqa.check_readers,
         "my_grouped": gqa.check_grouped,
-        "my_pooled": gqa.check_pooled,
         "my_telling_mask": gqa.check_telling_mask,
     },
     "07": {
@@ -81,8 +82,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     },
     "10": {
         "my_top_p": sampling.check_top_p,
+        "my_loop": sampling.check_loop,
         "my_draw": sampling.check_draw,
-        "my_render": sampling.check_render,
     },
     "11": {
         "my_patches": vision.check_patches,

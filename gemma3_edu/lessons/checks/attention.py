@@ -1,8 +1,8 @@
-"""Checks of the exercises on attention: one head, scores with QK-norm, a soft cap that leaks.
+"""Checks of the exercises on attention: a query, one head, scores with QK-norm, a leaking cap.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 3", check_leak, lambda: torch.zeros(5))
-Exercise 3: the hidden keys get 1e-22 of the weight, which no test sees: their -50 is far below the
+>>> attempt("Exercise 4", check_leak, lambda: torch.zeros(5))
+Exercise 4: the hidden keys get 1e-22 of the weight, which no test sees: their -50 is far below the
     highest visible score, 0
 """
 
@@ -18,6 +18,41 @@ from .difference import show
 from .grading import Case, Check, ask, require, require_tensor, standard_torch
 
 EPS = 1e-6
+WORDS = ("Anna", "walks", "Rex", "She")
+KEYS = ((2.0, 1.0), (-2.0, 0.0), (2.0, -1.0), (-1.0, 1.0))  # of the lesson's toy, one a word
+
+# A query
+
+
+@standard_torch()
+def check_query(fn: Callable[[], Any]) -> None:
+    """`fn()` is a query, two numbers, that gives Anna and Rex at least 0.45 of the weight each.
+
+    The weights are the softmax of the products with KEYS, without a scale.
+
+    >>> check_query(lambda: torch.tensor([1.5, 0.0]))
+    """
+    query = require_tensor(ask(fn), (2,), torch.float32)
+    require(query.isfinite().all(), f"a number is inf or nan: {show(query)}")
+    weights = (torch.tensor(KEYS).double() @ query.double()).softmax(0).tolist()
+    given = dict(zip(WORDS, weights, strict=True))
+    anna, rex = given.pop("Anna"), given.pop("Rex")
+    other = max(given, key=lambda word: given[word])
+    both = f"Anna gets {anna:.2f} and Rex {rex:.2f}"
+    require(
+        given[other] < max(anna, rex),
+        f"{both}, and '{other}' {given[other]:.2f}: turn the query towards what both names share",
+    )
+    require(
+        abs(anna - rex) <= 0.1,
+        f"{both}: the query prefers one of them; in which number do their keys differ?",
+    )
+    require(
+        min(anna, rex) >= 0.45,
+        f"{both}, and 0.45 is asked for each: the direction is right, and a longer query makes the"
+        " differences between the scores larger",
+    )
+
 
 # One head
 
@@ -34,11 +69,14 @@ def _head_cases() -> list[Case]:
         mask = torch.rand(t, s, generator=g) < 0.5
         mask[:, 0], mask[:, -1] = True, False
         cases.append((q, k, v, mask, scale))
-    return cases
+    # The score that may be seen is -131072, lower than the numbers that one masks with.
+    q, k = torch.tensor([[512.0, 0.0]]), torch.tensor([[-512.0, 0.0], [128.0, 0.0]])
+    v, mask = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[True, False]])
+    return [*cases, (q, k, v, mask, 0.5)]
 
 
 def _narrow_head_cases() -> list[Case]:
-    *_, (q, k, v, mask, scale) = _head_cases()
+    *_, (q, k, v, mask, scale), _ = _head_cases()
     return [(q.bfloat16(), k.bfloat16(), v.bfloat16(), mask, scale)]
 
 
@@ -51,11 +89,33 @@ def _hidden(scores: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask, -torch.inf)
 
 
+def _bare(scores: Tensor, mask: Tensor) -> Tensor:
+    powers = scores.exp() * mask
+    return powers / powers.sum(-1, keepdim=True)
+
+
+def _why_nan(
+    got: Any, want: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float
+) -> str | None:
+    if not isinstance(got, Tensor) or got.shape != want.shape or not got.isnan().any():
+        return None
+    scores = q @ k.T * scale
+    if torch.allclose(_bare(scores, mask) @ v, got, equal_nan=True):
+        return (
+            "raised e to the scores as they are, and large ones become inf or 0: subtract the"
+            " largest visible score of each query first, as softmax does"
+        )
+    return (
+        "nan: either the softmax is over the queries, where a key hidden from all of them leaves"
+        " only -inf (take it over the keys, the last axis), or -inf was multiplied by 0"
+    )
+
+
 check_head = Check(
     """`fn(q, k, v, mask, scale)` is one head: q (T H), k and v (S H), mask (T S), True for seen.
 
-    Every query sees some keys and misses some. In bfloat16 the result is in bfloat16, and right to
-    the two digits that it can hold.
+    Every query sees some keys and misses some; scores can be large. In bfloat16 the result is in
+    bfloat16, and right to the two digits that it can hold.
     """,
     "q k v mask scale",
     _head,
@@ -87,6 +147,9 @@ check_head = Check(
         "softmax over the queries; each query's weights sum to 1 over the keys, the last axis": (
             _weighted(lambda raw, mask, scale: _hidden(raw * scale, mask).softmax(0).nan_to_num())
         ),
+        "masked with a finite number, and a visible score can be lower than that: use -inf": (
+            _weighted(lambda raw, mask, scale: (raw * scale).masked_fill(~mask, -50.0).softmax(-1))
+        ),
         "left out the softmax": _weighted(lambda raw, mask, scale: raw * scale * mask),
         "averaged the keys; the weights are for the values": (
             lambda q, k, v, mask, scale: _head(q, k, k, mask, scale)
@@ -95,6 +158,7 @@ check_head = Check(
             lambda q, k, v, mask, scale: _hidden(q @ k.T * scale, mask).softmax(-1)
         ),
     },
+    explain=_why_nan,
 ).then(_narrow_head_cases, atol=2**-4)
 
 # Scores with QK-norm
@@ -102,8 +166,8 @@ check_head = Check(
 
 def _score_cases() -> list[Case]:
     g, cases = torch.Generator().manual_seed(7), []
-    for t, d, n, h, scale in [(5, 7, 3, 4, 0.5), (4, 6, 2, 8, 168**-0.5)]:
-        x = torch.randn(d, t, generator=g).T  # not contiguous
+    for t, d, n, h, scale, size in [(5, 7, 3, 4, 0.5, 1), (4, 6, 2, 8, 168**-0.5, 1e-3)]:
+        x = size * torch.randn(d, t, generator=g).T  # not contiguous; in a small one eps matters
         w_q, w_k = (torch.randn(n * h, d, generator=g) for _ in "qk")
         q_weight, k_weight = (torch.randn(h, generator=g) for _ in "qk")  # the 1 matters
         cases.append((x, w_q, w_k, q_weight, k_weight, scale))
@@ -123,8 +187,8 @@ def _scores(norm_q: Norm, norm_k: Norm | None = None) -> Callable[..., Tensor]:
     return fn
 
 
-def _normed(x: Tensor, w: Tensor) -> Tensor:
-    return rms_norm(x, w, EPS)
+def _normed(x: Tensor, w: Tensor, eps: float = EPS) -> Tensor:
+    return rms_norm(x, w, eps)
 
 
 def _plain(x: Tensor, w: Tensor) -> Tensor:
@@ -133,6 +197,23 @@ def _plain(x: Tensor, w: Tensor) -> Tensor:
 
 def _whole_width(x: Tensor, w: Tensor) -> Tensor:
     return _normed(x.flatten(1), w.repeat(x.shape[1])).unflatten(1, x.shape[1:])
+
+
+def _centred(x: Tensor, w: Tensor, eps: float = EPS) -> Tensor:
+    return _normed(x - x.mean(-1, keepdim=True), w, eps)
+
+
+def _viewed(x: Tensor, w: Tensor) -> Tensor:
+    """Heads first by a view, which mixes the numbers of several tokens; back to T N H."""
+    t, n, h = x.shape
+    return _normed(x.reshape(n, t, h).transpose(0, 1), w)
+
+
+def _normed_input(norm: Norm) -> Callable[..., Tensor]:
+    def fn(x: Tensor, *given: Any) -> Tensor:
+        return _scores(norm)(_normed(x, torch.zeros(x.shape[-1])), *given)
+
+    return fn
 
 
 def _interleaved(x: Tensor, w: Tensor) -> Tensor:
@@ -165,10 +246,38 @@ check_scores = Check(
         "took entries of all heads for one head; head n is in H neighbouring rows": (
             _scores(_interleaved)
         ),
-        "subtracted the mean first, as LayerNorm does; RMSNorm leaves it in": _scores(
-            lambda x, w: _normed(x - x.mean(-1, keepdim=True), w)
+        "reshaped to (N, T, H), which mixes the numbers of several tokens; make it (T, N, H) and"
+        " transpose": _scores(_viewed),
+        "normed x; QK-norm norms the queries and keys that the matrices make of it": [
+            _normed_input(_plain),
+            _normed_input(lambda x, w: x * (1 + w)),
+        ],
+        "used one weight for both norms; queries and keys have a weight each": [
+            lambda x, w_q, w_k, a, b, scale: _scores(_normed)(x, w_q, w_k, a, a, scale),
+            lambda x, w_q, w_k, a, b, scale: _scores(_normed)(x, w_q, w_k, b, b, scale),
+        ],
+        "subtracted the mean first, as LayerNorm does; RMSNorm leaves it in": [
+            _scores(_centred),
+            _scores(lambda x, w: _centred(x, w, 1e-5)),  # the default of F.layer_norm
+        ],
+        "left out eps: add 0.000001 to the mean square, which matters where x is small": _scores(
+            lambda x, w: _normed(x, w, 0.0)
+        ),
+        "another eps: give the norm eps=1e-6, F.rms_norm's own is another": [
+            _scores(lambda x, w: _normed(x, w, torch.finfo(torch.float32).eps)),
+            _scores(lambda x, w: _normed(x, w, 1e-5)),
+            _scores(lambda x, w: _normed(x, w, 1e-8)),
+        ],
+        "added eps to the root; add it to the mean square, under the root": _scores(
+            lambda x, w: x / (x.pow(2).mean(-1, keepdim=True).sqrt() + EPS) * (1 + w)
+        ),
+        "these are weights; the scores before the softmax are asked for": (
+            lambda *given: _scores(_normed)(*given).softmax(-1)
         ),
         "left out the scale": lambda *given: _scores(_normed)(*given[:5], 1.0),
+        "divided by the scale; multiply by it": (
+            lambda *given: _scores(_normed)(*given[:5], 1 / given[5])
+        ),
         "rows and columns are swapped: a row is a query": (
             lambda *given: _scores(_normed)(*given).transpose(1, 2)
         ),

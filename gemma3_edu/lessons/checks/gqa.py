@@ -1,4 +1,4 @@
-"""Checks of the exercises on shared heads: grouped attention, averaged heads, a mask that tells.
+"""Checks of the exercises on shared heads: who reads whom, groups without copies, a telling mask.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 3", check_telling_mask, lambda: torch.ones(1, 5, dtype=torch.bool))
@@ -6,13 +6,79 @@ Exercise 3: with one query both orders are the same, so no decoding step shows t
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from ...hub import load
+from ...model.attention import Attention
+from ...model.layout import Batch
 from ...naive.attention import attend
-from .grading import Case, Check, ask, require, require_tensor, standard_torch
+from .difference import show_dtype
+from .grading import (
+    Case,
+    Check,
+    CheckError,
+    Function,
+    ask,
+    require,
+    require_tensor,
+    standard_torch,
+)
+
+# Readers
+
+
+def _readers(n: int, heads: int, m: int) -> list[int]:
+    return [head for head in range(n) if head // (n // heads) == m]
+
+
+def _listed(fn: Function, *numbers: int) -> Any:
+    """The answer as a list, if it is a range or a tensor."""
+    got = ask(fn, *numbers)
+    return list(got) if isinstance(got, range) else got.tolist() if isinstance(got, Tensor) else got
+
+
+check_readers = Check(
+    "`fn(heads, kv_heads, m)` lists the query heads that read key/value head m, in order.",
+    "heads kv_heads m",
+    _readers,
+    lambda: [(6, 2, 1), (12, 4, 2), (32, 16, 15), (12, 2, 0), (5, 1, 0), (3, 3, 2)],
+    {
+        "took every K-th head; neighbours share a key/value head": (
+            lambda n, heads, m: list(range(m, n, heads))
+        ),
+        "took groups of K heads; a group has G = N / K": (
+            lambda n, heads, m: list(range(m * heads, (m + 1) * heads)),
+            lambda n, heads, m: [head for head in range(n) if head // heads == m],
+        ),
+        "compared n % G with m; n % G is a head's place in its group, and n // G is the group": (
+            lambda n, heads, m: [head for head in range(n) if head % (n // heads) == m]
+        ),
+        "gave the first head of the group alone; all G of them read this one": (
+            lambda n, heads, m: [m * (n // heads)]
+        ),
+        "gave the key/value head that query head m reads; here m is the key/value head": (
+            lambda n, heads, m: [m // (n // heads)]
+        ),
+        "began one head too late; heads are counted from 0": (
+            lambda n, heads, m: [head + 1 for head in _readers(n, heads, m)]
+        ),
+        "took one head too many; the next group begins at (m + 1) G": (
+            lambda n, heads, m: [*_readers(n, heads, m), (m + 1) * (n // heads)]
+        ),
+        "left out the last head of the group; range stops before its end": (
+            lambda n, heads, m: _readers(n, heads, m)[:-1]
+        ),
+    },
+    call=_listed,
+)
 
 # Grouped attention
 
@@ -21,11 +87,11 @@ def _grouped(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Ten
     return attend(q[None], k[None], v[None], mask[None], scale)[0][0]
 
 
-def _grouped_cases() -> list[Case]:
-    g, cases = torch.Generator().manual_seed(8), []
+def _grouped_cases() -> dict[str, Case]:
+    g, cases = torch.Generator().manual_seed(8), {}
     for n, heads, t, s, h, scale in [
+        (6, 2, 4, 5, 7, 0.25),
         (4, 2, 2, 3, 1, 0.5),
-        (6, 2, 3, 5, 4, 0.25),
         (12, 4, 2, 7, 3, 0.75),
         (5, 1, 3, 4, 2, 0.5),
         (3, 3, 4, 5, 2, 0.5),
@@ -35,13 +101,27 @@ def _grouped_cases() -> list[Case]:
         mask = torch.rand(t, s, generator=g) < 0.5
         mask[:, 0], mask[:, -1] = True, False
         mask[0, 1], mask[1:, 1] = True, False  # rows differ
-        cases.append((q, k, v, mask, scale))
+        cases[f"N = {n}, K = {heads}, T = {t}, S = {s}, H = {h}"] = (q, k, v, mask, scale)
     return cases
 
 
-def _narrow_grouped_cases() -> list[Case]:
-    *_, (q, k, v, mask, scale) = _grouped_cases()
-    return [(q.bfloat16(), k.bfloat16(), v.bfloat16(), mask, scale)]
+def _narrow_grouped_cases() -> dict[str, Case]:
+    name, (q, k, v, mask, scale) = list(_grouped_cases().items())[-1]
+    return {f"{name}, in bfloat16": (q.bfloat16(), k.bfloat16(), v.bfloat16(), mask, scale)}
+
+
+def _ask_grouped(fn: Function, q: Tensor, k: Tensor, *rest: Any) -> Any:
+    """What `fn` answers; if `@` cannot pair axes of length G and K, CheckError says so."""
+    group, heads = len(q) // len(k), len(k)
+    try:
+        return ask(fn, q, k, *rest)
+    except RuntimeError as error:
+        if f"tensor a ({group}) must match the size of tensor b ({heads})" not in str(error):
+            raise
+        raise CheckError(
+            f"`@` matched groups with cabinets: it pairs an axis of G = {group} with one of K ="
+            f" {heads}; let all questions of a group queue in one axis, so that K is in front"
+        ) from error
 
 
 def _reading(
@@ -76,16 +156,47 @@ def _rows_in_place(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) 
     return out.unflatten(1, (size, -1)).flatten(0, 1)
 
 
-def _too_few_heads(got: Any, want: Tensor, q: Tensor, k: Tensor, *_: Any) -> str | None:
-    if isinstance(got, Tensor) and got.shape == (len(k), *want.shape[1:]) != want.shape:
+def _cut_the_other_way(q: Tensor, k: Tensor, *rest: Any) -> Tensor:
+    return _grouped(q.unflatten(0, (-1, len(k))).transpose(0, 1).flatten(0, 1), k, *rest)
+
+
+def _hidden_as_zero(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    scores = (q @ _repeated(k, len(q)).mT * scale).masked_fill(~mask, 0.0)
+    return scores.softmax(-1) @ _repeated(v, len(q))
+
+
+def _masked_late(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    weights = (q @ _repeated(k, len(q)).mT * scale).softmax(-1)
+    return weights.masked_fill(~mask, 0.0) @ _repeated(v, len(q))
+
+
+def _softmax_over_queries(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+    scores = (q @ _repeated(k, len(q)).mT * scale).masked_fill(~mask, torch.finfo(q.dtype).min)
+    return scores.softmax(-2) @ _repeated(v, len(q))
+
+
+def _not_swapped_back(q: Tensor, k: Tensor, *rest: Any) -> Tensor:
+    out = _grouped(q, k, *rest)
+    return out.unflatten(0, (len(k), -1)).transpose(1, 2).reshape(out.shape)
+
+
+def _by_shape(got: Any, want: Tensor, q: Tensor, k: Tensor, *_: Any) -> str | None:
+    if not isinstance(got, Tensor):
+        return None
+    if got.shape == (len(k), *want.shape[1:]) != want.shape:
         return "one head a group came out; each query head has an output of its own"
+    if got.shape == want.transpose(0, 1).shape != want.shape:
+        return "heads and tokens are exchanged; the output is (N, T, H)"
+    if got.shape == want.shape and got.is_floating_point() and got.isnan().any():
+        return f"NaN: a softmax saw only hidden scores; {_OVER_KEYS}"
     return None
 
 
 _PAIRING = "query head n reads key/value head n // G"
 _TOGETHER = "the two of a head belong together"
+_OVER_KEYS = "take it over the keys, the last axis"
 
-check_grouped = Check(
+check_small_groups = Check(
     """`fn(q, k, v, mask, scale)` is (N T H): q is (N T H), k and v are (K S H), mask (T S).
 
     Query head n reads key/value head n // G with G = N / K; True is seen, and every query sees some
@@ -109,6 +220,15 @@ check_grouped = Check(
         ),
         "repeated each row of the mask in its place; G heads of T queries in a row need the whole"
         " mask G times": _rows_in_place,
+        "cut the query heads into (G, K); neighbours form a group, so it is (K, G)": (
+            _cut_the_other_way
+        ),
+        "hid what may be seen; True in the mask means that the query may see the key": (
+            lambda q, k, v, mask, scale: _grouped(q, k, v, ~mask, scale)
+        ),
+        "gave hidden keys the score 0, which has a weight too; give them minus infinity": (
+            _hidden_as_zero
+        ),
         "the mask was ignored: a key that may not be seen gets weight 0": (
             lambda q, k, v, mask, scale: _grouped(q, k, v, torch.ones_like(mask), scale)
         ),
@@ -118,70 +238,121 @@ check_grouped = Check(
         "scaled by 1 / sqrt(H); use the scale that is given, which in 27B is another number": (
             lambda q, k, v, mask, scale: _grouped(q, k, v, mask, q.shape[-1] ** -0.5)
         ),
+        "multiplied by the scale twice; once is enough": (
+            lambda q, k, v, mask, scale: _grouped(q, k, v, mask, scale * scale)
+        ),
+        "divided by the scale; multiply the scores by it": (
+            lambda q, k, v, mask, scale: _grouped(q, k, v, mask, 1 / scale)
+        ),
+        "hid keys after the softmax, so the weights no longer add up to 1; hide before it": (
+            _masked_late
+        ),
+        f"the softmax went over the queries; {_OVER_KEYS}": _softmax_over_queries,
+        "every query got the last row of the mask; each has a row of its own": (
+            lambda q, k, v, mask, scale: _grouped(q, k, v, mask[-1:].expand_as(mask), scale)
+        ),
+        "the order of heads and tokens is that of the queue (K, T, G); swap the two back before"
+        " you join K and G": _not_swapped_back,
     },
-    explain=_too_few_heads,
+    call=_ask_grouped,
+    explain=_by_shape,
 ).then(_narrow_grouped_cases, atol=2**-4)
 
-# Averaged heads
+
+@standard_torch()
+def check_grouped(fn: Function) -> None:
+    """The cases of `check_small_groups`; then without copies; then nano reads with `fn`.
+
+    A tensor as large as the keys of one head, made anywhere inside `fn`, is a copy, in bfloat16 as
+    well as in float32.
+    """
+    check_small_groups(fn)
+    g = torch.Generator().manual_seed(10)
+    shapes = [(6, 3, 96), (2, 64, 96), (2, 64, 96)]
+    for dtype in (torch.float32, torch.bfloat16):
+        q, k, v = (torch.randn(*shape, generator=g).to(dtype) for shape in shapes)
+        with _Calls() as calls:
+            copied = copied_bytes(partial(ask, fn), q, k, v, torch.ones(3, 64) > 0, 0.25)
+        by_torch = F.scaled_dot_product_attention in calls.seen
+        inside = "scaled_dot_product_attention makes them inside, as it may if it gets three axes"
+        require(
+            not copied,
+            f"right, but in {show_dtype(q)} the new tensors are {copied / k.nbytes:g} times as"
+            " large as the keys; "
+            + (f"{inside}: give it four" if by_torch else "leave keys and values as they are"),
+        )
+    nano, _ = load("nano-pt", text_only=True)
+    batch = Batch.from_ids(7 + torch.arange(150)[None] * 19 % 2900, nano.config)
+    with torch.no_grad():
+        want = nano(batch)
+        for layer in (module for module in nano.modules() if isinstance(module, Attention)):
+            layer.attend = partial(_attend_with, fn)
+        worst = float((nano(batch) - want).abs().max())
+    require(
+        worst < 1e-3,
+        "right in the small cases, but nano, which read 150 tokens with this function, gives other"
+        f" logits, by {worst:.2g}",
+    )
 
 
-def _pooled(w: Tensor, n: int, heads: int) -> Tensor:
-    rows, size = len(w) // n, n // heads
-    out = torch.zeros(heads * rows, w.shape[1])
-    for head in range(n):
-        first = head // size * rows
-        out[first : first + rows] += w[head * rows : (head + 1) * rows].float() / size
-    return out.to(w.dtype)
+def _attend_with(fn: Function, *inputs: Any) -> Tensor:
+    *tensors, scale = inputs
+    return ask(fn, *(tensor[0] for tensor in tensors), scale)[None]
 
 
-def _pooled_cases() -> list[Case]:
-    g = torch.Generator().manual_seed(9)
-    return [
-        (torch.randn(d, n * h, generator=g).T, n, heads)  # not contiguous
-        for n, heads, h, d in [(6, 2, 4, 5), (12, 4, 3, 7), (5, 1, 2, 3), (3, 3, 2, 4)]
-    ]
+def copied_bytes(function: Function, *arguments: Any) -> int:
+    """Bytes of new tensors as large as one head of the second argument, the keys, in `function`.
+
+    What one of PyTorch's kernels uses inside itself is not seen.
+
+    >>> q, k, v = torch.ones(6, 8), torch.ones(2, 50, 8), torch.ones(2, 50, 8)
+    >>> copied_bytes(lambda q, k, v: k.repeat_interleave(3, 0), q, k, v) == 3 * k.nbytes
+    True
+    >>> copied_bytes(lambda q, k, v: q.unflatten(0, (2, 3)) @ k.mT, q, k, v)
+    0
+    """
+    with _Ledger(arguments[1][0].nbytes) as ledger:
+        function(*arguments)
+    return ledger.made
 
 
-def _narrow_pooled_cases() -> list[Case]:
-    return [(torch.randn(12, 5, generator=torch.Generator().manual_seed(9)).bfloat16(), 6, 2)]
+class _Calls(TorchFunctionMode):
+    """Remembers the functions of PyTorch that are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[Any] = set()
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.seen.add(function)
+        return function(*args, **(kwargs or {}))
 
 
-def _of_groups(rule: Callable[[Tensor], Tensor]) -> Callable[[Tensor, int, int], Tensor]:
-    """The heads (K H D) that this function makes of the groups (K G H D)."""
-    return lambda w, n, heads: rule(
-        w.unflatten(0, (n, -1)).unflatten(0, (heads, n // heads))
-    ).flatten(0, 1)
+class _Ledger(TorchDispatchMode):
+    """Adds up the bytes of results that are at least this large and are no views of an operand."""
+
+    def __init__(self, least: int):
+        super().__init__()
+        self.least, self.made = least, 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        old = {memory.data_ptr() for memory in _memory((args, kwargs))}
+        for memory in _memory(result):
+            if memory.data_ptr() not in old and memory.nbytes() >= self.least:
+                self.made += memory.nbytes()
+        return result
 
 
-check_pooled = Check(
-    """`fn(w, heads, kv_heads)` averages the groups of a matrix (N H, D); the result is (K H, D).
+def _memory(tree: Any) -> list[torch.UntypedStorage]:
+    return [x.untyped_storage() for x in tree_leaves(tree) if isinstance(x, Tensor)]
 
-    Head n is in rows n H to (n + 1) H, and groups are neighbours.
-    """,
-    "w heads kv_heads",
-    _pooled,
-    _pooled_cases,
-    {
-        "averaged heads that stand K apart; neighbours form a group, as n // G says": (
-            lambda w, n, heads: w.unflatten(0, (n // heads, -1)).mean(0)
-        ),
-        "added up the group; divide by G": _of_groups(lambda groups: groups.sum(1)),
-        "kept the first head of each group; average all of them": _of_groups(
-            lambda groups: groups[:, 0]
-        ),
-        "kept the last head of each group; average all of them": _of_groups(
-            lambda groups: groups[:, -1]
-        ),
-        "kept the first K heads; average each group": (
-            lambda w, n, heads: w[: len(w) // n * heads].clone()
-        ),
-        "averaged neighbouring rows, which are entries of one head; average the same entry of G"
-        " heads": lambda w, n, heads: w.unflatten(0, (-1, n // heads)).mean(1),
-        "one average for all heads; each group has its own": (
-            lambda w, n, heads: w.unflatten(0, (n, -1)).mean(0).repeat(heads, 1)
-        ),
-    },
-).then(_narrow_pooled_cases, atol=2**-5)
+
+# A mask that tells
 
 
 @standard_torch()
@@ -193,7 +364,12 @@ def check_telling_mask(fn: Callable[[], Any]) -> None:
 
     >>> check_telling_mask(lambda: torch.tensor([[True, False], [True, True]]))
     """
-    mask = require_tensor(ask(fn), (None, None), torch.bool)
+    got = ask(fn)
+    require(
+        not isinstance(got, Tensor) or got.dim() == 2,
+        "a mask has two axes, a row for each query and a column for each key, and no others",
+    )
+    mask = require_tensor(got, (None, None), torch.bool)
     t, s = mask.shape
     require(t and s, f"shape {(t, s)}: nothing is asked of anything")
     blind = (~mask.any(1)).nonzero().flatten().tolist()

@@ -1,20 +1,30 @@
-"""Checks of the exercises on generation: top-p, drawing a token, a conversation as one text.
+"""Checks of the exercises on generation: top-p, the loop, drawing a token.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 2", check_draw, lambda probabilities, u: int(probabilities.argmax()))
-Exercise 2: always the likeliest: u decides; id v covers a stretch of [0, 1) as long as its p
+>>> attempt("Exercise 4", check_draw, lambda probabilities, u: int(probabilities.argmax()))
+Exercise 4: always the likeliest: u decides; id v covers a stretch of [0, 1) as long as its p
 (probabilities = [0, 0.5, 0, 0.25, 0.188, 0.0625, 0], u = 0.5: got 1, expected 3)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...naive.chat_template import render
+from ...generation.generate import generate
+from ...generation.sampling import Sampler
+from ...hub.checkpoint import load
+from ...model.cache import KVCache
+from ...model.gemma3 import Gemma3
+from ...model.layout import Batch
+from ...model.presets import PRESETS
 from ...naive.sampling import keep_top_p
-from .grading import Case, Check
+from ...prompt.chat_template import Message
+from .difference import show
+from .grading import Case, Check, Function, ask, require, standard_torch
 
 # Top-p
 
@@ -198,81 +208,141 @@ check_draw = Check(
     explain=_undrawable,
 )
 
-# The chat template
+# The loop
 
-Messages = list[tuple[str, str]]
+_PROMPT = [2, 7, 6, 9, 6, 11]
 
 
-def _rendered(
-    system: str = "first",
-    join: str = "\n\n",
-    after_role: str = "\n",
-    after_turn: str = "\n",
-    opened: str = "<start_of_turn>model\n",
-    name: str = "model",
-    strip: bool = True,
-    strip_system: bool = False,
-) -> Callable[[Messages], str]:
-    """The template with one thing changed."""
+def _loop_cases() -> list[Case]:
+    ends: list[tuple[tuple[int, ...], int]] = [((), 4), ((6,), 1), ((22, 500), 9), ((500, 263), 9)]
+    return [(_PROMPT, stops, limit) for stops, limit in [*ends, ((77, 6), 12)]]
 
-    def fn(messages: Messages) -> str:
-        text, prefix = "", ""
-        for role, content in messages:
-            if role == "system" and system != "turn":
-                content = content.strip() if strip_system else content
-                prefix = content + join if system != "dropped" else ""
-                continue
-            words = content.strip() if strip else content
-            text += f"<start_of_turn>{name if role == 'model' else role}{after_role}"
-            text += (prefix if role == "user" else "") + f"{words}<end_of_turn>{after_turn}"
-            prefix = prefix if system == "every" else ""
-        return text + opened
+
+def _third_best(logits: Any) -> int:
+    """A choice that depends on all logits and does not run in circles."""
+    one_row = isinstance(logits, Tensor) and logits.dim() == 1
+    require(one_row, "choose takes one row of logits, those of the last column: `[0, -1]`")
+    return int(logits.argsort(descending=True, stable=True)[2])
+
+
+def _ran(fn: Function, prompt: list[int], stops: Any, limit: int) -> dict[str, list[int]]:
+    """The ids that came, the columns of each call of the model, and how many calls they took."""
+    with torch.random.fork_rng():
+        torch.manual_seed(10)
+        model = Gemma3(PRESETS["tiny-text"]).eval().requires_grad_(False)
+    ids: list[int] = []
+    columns: list[int] = []
+    calls: list[int] = []
+    model.language_model.norm.register_forward_hook(lambda _, __, out: columns.append(out.shape[1]))
+    batch = Batch.from_ids(torch.tensor([prompt]), model.config)
+    steps = ask(fn, model, batch, _third_best, stops, limit)
+    one_by_one = isinstance(steps, Iterable) and not isinstance(steps, Tensor)
+    require(one_by_one, f"gave {type(steps).__name__}; yield one id after another")
+    for token in islice(steps, 2 * limit):
+        whole = isinstance(token, Integral) or (isinstance(token, Tensor) and token.shape == ())
+        whole = whole and not (isinstance(token, Tensor) and token.dtype.is_floating_point)
+        require(whole, f"yielded {show(token)}; yield ids, one at a time")
+        ids.append(int(token))
+        calls.append(len(columns))
+    return {"ids": ids, "columns of each call": columns, "calls before each id": calls}
+
+
+def _loop(
+    ends: Callable[[int, Any], bool] = lambda token, stops: token in stops,
+    *,
+    keep: bool = True,
+    reread: bool = False,
+    cached: bool = True,
+    more: int = 0,
+    wasteful: bool = False,
+) -> Callable[..., Iterator[int]]:
+    """The loop, with one thing changed."""
+
+    def fn(model: Any, batch: Batch, choose: Any, stops: Any, limit: int) -> Iterator[int]:
+        cache = KVCache(model.config.text) if cached and not reread else None
+        layout, tokens = batch.layout, batch.tokens
+        for _ in range(limit + more):
+            token = choose(model(batch, cache)[0, -1])
+            if keep or not ends(token, stops):
+                yield token
+            if ends(token, stops):
+                return
+            new = torch.tensor([[token]])
+            tokens = torch.cat([tokens, new], dim=1)
+            layout = layout.next_column()
+            batch = Batch.from_ids(tokens, model.config) if reread else Batch(new, layout)
+        if wasteful:
+            model(batch, cache)
 
     return fn
 
 
-check_render = Check(
-    """`fn(messages)` is the text of a conversation of (role, text) pairs, the model's turn opened.
+def _at_once(*given: Any) -> Iterator[int]:
+    return iter(list(_loop()(*given)))
 
-    Roles are system, which may come first only, user and model, by turns; the last is a user's.
-    What user and model say is stripped, the system text is not.
+
+def _stops_in_the_prompt(model: Any, batch: Batch, choose: Any, stops: Any, limit: int) -> Any:
+    here = bool(set(stops) & set(batch.tokens[0].tolist()))
+    return iter([]) if here else _loop()(model, batch, choose, stops, limit)
+
+
+def _which(got: Any, want: Any, *_: Any) -> str | None:
+    if got["ids"] != want["ids"]:
+        return "other ids came than choose took from the logits of prompt and text so far"
+    return "the ids are right, but the model was called in other steps: prompt, then new tokens"
+
+
+check_loop_steps = Check(
+    """`fn(model, batch, choose, stop_tokens, limit)` yields what `choose` takes, token by token.
+
+    It ends after a stop token, which is yielded, or after `limit` tokens. The model reads the
+    prompt once, then each new token alone, with a cache; no call is made whose logits nobody reads.
     """,
-    "messages",
-    lambda messages: render([(role, [text]) for role, text in messages]),
-    lambda: [
-        ([("user", "Who wrote it?")],),
-        ([("user", "  Who wrote it?\n"), ("model", "Melville. "), ("user", "When?")],),
-        ([("system", "Be brief."), ("user", "Who wrote it?")],),
-        ([("system", "Be brief."), ("user", " Who?"), ("model", "Melville."), ("user", "When?")],),
-        ([("system", " Be brief.\n"), ("user", "Who wrote it?")],),
-    ],
+    "prompt stop_tokens limit",
+    _loop(),
+    _loop_cases,
     {
-        "the system message has a turn of its own; there is no such role: its text and an empty"
-        " line open the first user turn": _rendered(system="turn"),
-        "the system message is missing; its text opens the first user turn": (
-            _rendered(system="dropped")
+        "the whole text is read again for each token; give the model the new token alone, and a"
+        " cache that remembers the others": _loop(reread=True),
+        "the new token was read without a cache, so the model had forgotten the text": (
+            _loop(cached=False)
         ),
-        "the system message opens every user turn; the first alone": _rendered(system="every"),
-        "between system text and question stand two newlines, an empty line": _rendered(join="\n"),
-        "the model's turn is not opened at the end; without that, the model may go on with the"
-        " user's": _rendered(opened=""),
-        "the model's turn is opened without its newline; the model would have to write it": (
-            _rendered(opened="<start_of_turn>model")
+        "it never stops before the limit; a stop token ends the text": (
+            _loop(lambda token, stops: False)
         ),
-        "an empty model turn is closed at the end; leave it open, to be written": (
-            _rendered(opened="<start_of_turn>model\n<end_of_turn>\n")
+        "only the first of the stop tokens ends the text; any of them does": (
+            _loop(lambda token, stops: bool(stops) and token == stops[0])
         ),
-        "the role is spelled model, not assistant": _rendered(name="assistant"),
-        "a newline follows the role, not a space": _rendered(after_role=" "),
-        "after <end_of_turn> a newline is missing": _rendered(after_turn=""),
-        "what a user or the model says is stripped of the whitespace around it": (
-            _rendered(strip=False)
+        "the stop token itself was not yielded; the one who reads must see why it ended": (
+            _loop(keep=False)
         ),
-        "the system text was stripped; it alone stays as it is": _rendered(strip_system=True),
+        "a stop token in the prompt ended the text; only one that is written does": (
+            _stops_in_the_prompt
+        ),
+        "one token more than the limit": _loop(more=1),
+        "one token fewer than the limit": _loop(more=-1),
+        "after the last token of the limit the model is called once more, for logits that nobody"
+        " reads": _loop(wasteful=True),
+        "all tokens were computed before the first came out; yield each when it is chosen": (
+            _at_once
+        ),
     },
-    explain=lambda got, *_: (
-        "the text spells <bos>; that is an id, which the tokenizer puts in front"
-        if isinstance(got, str) and "<bos>" in got
-        else None
-    ),
+    call=_ran,
+    explain=_which,
 )
+
+
+@standard_torch()
+def check_loop(fn: Function) -> None:
+    """`check_loop_steps`, and then nano-it answers a question with the learner's loop."""
+    check_loop_steps(fn)
+    nano, processor = load("nano-it")
+    require(processor is not None, "nano-it is here without its tokenizer")
+    if processor:
+        nano.requires_grad_(False)
+        asked, stops = processor([Message.user("What is 17 + 25?")]), processor.stop_tokens
+        wanted = generate(nano, asked, Sampler(temperature=0), 40, stops)
+        want = processor.decode([int(ids) for ids in wanted])
+        ids = ask(fn, nano, asked, lambda logits: int(logits.argmax()), stops, 40)
+        got = processor.decode([int(token) for token in ids])
+        require(got == want, f"with this loop nano answers {got!r}, expected {want!r}")

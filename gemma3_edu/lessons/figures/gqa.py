@@ -1,39 +1,29 @@
-"""Figures of lesson 06: who reads whom, and what sharing keys and values costs a toy layer.
+"""Drawings of lesson 06: query heads are circles, and a key/value head is a cabinet of drawers.
 
-The toy is one attention layer of 8 heads with random matrices and random text: QK-norm, a causal
-mask, no turn. Its key and value matrices are averaged over groups of heads, and the error is the
-length of the change in its output over the length of the output, on text it was not trained on.
+A drawer is one token: its label is the key, its content the value. Each key/value head has a colour
+of its own, which its query heads take on; what is copied or still to come has a dashed edge.
 
 >>> readers(8, 4)
 [0, 0, 1, 1, 2, 2, 3, 3]
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from math import sqrt
 
 import matplotlib.pyplot as plt
-import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from .alt import listed, with_alt
 
-HEADS, WIDTH, HIDDEN = 8, 6, 40  # N, H and D of the toy
-KV_HEADS = (8, 4, 2, 1)
-UNLIKE, ALIKE, TRAINED = WAYS = (
-    "unlike, averaged",
-    "pairs alike, averaged",
-    "unlike, then trained",
-)
-STEPS = 60
-_LOOKS = {UNLIKE: ("C1", "--", "s"), ALIKE: ("C2", ":", "^"), TRAINED: ("C0", "-", "o")}
-_FILLS = ("#0072B2", "white")  # of every other group
-_LENGTH = 16  # tokens of a text
-Weights = tuple[Tensor, Tensor, Tensor, Tensor]  # q: N H D, k and v: K H D, o: D N H
+# Of key/value head 0, 1, ...
+INKS = ("#0072B2", "#D55E00", "#007F5C", "#8A4F9E", "#8F6B00", "#444444")
+FILLS = ("#D9E8F4", "#FBE3D4", "#D3EEE4", "#EADCF0", "#F3E7BF", "#E4E4E4")
+GREY = "#6F6F6F"
+NAMES = {True: "multi-head", False: "grouped-query"}
 
 
 def readers(heads: int, kv_heads: int) -> list[int]:
@@ -41,203 +31,230 @@ def readers(heads: int, kv_heads: int) -> list[int]:
     return [n // (heads // kv_heads) for n in range(heads)]
 
 
-def who_reads_whom(sizes: Mapping[str, tuple[int, int]]) -> Figure:
-    """One row a model: its query heads above, its key/value heads below, a line for each reader."""
-    widest = max(heads for heads, _ in sizes.values())
-    height = 0.95 * len(sizes) + 0.1
-    fig, axes = plt.subplots(len(sizes), 1, figsize=(7, height), squeeze=False)
-    fig.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.28 / height, hspace=0.55)
-    for ax, (name, (heads, kv_heads)) in zip(axes[:, 0], sizes.items(), strict=True):
-        _lines(ax, heads, kv_heads)
-        plural = "s" if kv_heads > 1 else ""
-        ax.set_title(
-            f"{name}: {heads} query heads, {kv_heads} key/value head{plural},"
-            f" G = {heads // kv_heads}",
-            fontsize=10,
-        )
-        ax.set_xlim(-widest / 2 - 0.2, widest / 2 + 0.2)
-    told = [f"{name} {heads} to {kv_heads}" for name, (heads, kv_heads) in sizes.items()]
+def cabinets(words: Sequence[str], heads: int, kv_heads: Sequence[int]) -> Figure:
+    """A panel for each number of key/value heads: circles, cabinets, and what a new token adds."""
+    fig, axes = plt.subplots(1, len(kv_heads), figsize=(7, 3.5), layout="constrained")
+    for ax, count in zip(axes, kv_heads, strict=True):
+        middles = _row(heads)
+        below = _middles(middles, count)
+        _read(ax, middles, below, readers(heads, count))
+        for m, x in enumerate(below):
+            _cabinet(ax, x, 0, len(words), m)
+            _drawer(ax, x, -len(words) - 0.25, 0.8, m, dashed=True)
+        name = "multi-query" if count == 1 else NAMES[count == heads]
+        ax.set_title(f"{name}\nK = {count}", fontsize=10)
+        adds = f"+ {count} drawer{'s' if count > 1 else ''}"
+        _words(ax, 0, -len(words) - 1.3, adds, weight="bold")
+        left = heads / 2 + (1.9 if ax is axes[0] else 0.1)
+        _canvas(ax, (-left, heads / 2 + 0.1), (-len(words) - 1.8, 2.4))
+    for row, word in enumerate([*words, "next token"]):
+        last = row == len(words)
+        place = -row - 0.25 * last
+        ink = GREY if last else "black"
+        _words(axes[0], -heads / 2 - 0.05, place, word, ha="right", color=ink, size=9)
+    _words(axes[0], -heads / 2 - 0.05, 1.8, "queries", ha="right", size=9)
     return with_alt(
         fig,
-        "Query heads as circles above, key/value heads as squares below, lines between: circles to"
-        f" squares are {listed(told)}.",
+        f"{heads} query heads and the drawers they read, for {listed(kv_heads)} key/value heads: a"
+        f" new token adds {listed(kv_heads)} drawers.",
     )
 
 
-def bytes_and_error() -> Figure:
-    """The toy's error against the bytes it keeps a token, for 8, 4, 2 and 1 key/value heads."""
-    fig, ax = plt.subplots(figsize=(6.6, 3.7), layout="constrained")
-    kept = [kept_bytes(kv_heads) for kv_heads in KV_HEADS]
-    for way in WAYS:
-        colour, style, marker = _LOOKS[way]
-        found = [error(way, kv_heads) for kv_heads in KV_HEADS]
-        ax.plot(kept, found, color=colour, ls=style, marker=marker, ms=6, label=way)
-    ax.set_xscale("log", base=2)
-    named = [f"{n}, K = {k}" for n, k in zip(kept, KV_HEADS, strict=True)]
-    ax.set_xticks(kept, named)
-    ax.set(xlabel="bytes kept for a token", ylabel="relative error", ylim=(-0.03, 1.03))
-    ax.legend(loc="lower left")
+def opened(
+    words: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    questions: Sequence[str],
+    contents: Float[Tensor, "K S"],
+    weights: Float[Tensor, "N S"],
+) -> Figure:
+    """A cabinet a row, with its questions above; the drawer with most weight is pulled out."""
+    kv_heads, group = len(labels), len(questions) // len(labels)
+    fig, axes = plt.subplots(kv_heads, 1, figsize=(7, 2.35 * kv_heads), layout="constrained")
+    chosen = weights.argmax(1).tolist()
+    for m, ax in enumerate(axes):
+        asked = range(m * group, (m + 1) * group)
+        pulled = {chosen[n] for n in asked}
+        for n in asked:
+            x, to = 1.7 * (n - m * group) + 0.3, chosen[n]
+            ax.add_collection(
+                LineCollection(
+                    [[(x, 1.62), (to, 0.24)]], colors=INKS[m], linewidths=2, label=f"head {n}"
+                )
+            )
+            _circle(ax, x, 1.85, n, m)
+            _words(ax, x + 0.25, 1.85, questions[n], ha="left", color=INKS[m])
+        for s, word in enumerate(words):
+            out = s in pulled
+            y, ink = -0.22 * out, "white" if out else "black"
+            _drawer(ax, s, y, 0.9, m, strong=out)
+            _words(ax, s, y + 0.16, labels[m][s] or "(none)", size=8, color=ink)
+            _words(ax, s, y - 0.2, f"{contents[m, s]:g}", weight="bold", size=11, color=ink)
+            _words(ax, s, -0.9, word, size=9, color="black" if out else GREY)
+        _words(ax, -0.6, 0, f"key/value\nhead {m}", ha="right", color=INKS[m], weight="bold")
+        _canvas(ax, (-1.6, len(words) - 0.4), (-1.1, 2.2))
+    told = [f"head {n} opens {words[s]}" for n, s in enumerate(chosen)]
     return with_alt(
         fig,
-        f"Relative error against bytes kept for a token, {kept[0]} down to {kept[-1]}: unlike heads"
-        f" lose {error(UNLIKE, 4):.2f} at the first halving, like pairs {error(ALIKE, 4):.2f}, and"
-        f" {STEPS} steps of training bring {error(UNLIKE, 4):.2f} down to {error(TRAINED, 4):.2f}.",
+        f"{kv_heads} cabinets of {len(words)} drawers, each asked by {group} heads: "
+        f"{listed(told)}. Heads with the same cabinet open different drawers.",
     )
 
 
-def sharing(*kv_heads: int) -> Figure:
-    """One row a number of key/value heads: who reads whom, bytes against 8 heads', errors.
+def copied_or_queued(heads: int, kv_heads: int, tokens: int) -> Figure:
+    """Originals below; on the left copies go to the questions, on the right questions queue."""
+    fig, axes = plt.subplots(1, 2, figsize=(7, 4.2), layout="constrained")
+    group, middles, deep = heads // kv_heads, _row(heads), -tokens - 1.6
+    centres = _middles(middles, kv_heads)
+    for ax, copies in zip(axes, (True, False), strict=True):
+        for m, x in enumerate(centres):
+            first = x - (group - 1) / 2
+            _cabinet(ax, x, deep, tokens, m)
+            for i in range(group if copies else 0):
+                at = first + i
+                _cabinet(ax, at, 0, tokens, m, dashed=True)
+                _line(ax, (x, deep + 0.5), (at, -tokens + 0.35), m, "copies")
+                _line(ax, (at, 1.7), (at, 0.5), m)
+            if not copies:
+                box = Rectangle((first - 0.5, 1.3), group, 1.0, fill=False, edgecolor=INKS[m])
+                ax.add_patch(box)
+                _line(ax, (x, 1.3), (x, deep + 0.5), m)
+            for i in range(group):
+                _circle(ax, first + i, 1.8, m * group + i, m)
+        title = "bring the cabinets to the questions" if copies else "let the questions queue"
+        ax.set_title(title, fontsize=10)
+        _words(ax, 0, deep - tokens + 0.1, "the cache", color=GREY, size=9)
+        _canvas(ax, (-heads / 2 - 0.2, heads / 2 + 0.2), (deep - tokens - 0.3, 2.5))
+    return with_alt(
+        fig,
+        f"{heads} questions and {kv_heads} cabinets, twice. On the left {heads} copies of the"
+        f" cabinets, with dashed edges, are made for the questions; on the right {group} questions"
+        " in a box wait before each cabinet, and no copy is made.",
+    )
 
-    The widget's callback: with one number, one row.
-    """
-    rows = len(kv_heads)
-    size = (7, 1.5 * rows + 0.55)
+
+def looks(
+    words: Sequence[str], weights: Float[Tensor, "N S"], kv_heads: int, asked_by: str
+) -> Figure:
+    """The attention weights of one query in each head, a row a head, coloured by what it reads."""
+    reads = readers(len(weights), kv_heads)
     fig, axes = plt.subplots(
-        rows, 2, figsize=size, squeeze=False, width_ratios=[1.0, 0.85], sharex="col"
+        len(weights), 1, figsize=(7, 0.95 * len(weights) + 0.6), sharex=True, layout="constrained"
     )
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(
-        left=0.01,
-        right=0.94,
-        bottom=0.5 / size[1],
-        top=1 - 0.3 / size[1],
-        wspace=0.62,
-        hspace=0.42,
-    )
-    for (left, right), count in zip(axes, kv_heads, strict=True):
-        _lines(left, HEADS, count)
-        left.set_title(f"K = {count}, G = {HEADS // count}", fontsize=10)
-        _bars(right, count)
-    axes[-1, 1].set_xlabel("cache (1 is that of K = 8); relative error")
-    shares = [f"{count / HEADS:.2f}" for count in kv_heads]
-    lost = [f"{way} {listed(f'{error(way, count):.2f}' for count in kv_heads)}" for way in WAYS]
+    places, tops = list(range(len(words))), weights.argmax(1).tolist()
+    for n, ax in enumerate(axes):
+        m, row = reads[n], weights[n].tolist()
+        bars = ax.bar(places, row, color=FILLS[m], edgecolor=INKS[m], width=0.8, label=f"head {n}")
+        bars[tops[n]].set_facecolor(INKS[m])
+        _words(ax, tops[n], 1.17, words[tops[n]].strip(), color=INKS[m], weight="bold", size=9)
+        ax.set(ylim=(0, 1.3), yticks=[0, 1])
+        ax.set_ylabel(
+            f"head {n}\nasks cabinet {m}", color=INKS[m], rotation=0, ha="right", va="center"
+        )
+        for side in ("top", "right"):
+            ax.spines[side].set_visible(False)
+    axes[-1].set_xticks(places, words, rotation=60, ha="right", fontsize=9)
+    most = [f"head {n} at {words[s].strip()!r}" for n, s in enumerate(tops)]
     return with_alt(
         fig,
-        f"A row each for K = {listed(kv_heads)}: lines from {HEADS} query heads to K squares, and"
-        f" bars of the cache, {listed(shares)}, and of three errors: {'; '.join(lost)}.",
+        f"Where the query of {asked_by.strip()!r} looks in {len(weights)} heads that read"
+        f" {kv_heads} key/value heads. Most weight: {listed(most)}.",
     )
 
 
-def kept_bytes(kv_heads: int) -> int:
-    """What the toy keeps for a token: a key and a value a head, 2 bytes a number.
-
-    >>> kept_bytes(8), kept_bytes(1)
-    (192, 24)
-    """
-    return 2 * kv_heads * WIDTH * 2
-
-
-@cache
-def error(way: str, kv_heads: int) -> float:
-    """The toy's relative error with so many key/value heads, one of WAYS; ValueError otherwise.
-
-    >>> error(UNLIKE, 8)
-    0.0
-    """
-    if way not in WAYS:
-        raise ValueError(f"way={way!r} is none of {', '.join(WAYS)}")
-    teacher = layer(0.9 if way == ALIKE else 0.0)
-    student = pooled(teacher, kv_heads)
-    if way == TRAINED and kv_heads < HEADS:
-        student = _trained(student, teacher)
-    unseen = _text(0)
-    want = output(unseen, teacher)
-    return float((output(unseen, student) - want).norm() / want.norm())
-
-
-def layer(alike: float) -> Weights:
-    """Random matrices; keys and values of heads 2i and 2i + 1 share this part of their square."""
-    own = [_numbers(HEADS, WIDTH, HIDDEN, kind=kind) for kind in (1, 2, 3)]
-    common = [_numbers(HEADS // 2, WIDTH, HIDDEN, kind=kind) for kind in (4, 5)]
-    k, v = (
-        sqrt(alike) * c.repeat_interleave(2, dim=0) + sqrt(1 - alike) * o
-        for c, o in zip(common, own[1:], strict=True)
+def repeated_or_tiled(sizes: Mapping[str, tuple[int, int]]) -> Figure:
+    """One row a model: on the left neighbours share a key/value head, on the right every K-th."""
+    fig, axes = plt.subplots(
+        len(sizes), 2, figsize=(7, 1.5 * len(sizes)), squeeze=False, layout="constrained"
     )
-    out = _numbers(HIDDEN, HEADS, WIDTH, kind=6)
-    q, k, v = (a / sqrt(HIDDEN) for a in (own[0], k, v))
-    return q, k, v, out / sqrt(HEADS * WIDTH)
+    wrong: list[str] = []
+    above = ("neighbours share\n", "every K-th shares\n")
+    for (name, (heads, kv_heads)), row in zip(sizes.items(), axes, strict=True):
+        first = not wrong
+        right, tiled = readers(heads, kv_heads), [n % kv_heads for n in range(heads)]
+        middles, below = _row(heads), _middles(_row(heads), kv_heads)
+        for ax, reads, words in zip(row, (right, tiled), above, strict=True):
+            _read(ax, middles, below, reads)
+            for m, x in enumerate(below):
+                _drawer(ax, x, 0, 0.8, m)
+                _words(ax, x, -0.02, str(m), color=INKS[m], weight="bold")
+            ax.set_title(f"{words * first}{name}: {' '.join(map(str, reads))}", fontsize=10)
+            _canvas(ax, (-4.3, 4.3), (-0.6, 2.3))
+        count = sum(a != b for a, b in zip(right, tiled, strict=True))
+        wrong.append(f"{count} of {heads} in {name}")
+    return with_alt(
+        fig,
+        "Query heads and the key/value heads they read, shared by neighbours on the left and by"
+        f" every K-th head on the right: the two differ for {listed(wrong)}.",
+    )
 
 
-def pooled(weights: Weights, kv_heads: int) -> Weights:
-    """The same layer with the key and value matrices of each group averaged."""
-    q, k, v, out = weights
-    k, v = (a.unflatten(0, (kv_heads, -1)).mean(1) for a in (k, v))
-    return q, k, v, out
+def _row(count: int) -> list[float]:
+    return [n - (count - 1) / 2 for n in range(count)]
 
 
-def output(x: Float[Tensor, "B T D"], weights: Weights) -> Float[Tensor, "B T D"]:
-    """What the layer makes of these texts."""
-    q, k, v = (torch.einsum("btd,nhd->bnth", x, w) for w in weights[:3])
-    q, k = (a * torch.rsqrt(a.pow(2).mean(-1, keepdim=True) + 1e-6) for a in (q, k))
-    q = q.unflatten(1, (k.shape[1], -1))  # B K G T H
-    scores = torch.einsum("bkgth,bksh->bkgts", q, k) / sqrt(WIDTH)
-    length = x.shape[1]
-    later = torch.ones(length, length, dtype=torch.bool).triu(1)
-    heard = torch.einsum("bkgts,bksh->bkgth", scores.masked_fill(later, -torch.inf).softmax(-1), v)
-    return torch.einsum("bnth,dnh->btd", heard.flatten(1, 2), weights[3])
+def _middles(above: Sequence[float], count: int) -> list[float]:
+    """The middle of each group of neighbours."""
+    group = len(above) // count
+    return [sum(above[m * group : (m + 1) * group]) / group for m in range(count)]
 
 
-def _trained(student: Weights, teacher: Weights) -> Weights:
-    """All four matrices, moved towards the teacher's output on fresh text at every step."""
-    q, k, v, out = (a.clone().requires_grad_() for a in student)
-    adam = torch.optim.Adam([q, k, v, out], lr=0.02)
-    for step in range(STEPS):
-        x = _text(1 + step)
-        loss = (output(x, (q, k, v, out)) - output(x, teacher)).pow(2).mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        adam.param_groups[0]["lr"] = 0.02 * (1 - (step + 1) / STEPS)
-    return q.detach(), k.detach(), v.detach(), out.detach()
+def _read(ax: Axes, above: Sequence[float], below: Sequence[float], reads: Sequence[int]) -> None:
+    """A circle for each query head, and a line to the cabinet it reads."""
+    for n, (x, m) in enumerate(zip(above, reads, strict=True)):
+        _line(ax, (x, 1.7), (below[m], 0.5), m)
+        _circle(ax, x, 1.8, n, m)
 
 
-def _text(number: int) -> Float[Tensor, "B T D"]:
-    return _numbers(12, _LENGTH, HIDDEN, kind=100 + number)
-
-
-def _numbers(*shape: int, kind: int) -> Tensor:
-    """Evenly spread between -1.7 and 1.7, rms 1: far decimals of a sine, the same everywhere."""
-    k = torch.arange(torch.Size(shape).numel()).double() + 1e6 * kind
-    return sqrt(12) * ((43758.5453 * k.sin()) % 1 - 0.5).reshape(shape)
-
-
-def _lines(ax: Axes, heads: int, kv_heads: int) -> None:
-    reads = readers(heads, kv_heads)
-    above = [n - (heads - 1) / 2 for n in range(heads)]
-    group = heads // kv_heads
-    below = [sum(above[j * group : (j + 1) * group]) / group for j in range(kv_heads)]
-    ways = [[(above[n], 1.0), (below[j], 0.0)] for n, j in enumerate(reads)]
-    ax.add_collection(LineCollection(ways, colors="0.3", linewidths=1.2, label="reads"))
-    _dots(ax, above, 1, reads, "o", "query heads")
-    _dots(ax, below, 0, range(kv_heads), "s", "key/value heads")
-    ax.set(xlim=(-heads / 2 - 0.2, heads / 2 + 0.2), ylim=(-0.45, 1.45))
-    ax.set_axis_off()
-
-
-def _dots(
-    ax: Axes, x: Sequence[float], y: float, group: Sequence[int], marker: str, name: str
+def _line(
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], m: int, label: str = "reads"
 ) -> None:
-    fills = [_FILLS[j % 2] for j in group]
-    ax.scatter(
-        x,
-        [y] * len(x),
-        s=75,
-        marker=marker,
-        facecolors=fills,
-        edgecolors="black",
-        zorder=3,
-        label=name,
+    style = "-" if label == "reads" else ":"
+    ax.add_collection(
+        LineCollection(
+            [[start, end]], colors=INKS[m], linewidths=1.6, linestyles=style, label=label
+        )
     )
 
 
-def _bars(ax: Axes, kv_heads: int) -> None:
-    names = ["cache", *WAYS]
-    found = [kv_heads / HEADS, *(error(way, kv_heads) for way in WAYS)]
-    bars = ax.barh(names[::-1], found[::-1], height=0.7, edgecolor="black", label="of K = 8")
-    for bar, name in zip(bars, names[::-1], strict=True):
-        bar.set_facecolor("0.45" if name == "cache" else _LOOKS[name][0])
-        bar.set_hatch({"cache": "", UNLIKE: "//", ALIKE: "..", TRAINED: ""}[name])
-    ax.bar_label(bars, [f"{value:.2f}" for value in found[::-1]], padding=3)
-    ax.set(xlim=(0, 1.2), xticks=[0, 0.5, 1])
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
+def _circle(ax: Axes, x: float, y: float, n: int, m: int) -> None:
+    ax.scatter([x], [y], s=170, color=INKS[m], zorder=3, label="query head")
+    _words(ax, x, y - 0.02, str(n), color="white", size=8, weight="bold")
+
+
+def _cabinet(ax: Axes, x: float, top: float, rows: int, m: int, dashed: bool = False) -> None:
+    """Drawers one above the other, each with a handle, in a frame."""
+    style = "--" if dashed else "-"
+    frame = Rectangle((x - 0.46, top - rows + 0.44), 0.92, rows + 0.06, facecolor="white")
+    frame.set(edgecolor=INKS[m], linestyle=style, linewidth=1.4)
+    ax.add_patch(frame)
+    for row in range(rows):
+        _drawer(ax, x, top - row, 0.76, m, dashed=dashed)
+        handle = [[(x - 0.14, top - row), (x + 0.14, top - row)]]
+        ax.add_collection(LineCollection(handle, colors=INKS[m], linewidths=2.2, label="handle"))
+
+
+def _drawer(
+    ax: Axes, x: float, y: float, width: float, m: int, dashed: bool = False, strong: bool = False
+) -> None:
+    drawer = Rectangle((x - width / 2, y - 0.42), width, 0.84, edgecolor=INKS[m], linewidth=1.1)
+    drawer.set_facecolor(INKS[m] if strong else "white" if dashed else FILLS[m])
+    drawer.set(linestyle="--" if dashed else "-", label="added" if dashed else "drawer")
+    ax.add_patch(drawer)
+
+
+def _words(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    ha: str = "center",
+    color: str = "black",
+    weight: str = "normal",
+    size: float = 10,
+) -> None:
+    ax.text(x, y, text, ha=ha, va="center", color=color, weight=weight, fontsize=size, zorder=4)
+
+
+def _canvas(ax: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
+    ax.set(xlim=x, ylim=y)
+    ax.set_axis_off()

@@ -8,8 +8,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gemma3_edu import naive
-from gemma3_edu.lessons.checks.gqa import check_grouped, check_pooled, check_telling_mask
-from gemma3_edu.lessons.figures.gqa import layer, pooled
+from gemma3_edu.lessons.checks.gqa import (
+    check_grouped,
+    check_readers,
+    check_small_groups,
+    check_telling_mask,
+    copied_bytes,
+)
 from gemma3_edu.model.attention import attend, attend_fused
 from tests.lessons.checks.messages import message
 
@@ -55,12 +60,121 @@ def tile(kv: Tensor, heads: int) -> Tensor:
     return kv.repeat(heads // len(kv), 1, 1)
 
 
+def by_groups(q, k, v, mask, scale):
+    """A loop over key/value heads, each asked by its whole group."""
+    out = []
+    for queries, keys, values in zip(q.chunk(len(k)), k, v, strict=True):
+        scores = (queries @ keys.T * scale).masked_fill(~mask, -torch.inf)
+        out.append(scores.softmax(-1) @ values)
+    return torch.cat(out)
+
+
 by_copies = heads_with(repeat)
+by_index = heads_with(lambda kv, heads: kv[torch.arange(heads) // (heads // len(kv))])
 
 
-@pytest.mark.parametrize("answer", [by_package, by_kernel, by_loops, by_torch, by_copies])
+def by_stretching(q, k, v, mask, scale):
+    """An axis of length 1 for the group: the product stretches it, and copies to do so."""
+    q = q.unflatten(0, (len(k), -1))
+    scores = (q @ k[:, None].mT * scale).masked_fill(~mask, -torch.inf)
+    return (scores.softmax(-1) @ v[:, None]).flatten(0, 1)
+
+
+@pytest.mark.parametrize("answer", [by_package, by_kernel, by_loops, by_torch, by_groups])
 def test_right_groups(answer):
     check_grouped(answer)
+
+
+def by_cloned_cabinets(q, k, v, mask, scale):
+    """A loop over query heads, each with a copy of the one cabinet that it asks."""
+    group, out = len(q) // len(k), []
+    for n, queries in enumerate(q):
+        scores = (queries @ k[n // group].clone().T * scale).masked_fill(~mask, -torch.inf)
+        out.append(scores.softmax(-1) @ v[n // group].clone())
+    return torch.stack(out)
+
+
+def in_float32(q, k, v, mask, scale):
+    return by_groups(q.float(), k.float(), v.float(), mask, scale).to(v.dtype)
+
+
+def by_torch_with_three_axes(q, k, v, mask, scale):
+    group = len(q) // len(k)
+    queue, rows = q.unflatten(0, (len(k), group)).flatten(1, 2), mask.repeat(group, 1)
+    out = F.scaled_dot_product_attention(queue, k, v, attn_mask=rows, scale=scale)
+    return out.unflatten(1, (group, -1)).flatten(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "dtype", "times", "cure"),
+    [
+        (by_copies, "float32", 6, "leave keys and values as they are"),
+        (by_index, "float32", 6, "leave keys and values as they are"),
+        (by_stretching, "float32", 6, "leave keys and values as they are"),
+        (by_cloned_cabinets, "float32", 6, "leave keys and values as they are"),
+        (in_float32, "bfloat16", 4, "leave keys and values as they are"),
+        (by_torch_with_three_axes, "float32", 1, "scaled_dot_product_attention makes them inside"),
+    ],
+)
+def test_right_groups_with_copies_are_refused(answer, dtype, times, cure):
+    check_small_groups(answer)
+    said = message(check_grouped, answer)
+    assert said.startswith(
+        f"right, but in {dtype} the new tensors are {times} times as large as the keys; {cure}"
+    )
+
+
+def test_a_group_that_meets_the_cabinets_is_named():
+    def answer(q, k, v, mask, scale):
+        return q.unflatten(0, (len(k), -1)) @ k.mT
+
+    said = message(check_grouped, answer)
+    assert said.startswith(
+        "`@` matched groups with cabinets: it pairs an axis of G = 3 with one of"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda *inputs: by_groups(*inputs).transpose(0, 1), "heads and tokens are exchanged"),
+        (lambda *inputs: by_groups(*inputs) * torch.nan, "NaN: a softmax saw only hidden scores"),
+    ],
+)
+def test_what_the_shape_or_a_nan_tells(answer, sentence):
+    assert message(check_grouped, answer).startswith(sentence)
+
+
+def test_wrong_only_in_the_model_is_found_there():
+    def answer(q, k, v, mask, scale):
+        return by_package(q, k, v, mask, scale if len(mask) < 100 else 2 * scale)
+
+    assert message(check_grouped, answer).startswith("right in the small cases, but nano")
+
+
+def test_views_are_no_copies():
+    q, k = torch.ones(6, 8), torch.ones(2, 5, 8)
+    assert copied_bytes(lambda q, k: k[:, None].expand(-1, 3, -1, -1), q, k) == 0
+    assert copied_bytes(lambda q, k: k[:, None].expand(-1, 3, -1, -1).flatten(0, 1), q, k) == (
+        3 * k.nbytes
+    )
+
+
+# check_readers
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda n, k, m: list(range(m * n // k, (m + 1) * n // k)),
+        lambda n, k, m: [head for head in range(n) if head * k // n == m],
+        lambda n, k, m: torch.arange(n).view(k, -1)[m].tolist(),
+        lambda n, k, m: torch.arange(n).view(k, -1)[m],
+        lambda n, k, m: range(m * n // k, (m + 1) * n // k),
+    ],
+)
+def test_right_readers(answer):
+    check_readers(answer)
 
 
 def folded(rows: Callable[[Tensor, int], Tensor]):
@@ -82,39 +196,6 @@ def test_right_when_folded():
 def test_one_head_a_group():
     answer = message(check_grouped, lambda q, k, *rest: by_copies(q[:: len(q) // len(k)], k, *rest))
     assert answer.startswith("one head a group came out; each query head has an output of its own")
-
-
-# check_pooled
-
-
-def pooled_by_view(w, heads, kv_heads):
-    return w.reshape(kv_heads, heads // kv_heads, -1, w.shape[1]).mean(1).flatten(0, 1)
-
-
-def pooled_by_loops(w, heads, kv_heads):
-    parts, group = w.chunk(heads), heads // kv_heads
-    means = [sum(parts[j : j + group]) / group for j in range(0, heads, group)]
-    return torch.cat(means)
-
-
-def pooled_by_product(w, heads, kv_heads):
-    """A matrix that averages, times w."""
-    h = len(w) // heads
-    share = torch.eye(kv_heads).repeat_interleave(heads // kv_heads, dim=1)
-    mixer = torch.kron(share * kv_heads / heads, torch.eye(h)).to(w.dtype)
-    return mixer @ w
-
-
-def pooled_as_in_the_figures(w, heads, kv_heads):
-    weights = (w, *(w.unflatten(0, (heads, -1)) for _ in "kv"), w)
-    return pooled(weights, kv_heads)[1].flatten(0, 1)
-
-
-@pytest.mark.parametrize(
-    "answer", [pooled_by_view, pooled_by_loops, pooled_by_product, pooled_as_in_the_figures]
-)
-def test_right_means(answer):
-    check_pooled(answer)
 
 
 # check_telling_mask
@@ -150,6 +231,7 @@ ALIKE = "all {} rows are alike, so it does not matter whose row a query gets"
             "it tells, with 3 queries and 3 keys; two queries and two keys are enough",
         ),
         (mask_of("#.", ".."), "query 1 sees no key at all, and its output means nothing"),
+        (torch.ones(1, 2, 2, dtype=torch.bool), "a mask has two axes, a row for each query"),
         (torch.ones(0, 2, dtype=torch.bool), "shape (0, 2): nothing is asked of anything"),
     ],
 )
@@ -163,9 +245,3 @@ def test_masks_that_are_refused_as_silent_are_silent(rows):
     t, s = mask.shape
     q, k, v = torch.randn(4, t, 3), torch.randn(2, s, 3), torch.randn(2, s, 3)
     torch.testing.assert_close(suspect(q, k, v, mask, 1.0), by_loops(q, k, v, mask, 1.0))
-
-
-def test_the_figures_pool_what_the_exercise_pools():
-    keys = layer(0.5)[1].float()
-    got = pooled(layer(0.5), 2)[1].float().flatten(0, 1)
-    torch.testing.assert_close(got, pooled_by_loops(keys.flatten(0, 1), 8, 2))

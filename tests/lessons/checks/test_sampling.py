@@ -5,9 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from gemma3_edu.generation.generate import decode, prefill
 from gemma3_edu.generation.sampling import keep_top_k, keep_top_p
-from gemma3_edu.lessons.checks.sampling import check_draw, check_render, check_top_p
-from gemma3_edu.prompt.chat_template import Message, render
+from gemma3_edu.lessons.checks.sampling import check_draw, check_loop, check_top_p
+from gemma3_edu.model.cache import KVCache
+from gemma3_edu.model.layout import Batch
 from tests.lessons.checks.messages import message
 
 # check_top_p
@@ -72,41 +74,73 @@ def test_right_draws(answer):
     check_draw(answer)
 
 
-# check_render
-
-Messages = list[tuple[str, str]]
-START, END = "<start_of_turn>", "<end_of_turn>"
+# check_loop
 
 
-def by_template(messages: Messages) -> str:
-    return render([Message(role, text) for role, text in messages])[0]
+def cached_loop(model, batch, choose, stop_tokens, limit):
+    """As the package does it: the prompt first, then one column at a time."""
+    cache, layout = KVCache(model.config.text), batch.layout
+    logits = prefill(model, batch, cache)
+    for left in reversed(range(limit)):
+        token = choose(logits[0])
+        yield token
+        if token in stop_tokens or not left:
+            return
+        layout = layout.next_column()
+        logits = decode(model, torch.tensor([token]), layout, cache)
 
 
-def by_joining(messages: Messages) -> str:
-    messages = list(messages)
-    system = messages.pop(0)[1] + "\n\n" if messages[0][0] == "system" else ""
-    said = [(role, text.strip()) for role, text in messages]
-    said[0] = (said[0][0], system + said[0][1])
-    turns = [f"{START}{role}\n{text}{END}" for role, text in said]
-    return "\n".join([*turns, f"{START}model\n"])
+def one_by_one(model, batch, choose, stop_tokens, limit, cache=None):
+    """A loop that calls itself."""
+    cache = KVCache(model.config.text) if cache is None else cache
+    token = choose(model(batch, cache)[0, -1])
+    yield token
+    if token not in stop_tokens and limit > 1:
+        new = Batch(torch.tensor([[token]]), batch.layout.next_column())
+        yield from one_by_one(model, new, choose, stop_tokens, limit - 1, cache)
 
 
-def by_turns(messages: Messages) -> str:
-    """The last turn first, each in front of what follows."""
-    text = f"{START}model\n"
-    for n, (role, said) in reversed(list(enumerate(messages))):
-        before = messages[n - 1] if n else ("", "")
-        opening = f"{before[1]}\n\n" if before[0] == "system" else ""
-        text = text if role == "system" else f"{START}{role}\n{opening}{said.strip()}{END}\n{text}"
-    return text
+class Steps:
+    """An iterator without yield, with a cache of the size that is needed."""
+
+    def __init__(self, model, batch, choose, stop_tokens, limit):
+        self.model, self.batch, self.choose = model, batch, choose
+        self.stops, self.left, self.layout = stop_tokens, limit, batch.layout
+        self.cache = KVCache(model.config.text, 1, batch.layout.length + limit)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.left == 0:
+            raise StopIteration
+        with torch.no_grad():
+            token = self.choose(self.model(self.batch, self.cache)[0, -1])
+        self.left = 0 if token in self.stops else self.left - 1
+        self.layout = self.layout.next_column()
+        self.batch = Batch(torch.tensor([[token]]), self.layout)
+        return np.int64(token)
 
 
-@pytest.mark.parametrize("answer", [by_template, by_joining, by_turns])
-def test_right_texts(answer):
-    check_render(answer)
+@pytest.mark.parametrize("answer", [cached_loop, one_by_one, Steps])
+def test_right_loops(answer):
+    check_loop(answer)
+
+
+def test_nano_must_answer_too():
+    def forgetful(model, *given):
+        """Right for small models alone."""
+        return iter([]) if model.config.text.vocab_size > 512 else cached_loop(model, *given)
+
+    assert message(check_loop, forgetful).startswith("with this loop nano answers ''")
 
 
 # answers that no mistake explains
+
+
+def twice_at_once(model, batch, *given):
+    model(batch)
+    yield from cached_loop(model, batch, *given)
 
 
 @pytest.mark.parametrize(
@@ -114,10 +148,13 @@ def test_right_texts(answer):
     [
         (check_draw, lambda row, u: 7, "drew an id that does not exist; rounding left the sum bel"),
         (check_draw, lambda row, u: 2, "drew an id whose probability is 0 (probabilities = [0, 0."),
+        (check_loop, lambda *_: None, "gave NoneType; yield one id after another (prompt = [2,"),
+        (check_loop, lambda *_: iter([1]), "other ids came than choose took from the logits of"),
+        (check_loop, twice_at_once, "the ids are right, but the model was called in other ste"),
         (
-            check_render,
-            lambda messages: "<bos>" + by_joining(messages),
-            "the text spells <bos>; that is an id, which the tokenizer puts in front (messages = [",
+            check_loop,
+            lambda model, batch, choose, *_: iter([choose(model(batch)[0])]),
+            "choose takes one row of logits, those of the last column: `[0, -1]` (prompt = [2,",
         ),
     ],
 )

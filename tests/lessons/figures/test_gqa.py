@@ -1,16 +1,15 @@
-"""The figures of lesson 06 draw what they say."""
-
-import re
+"""The drawings of lesson 06 draw what they say: who reads whom, drawers, where heads look."""
 
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from gemma3_edu import naive
 from gemma3_edu.lessons.figures import gqa
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
-from gemma3_edu.lessons.figures.gqa import ALIKE, KV_HEADS, TRAINED, UNLIKE, WAYS, error
-from gemma3_edu.model.presets import PRESETS
-from gemma3_edu.study.cost import cache_bytes
+
+WORDS = ["Ada", "bought", "three"]
 
 
 @pytest.fixture(autouse=True)
@@ -19,20 +18,24 @@ def close():
     gqa.plt.close("all")
 
 
+def circles(ax) -> list[tuple[float, str]]:
+    """Place and colour of each query head, from the left."""
+    dots = [c for c in ax.collections if c.get_label() == "query head"]
+    return [(c.get_offsets()[0][0], to_hex(c.get_facecolors()[0])) for c in dots]
+
+
+def drawers(ax, label: str = "drawer") -> list[tuple[float, str]]:
+    """The middle and the edge's colour of each drawer."""
+    found = [p for p in ax.patches if p.get_label() == label]
+    return [(p.get_x() + p.get_width() / 2, to_hex(p.get_edgecolor())) for p in found]
+
+
 def drawn(ax) -> list[int]:
-    """For each query head, the square that its line ends in, counted from the left."""
-    (lines,) = [c for c in ax.collections if c.get_label() == "reads"]
-    circles, squares = (
-        next(c for c in ax.collections if c.get_label() == name).get_offsets()
-        for name in ("query heads", "key/value heads")
-    )
-    starts = [path.vertices[0].tolist() for path in lines.get_paths()]
-    assert starts == circles.tolist()
-    ends = [path.vertices[-1].tolist() for path in lines.get_paths()]
-    return [squares.tolist().index(end) for end in ends]
-
-
-# Who reads whom
+    """For each query head, the cabinet that its line ends in, counted from the left."""
+    lines = [c.get_segments()[0] for c in ax.collections if c.get_label() == "reads"]
+    assert [line[0][0] for line in lines] == [x for x, _ in circles(ax)]
+    below = sorted({x for x, _ in drawers(ax)})
+    return [below.index(pytest.approx(line[-1][0])) for line in lines]
 
 
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 1), (8, 4), (6, 2), (3, 3), (32, 16)])
@@ -44,135 +47,81 @@ def test_readers_are_those_of_the_loops(heads: int, kv_heads: int):
     assert gqa.readers(heads, kv_heads) == out[0, :, 0, 0].int().tolist()
 
 
-def test_who_reads_whom_in_the_five_sizes():
-    sizes = {
-        size: (PRESETS[size].text.num_attention_heads, PRESETS[size].text.num_key_value_heads)
-        for size in ("270m", "1b", "4b", "12b", "27b")
-    }
-    fig = gqa.who_reads_whom(sizes)
-    assert [drawn(ax) for ax in fig.axes] == [gqa.readers(*pair) for pair in sizes.values()]
+def test_cabinets_have_a_drawer_for_each_word_and_one_to_come():
+    fig = gqa.cabinets(WORDS, heads=6, kv_heads=(6, 2, 1))
+    assert [drawn(ax) for ax in fig.axes] == [gqa.readers(6, k) for k in (6, 2, 1)]
+    assert [len(drawers(ax)) for ax in fig.axes] == [18, 6, 3]
+    assert [len(drawers(ax, "added")) for ax in fig.axes] == [6, 2, 1]
     titles = [ax.get_title() for ax in fig.axes]
-    assert titles[0] == "270m: 4 query heads, 1 key/value head, G = 4"
-    assert titles[4] == "27b: 32 query heads, 16 key/value heads, G = 2"
-    assert fig.get_size_inches()[0] <= 7
+    assert titles == ["multi-head\nK = 6", "grouped-query\nK = 2", "multi-query\nK = 1"]
+    assert "adds 6, 2 and 1 drawers" in alt_of(fig)
 
 
-def test_neighbouring_groups_are_told_apart():
-    (ax,) = gqa.who_reads_whom({"4b": (8, 4)}).axes
-    circles, squares = (c.get_facecolors()[:, 0].tolist() for c in ax.collections[1:])
-    assert squares[0] == squares[2] != squares[1] == squares[3]
-    assert circles == [squares[j] for j in (0, 0, 1, 1, 2, 2, 3, 3)]
+def test_every_cabinet_has_a_colour_of_its_own_and_its_circles_take_it_on():
+    ax = gqa.cabinets(WORDS, heads=6, kv_heads=(3, 2)).axes[0]
+    colours = dict(drawers(ax))
+    by_cabinet = [colours[x] for x in sorted(colours)]
+    assert len(set(by_cabinet)) == 3
+    assert [colour for _, colour in circles(ax)] == [by_cabinet[m] for m in (0, 0, 1, 1, 2, 2)]
 
 
-# The toy
+def test_lines_lead_to_the_drawer_with_most_weight():
+    weights = torch.tensor([[0.1, 0.8, 0.1], [0.9, 0.1, 0.0], [0.0, 0.2, 0.8], [0.3, 0.5, 0.2]])
+    labels, contents = [["a", "b", ""], ["", "c", "d"]], torch.tensor([[1.0, 2, 3], [10, 20, 30]])
+    fig = gqa.opened(WORDS, labels, ["p?", "q?", "r?", "s?"], contents, weights)
+    ends = [
+        c.get_segments()[0][1][0]
+        for ax in fig.axes
+        for c in ax.collections
+        if c.get_label().startswith("head")
+    ]
+    assert ends == [1, 0, 2, 1]
+    said = [[text.get_text() for text in ax.texts] for ax in fig.axes]
+    assert {"p?", "q?", "a", "b", "(none)", "1", "2", "3"} <= set(said[0])
+    assert {"r?", "s?", "c", "d", "10", "20", "30"} <= set(said[1])
+    assert "head 2 opens three and head 3 opens bought" in alt_of(fig)
 
 
-def test_eight_heads_lose_nothing():
-    assert [error(way, 8) for way in WAYS] == [0, 0, 0]
+def test_originals_are_on_both_sides_and_a_queue_makes_no_copy():
+    left, right = gqa.copied_or_queued(heads=6, kv_heads=2, tokens=5).axes
+    assert (len(drawers(left)), len(drawers(left, "added"))) == (10, 30)
+    assert (len(drawers(right)), len(drawers(right, "added"))) == (10, 0)
+    assert [colour for _, colour in circles(left)] == [colour for _, colour in circles(right)]
+    copies = [c.get_segments()[0] for c in left.collections if c.get_label() == "copies"]
+    assert [line[0][0] for line in copies] == [-1.5] * 3 + [1.5] * 3  # each from its original
+    assert [line[1][0] for line in copies] == [x for x, _ in circles(left)]
 
 
-def test_unlike_heads_lose_what_paper_says_and_a_little_more():
-    """The mean of G unlike vectors is off by sqrt(1 - 1/G); averaged keys add to that."""
-    for kv_heads in KV_HEADS[1:]:
-        paper = (1 - kv_heads / 8) ** 0.5
-        assert paper < error(UNLIKE, kv_heads) < paper + 0.08
+def test_bars_are_the_weights_coloured_by_what_is_read():
+    weights = torch.tensor([[0.25, 0.5, 0.25], [0.75, 0.25, 0], [0, 0, 1], [1, 0, 0]])
+    fig = gqa.looks(WORDS, weights, kv_heads=2, asked_by="three")
+    heights = [[bar.get_height() for bar in ax.patches] for ax in fig.axes]
+    assert heights == weights.tolist()
+    colours = [to_hex(ax.patches[0].get_edgecolor()) for ax in fig.axes]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+    full = [[to_hex(bar.get_facecolor()) for bar in ax.patches] for ax in fig.axes]
+    assert [row.index(ink) for row, ink in zip(full, colours, strict=True)] == [1, 0, 2, 0]
+    assert "head 0 at 'bought', head 1 at 'Ada'" in alt_of(fig)
 
 
-def test_like_pairs_are_cheap_to_join_and_their_groups_are_not():
-    assert error(ALIKE, 4) < 0.4 * error(UNLIKE, 4)
-    assert error(ALIKE, 2) > 0.85 * error(UNLIKE, 2)
-
-
-def test_training_wins_back_part():
-    for kv_heads in KV_HEADS[1:]:
-        assert 0.5 < error(TRAINED, kv_heads) / error(UNLIKE, kv_heads) < 0.85
-    found = [error(TRAINED, kv_heads) for kv_heads in KV_HEADS]
-    assert found == sorted(found)
-
-
-def test_pairs_are_alike_and_strangers_are_not():
-    for weights in layer_pairs(0.9):
-        cosine = torch.nn.functional.normalize(weights.flatten(1), dim=1)
-        likeness = cosine @ cosine.T
-        neighbours = torch.block_diag(*[torch.ones(2, 2)] * 4).bool()
-        off = ~neighbours
-        assert likeness[neighbours].min() > 0.85
-        assert likeness[off].abs().max() < 0.25
-    for weights in layer_pairs(0.0):
-        cosine = torch.nn.functional.normalize(weights.flatten(1), dim=1)
-        assert (cosine @ cosine.T - torch.eye(8)).abs().max() < 0.25
-
-
-def layer_pairs(alike: float):
-    return gqa.layer(alike)[1:3]
-
-
-def test_the_toy_is_attention():
-    """Against the loops, with gains of 1 and the text's own mask."""
-    weights = gqa.pooled(gqa.layer(0.3), 2)
-    x = gqa._text(5)[:2]
-    q, k, v = (torch.einsum("btd,nhd->bnth", x, w).float() for w in weights[:3])
-    none = torch.zeros(gqa.WIDTH)
-    q, k = (naive.layers.rms_norm(a, none) for a in (q, k))
-    mask = torch.ones(2, x.shape[1], x.shape[1], dtype=torch.bool).tril()
-    heard, _ = naive.attention.attend(q, k, v, mask, gqa.WIDTH**-0.5)
-    want = torch.einsum("bnth,dnh->btd", heard, weights[3].float())
-    torch.testing.assert_close(gqa.output(x, weights).float(), want, rtol=0, atol=1e-5)
-
-
-def test_another_way_is_refused():
-    with pytest.raises(ValueError, match=f"way='cut' is none of {re.escape(', '.join(WAYS))}"):
-        error("cut", 4)
-
-
-def test_kept_bytes_are_those_of_a_cache():
-    text = PRESETS["4b"].text
-    for kv_heads in KV_HEADS:
-        share = gqa.kept_bytes(kv_heads) / gqa.kept_bytes(text.num_key_value_heads)
-        assert gqa.kept_bytes(kv_heads) == 2 * kv_heads * gqa.WIDTH * 2
-        assert share == kv_heads / text.num_key_value_heads
-    a_token_and_layer = cache_bytes(text, 1) // text.num_hidden_layers
-    assert a_token_and_layer == gqa.kept_bytes(text.num_key_value_heads) * 256 / gqa.WIDTH
-
-
-# The curves and the knob
-
-
-def test_bytes_and_error():
-    (ax,) = gqa.bytes_and_error().axes
-    assert [line.get_label() for line in ax.lines] == list(WAYS)
-    for way, line in zip(WAYS, ax.lines, strict=True):
-        assert list(line.get_xdata()) == [192, 96, 48, 24]
-        assert list(line.get_ydata()) == [error(way, kv_heads) for kv_heads in KV_HEADS]
-    assert "x ticks 192, K = 8 | 96, K = 4 | 48, K = 2 | 24, K = 1" in describe(ax.figure)
-
-
-@pytest.mark.parametrize("kv_heads", [1, 4, 8])  # both ends of the slider, and where it starts
-def test_the_knob(kv_heads: int):
-    left, right = gqa.sharing(kv_heads).axes
-    assert left.get_title() == f"K = {kv_heads}, G = {8 // kv_heads}"
-    assert drawn(left) == gqa.readers(8, kv_heads)
-    want = [kv_heads / 8, *(error(way, kv_heads) for way in WAYS)]
-    assert [bar.get_width() for bar in right.patches] == want[::-1]
-    assert [text.get_text() for text in right.texts] == [f"{value:.2f}" for value in want[::-1]]
-    names = [label.get_text() for label in right.get_yticklabels()]
-    assert names == ["cache", *WAYS][::-1]
-
-
-def test_small_multiples_are_the_rows_of_the_knob():
-    four = describe(gqa.sharing(*KV_HEADS)).splitlines()
-    alone = [line for k in KV_HEADS for line in describe(gqa.sharing(k)).splitlines()]
-    plain = [line for line in four if not line.startswith("axes")]
-    assert plain == [line for line in alone if not line.startswith("axes")]
-    assert len(plain) == 4 * 9
+def test_tiles_differ_from_neighbours_unless_there_is_one():
+    fig = gqa.repeated_or_tiled({"1B": (4, 1), "4B": (8, 4)})
+    assert [drawn(ax) for ax in fig.axes] == [
+        [0] * 4, [0] * 4, [0, 0, 1, 1, 2, 2, 3, 3], [0, 1, 2, 3, 0, 1, 2, 3]
+    ]  # fmt: skip
+    assert fig.axes[0].get_title() == "neighbours share\n1B: 0 0 0 0"
+    assert fig.axes[3].get_title() == "4B: 0 1 2 3 0 1 2 3"
+    assert "0 of 4 in 1B and 6 of 8 in 4B" in alt_of(fig)
 
 
 def test_every_figure_has_a_digest_of_its_own():
     figures = [
-        gqa.who_reads_whom({"1b": (4, 1)}),
-        gqa.who_reads_whom({"4b": (8, 4)}),
-        gqa.bytes_and_error(),
-        *(gqa.sharing(kv_heads) for kv_heads in KV_HEADS),
+        gqa.cabinets(WORDS, 6, (6, 2)),
+        gqa.cabinets(WORDS, 6, (6, 3)),
+        gqa.copied_or_queued(6, 2, 5),
+        gqa.copied_or_queued(6, 3, 5),
+        gqa.repeated_or_tiled({"4B": (8, 4)}),
+        gqa.repeated_or_tiled({"4B": (8, 2)}),
     ]
     assert len({describe(fig) for fig in figures}) == len(figures)
     assert all(fig.get_size_inches()[0] <= 7 for fig in figures)

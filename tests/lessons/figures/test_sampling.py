@@ -1,9 +1,6 @@
 """The figures of lesson 10 draw what the sampler does, and the chat box does what it is told."""
 
-from runpy import run_path
-
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import torch
 from matplotlib.container import BarContainer
@@ -74,19 +71,6 @@ def test_k_is_a_line_beside_the_counts():
     assert [text.get_text() for text in count.texts] == ["k = 3"]
     _, without = kept_mass({"toy": SIXTEENTHS}, [0.3, 0.6]).axes
     assert (len(without.lines), len(without.texts)) == (1, 0)
-
-
-def test_the_static_figure_says_what_it_draws():
-    """Its alternative text names two counts and the staircase."""
-    script = run_path("figures/src/kept_mass.py")
-    mass, count = script["draw"]().axes
-    at = min(range(len(PS)), key=lambda n: abs(PS[n] - 0.9))
-    tokens = {line.get_label(): int(line.get_ydata()[at]) for line in count.lines}
-    assert f"keeps {tokens['sure']} tokens, a flat one {tokens['flat']}." in script["ALT"]
-    for line in mass.lines[:3]:
-        heights = np.asarray(line.get_ydata())
-        assert (heights >= np.asarray(line.get_xdata()) - 1e-6).all()
-        assert (np.diff(heights) >= 0).all()
 
 
 # Before and after the sampler

@@ -1,0 +1,202 @@
+"""Drawings of how an answer comes about: four steps from scores to a token, a conversation's lines.
+
+Light blue is in the running, vermilion with bold words is what was chosen or steers the model.
+
+>>> fig = pipeline(["sea", "ship"], torch.tensor([3.0, 1.0]).log(), Sampler(1.0, 2, 0.9), u=0.8)
+>>> alt_of(fig).split(". ")[-1]
+'The number 0.8 draws ship.'
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon, Rectangle
+from torch import Tensor
+
+from ...generation.sampling import Sampler
+from .alt import alt_of, listed, with_alt
+from .cache_ideas import EDGE, GREY, KEPT, NEW, PALE
+
+__all__ = ["alt_of", "lines_of_a_chat", "loops_and_inventions", "pipeline"]
+
+_DARK, _GREEN = "#3F5B73", "#CFE8DE"
+_CONTROL = (1, 2, 105, 106)  # <eos>, <bos>, and the two that mark turns
+
+
+def pipeline(
+    names: Sequence[str], logits: Float[Tensor, "V"], sampler: Sampler, u: float
+) -> Figure:
+    """Scores, their shares, what top-k and top-p leave, and where the number u falls."""
+    temperature, k, p = sampler.temperature, sampler.top_k, sampler.top_p
+    steps = [Sampler(temperature, None, None), Sampler(temperature, k, None), sampler]
+    shares = [step.probabilities(logits[None])[0].tolist() for step in steps]
+    stop = torch.tensor(shares[-1], dtype=torch.float64).cumsum(0)
+    chosen = int((stop <= u).sum())
+    fig, ax = plt.subplots(figsize=(7.6, 0.46 * len(names) + 1.25), layout="constrained")
+    height = float(len(names))
+    for row, name in enumerate(names):
+        weight = "bold" if row == chosen else "normal"
+        _say(ax, -0.2, row + 0.5, name, "right", NEW if row == chosen else "black", weight)
+        _box(ax, 0, row + 0.12, 1.3, 0.76, "white", EDGE)
+        _say(ax, 0.65, row + 0.5, f"{round(float(logits[row]), 2) + 0.0:.2f}")
+    titles = [f"÷ {temperature:g}, softmax", f"top-k, k = {k}", f"top-p, p = {p:g}"]
+    for n, (title, now) in enumerate(zip(titles, shares, strict=True)):
+        left = 2.5 + 3.7 * n
+        _say(ax, left + 1.2, -0.45, title, color=_DARK, weight="bold")
+        for row, share in enumerate(now):
+            _bar(ax, left, row, share, before=shares[n - 1][row] if n else share)
+        _arrow(ax, (left - 0.95, height / 2), (left - 0.25, height / 2))
+    _say(ax, 0.65, -0.45, "logits", color=_DARK, weight="bold")
+    strip = 2.5 + 3.7 * len(titles)
+    _arrow(ax, (strip - 0.95, height / 2), (strip - 0.25, height / 2))
+    _say(ax, strip + 0.8, -0.45, "draw", color=_DARK, weight="bold")
+    start = 0.0
+    for row, end in enumerate(stop.tolist()):
+        if end > start:
+            new = row == chosen
+            _box(ax, strip, start * height, 1.6, (end - start) * height, PALE if new else KEPT)
+            ink, weight = (NEW, "bold") if new else ("black", "normal")
+            _say(ax, strip + 0.8, (start + end) / 2 * height, names[row], "center", ink, weight)
+        start = end
+    _arrow(ax, (strip + 2.7, u * height), (strip + 1.7, u * height), NEW)
+    _say(ax, strip + 2.8, u * height, f"{u:g}", "left", NEW, "bold")
+    for edge in (0, 1):
+        _say(ax, strip + 1.7, edge * height, str(edge), "left", GREY)
+    _canvas(ax, (-1.9, strip + 3.6), (height + 0.35, -0.9))
+    left_over = [listed(n for n, s in zip(names, each, strict=True) if s) for each in shares[1:]]
+    return with_alt(
+        fig,
+        f"Four steps from left to right: the logits of {len(names)} tokens, their shares at"
+        f" temperature {temperature:g}, and what is left of them. After top-k: {left_over[0]}."
+        f" After top-p: {left_over[1]}. The number {u:g} draws {names[chosen]}.",
+    )
+
+
+def _bar(ax: Axes, left: float, row: int, share: float, before: float) -> None:
+    """A share as a bar; where this step dropped the token, its old bar dashed and empty."""
+    width = 2.0 * (share or before)
+    if share:
+        _box(ax, left, row + 0.2, width, 0.6, KEPT)
+        _say(ax, left + width + 0.1, row + 0.5, f"{share:.0%}", "left")
+    elif before:
+        _box(ax, left, row + 0.2, width, 0.6, "white", GREY).set_linestyle("--")
+        _say(ax, left + width + 0.1, row + 0.5, "out", "left", GREY)
+
+
+def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int) -> Figure:
+    """The tokens of a conversation, a row for each line of its text.
+
+    `piece` gives a token's text; the first `asked` tokens are the prompt, the others the answer.
+    """
+    rows: list[list[tuple[int, int]]] = [[]]
+    for place, token in enumerate(ids):
+        rows[-1].append((place, token))
+        if piece(token) == "\n" and place + 1 < len(ids):
+            rows.append([])
+    fig, ax = plt.subplots(figsize=(7.6, 0.62 * len(rows) + 0.75), layout="constrained")
+    widest = 0.0
+    for n, row in enumerate(rows):
+        x = 0.0
+        for place, token in row:
+            text = piece(token).replace("\n", "\\n").replace("▁", "␣")
+            width = 0.55 + 0.21 * len(text)
+            control, new = token in _CONTROL, place >= asked
+            fill = PALE if control else _GREEN if new else KEPT
+            box = _box(ax, x, n * 1.5, width, 0.8, fill, NEW if control else EDGE)
+            box.set_linestyle("--" if new else "-")
+            ink, weight = (NEW, "bold") if control else ("black", "normal")
+            _say(ax, x + width / 2, n * 1.5 + 0.4, text, color=ink, weight=weight)
+            _say(ax, x + width / 2, n * 1.5 + 1.07, str(token), color=GREY, size=8)
+            x += width + 0.15
+        widest = max(widest, x)
+    bottom = len(rows) * 1.5 + 0.1
+    x = 0.0
+    for fill, edge, text in [
+        (PALE, NEW, "marks"),
+        (KEPT, EDGE, "text of the prompt"),
+        (_GREEN, EDGE, "written by the model"),
+    ]:
+        _box(ax, x, bottom, 0.5, 0.5, fill, edge)
+        _say(ax, x + 0.7, bottom + 0.25, text, "left", size=9)
+        x += 1.6 + 0.19 * len(text)
+    _canvas(ax, (-0.2, max(widest, x, 12.0)), (bottom + 0.7, -0.2))
+    marks = sum(token in _CONTROL for token in ids)
+    return with_alt(
+        fig,
+        f"A conversation as {len(ids)} tokens with their ids, in {len(rows)} lines: {marks} of them"
+        f" are marks, the first {asked} are the prompt, and the model wrote the last"
+        f" {len(ids) - asked}, ending in {piece(ids[-1])}.",
+    )
+
+
+def loops_and_inventions(
+    temperatures: Sequence[float],
+    repeated: Mapping[str, Sequence[float]],
+    invented: Mapping[str, Sequence[float]],
+) -> Figure:
+    """How much of the text repeats itself, and how many words are invented, by temperature."""
+    fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
+    titles = ["it repeats itself", "it invents words"]
+    marks = ["o", "s"]
+    for ax, title, lines in zip(axes, titles, (repeated, invented), strict=True):
+        for (name, values), mark in zip(lines.items(), marks, strict=False):
+            ax.plot(temperatures, [100 * v for v in values], marker=mark, ms=5, label=name)
+        ax.set(xlabel="temperature", xticks=list(temperatures))
+        ax.set_title(title, fontsize=11)
+        ax.set_ylim(bottom=0)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("% of runs of four tokens")
+    axes[1].set_ylabel("% of words")
+    axes[1].legend(loc="upper left", fontsize=9)
+    ends = [
+        f"{name}: {values[0]:.0%} at temperature {temperatures[0]:g} and {values[-1]:.0%} at"
+        f" {temperatures[-1]:g}"
+        for name, values in invented.items()
+    ]
+    first = next(iter(repeated.values()))
+    return with_alt(
+        fig,
+        f"Left, runs of four tokens that came before: {first[0]:.0%} at temperature"
+        f" {temperatures[0]:g}, then falling to {first[-1]:.0%}. Right, words that are not in the"
+        f" novel. {'; '.join(ends)}.",
+    )
+
+
+def _canvas(ax: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
+    ax.set(xlim=x, ylim=y)
+    ax.axis("off")
+
+
+def _box(
+    ax: Axes, x: float, y: float, width: float, height: float, fill: str, edge: str = EDGE
+) -> Rectangle:
+    box = Rectangle((x, y), width, height, facecolor=fill, edgecolor=edge, linewidth=1)
+    ax.add_patch(box)
+    return box
+
+
+def _say(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    ha: str = "center",
+    color: str = "black",
+    weight: str = "normal",
+    size: float = 10,
+) -> None:
+    ax.text(x, y, text, ha=ha, va="center", color=color, weight=weight, fontsize=size)
+
+
+def _arrow(
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = _DARK
+) -> None:
+    (x, y), size = end, 0.22 if end[0] > start[0] else -0.22
+    line = Polygon([start, end], closed=False, fill=False, edgecolor=colour, label="line")
+    ax.add_patch(line)
+    head = [(x, y), (x - size, y - 0.12), (x - size, y + 0.12)]
+    ax.add_patch(Polygon(head, facecolor=colour, edgecolor=colour))
