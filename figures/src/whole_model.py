@@ -12,16 +12,16 @@ ALT = (
     "A picture (13, 11, 12) and a text (01) become one row of tokens. It goes through layers, five"
     " local to one global (02 to 08), to scores (09); the chosen token (10) joins the row."
 )
-LONG = """Above, a picture of coloured shapes goes through crops, lesson 13, the encoder, lesson
-11, and the projector, lesson 12, and becomes sixteen green cells. To its right the text "What
-colour is the star?" goes through the tokenizer and the embedding, lesson 01, and becomes a white
-cell for each piece. In the middle all cells stand in one row of tokens: the picture, the question,
-and in orange the answer so far, "The star is", with an empty place at its end. Below, the row goes
-through the layers, five local ones and a global one, and again. Every layer has norms, lessons 02
-and 03, positions, 04, a mask, 05, heads, 06, a feed-forward part, 07, and the cache, 08. Then the
-head, lesson 09, gives each possible next token a score. The sampler, lesson 10, picks one, here
-"brown", and an arrow takes it up into the empty place of the row. A last line names lessons 14, the
-full model, 15, parity, and 16, memory and cost."""
+LONG = """Above, a picture of coloured shapes goes through crops if needed, lesson 13, the encoder,
+lesson 11, and the projector, lesson 12, and becomes sixteen green cells. To its right the text
+"What colour is the star?" goes through the tokenizer and the embedding, lesson 01, and becomes a
+white cell for each piece. In the middle all cells stand in one row of tokens: the picture, the
+question, and in orange the answer so far, "The star is", with an empty place at its end. Below, the
+row goes through the layers, five local ones and a global one, and again. Every layer has norms,
+lessons 02 and 03, positions, 04, a mask, 05, heads, 06, a feed-forward part, 07, and the cache, 08.
+Then the head, lesson 09, gives each possible next token a score, with bars of invented length. The
+sampler, lesson 10, picks one, here "brown", and an arrow takes it up into the empty place of the
+row. A last line names lessons 14, the full model, 15, parity, and 16, memory and cost."""
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 SKY, PEACH, MINT, MIST, STONE = "#D6E4F0", "#FBE3D4", "#CFE8DE", "#F4F7FA", "#5A6672"
@@ -59,6 +59,7 @@ def _ways_in() -> list[str]:
     ]:
         parts += [way((left, TOP), (left + 22, TOP)), *_part(left + 24, TOP, width, name, [number])]
         left = end = left + 24 + width
+    parts.append(words(198, TOP - 38, "if needed", fill=STONE))
     parts.append(way((end, TOP), (end + 24, TOP), (end + 24, BEND), (236, BEND), (236, ROW - 2)))
     parts += [_panel(542, TOP - 26, 196, 52, MIST), words(640, TOP + 5, "What colour is the star?")]
     parts += [way((738, TOP), (760, TOP))]
@@ -138,6 +139,7 @@ def _next_token() -> list[str]:
         bar = f'x="750" y="{y}" width="{length}" height="18" fill="{fill}"'
         parts.append(f'<rect {bar} stroke="{INK}" stroke-width="1"/>')
     parts.append(words(750, LAYERS + 132, "scores for the next token", fill=STONE))
+    parts.append(words(750, LAYERS + 152, "(a sketch: lengths invented)", fill=STONE))
     parts.append(line(842, LAYERS + 29, 900, LAYERS + 29))
     end = ROW + CELL / 2
     parts.append(way((900, LAYERS + 29), (900, end), (856, end)))

@@ -15,6 +15,8 @@ from ...generation.sampling import Sampler
 from ...hub import load
 from .grading import Check, CheckError, Function, ask, require, standard_torch
 
+_NOTHING = "returned nothing; end the function with `return`, print only shows"
+
 # Counting a picture's tokens
 
 check_picture_tokens = Check(
@@ -37,6 +39,10 @@ check_picture_tokens = Check(
         ),
         "counted the pixels; many of them make one token": lambda side, *_: side**2,
         "counted the squares in a group; how many groups are there?": lambda *sides: sides[2] ** 2,
+        "divided one side by all squares of a group; along a side it has only `group` of them": (
+            lambda side, square, group: (side // square // group**2) ** 2
+        ),
+        _NOTHING: lambda *_: None,
     },
 )
 
@@ -107,6 +113,7 @@ check_is_right = Check(
         "calls every answer wrong; did you compare text and number? '75' == 75 is False": (
             lambda *_: False
         ),
+        _NOTHING: lambda *_: None,
         "accepts an answer without a number": lambda answer, right: (
             not _numbers(answer) or _is_right(answer, right)
         ),
@@ -116,7 +123,7 @@ check_is_right = Check(
 
 # Finding what nano cannot do
 
-_LARGEST = 999
+_LARGEST = 999_999  # longer numbers only make longer answers
 
 
 @standard_torch()
@@ -129,18 +136,23 @@ def check_two_sums(fn: Function) -> None:
     same = sum(one == other for one, other in zip(first, second, strict=True))
     told = f"{_said(first)} and {_said(second)}"
     require(same < 2, f"both sums are {_said(first)}; change one of the numbers")
-    require(same, f"{told} differ in both numbers; change one and leave the other in its place")
+    require(
+        same, f"{told} have no number in the same place; change one and leave the other where it is"
+    )
     answer = _nano(first)
     right = _is_right(answer, sum(first))
     require(right, f"nano has the first sum wrong ({answer!r}); begin with one it can do")
     answer = _nano(second)
     right = _is_right(answer, sum(second))
-    require(not right, f"nano has the second sum right too ({answer!r}); change more")
+    require(
+        not right, f"nano has the second sum right too ({answer!r}); try another kind of number"
+    )
 
 
 def _pairs(got: Any) -> list[tuple[int, int]]:
     wanted = "return two sums of two whole numbers, as in ((1, 2), (1, 3))"
     two = isinstance(got, tuple | list) and len(got) == 2
+    require(got is not None, _NOTHING)
     require(two, f"got {type(got).__name__}; {wanted}")
     pairs = []
     for pair in got:
@@ -149,7 +161,7 @@ def _pairs(got: Any) -> list[tuple[int, int]]:
         require(fits, f"one of the sums is not two whole numbers; {wanted}")
         for number in pair:
             if not 0 <= number <= _LARGEST:
-                raise CheckError(f"a number is not from 0 to {_LARGEST}; choose another one")
+                raise CheckError(f"{number} is not from 0 to {_LARGEST:,}; choose another number")
         pairs.append((pair[0], pair[1]))
     return pairs
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from numpy.typing import ArrayLike
 
+from ...train.scores import interval
 from .alt import alt_of, listed, with_alt
 
 __all__ = ["alt_of", "conversations", "in_a_row", "kinds", "runs", "sizes"]
@@ -175,13 +176,18 @@ def _seen(token: str) -> str:
 
 
 def kinds(right: Mapping[str, int], questions: int = 1000) -> Figure:
-    """How many of so many questions of each kind were answered rightly, the best kind on top."""
+    """How many of so many questions of each kind were answered rightly, the best kind on top.
+
+    Thin lines are Wilson's 95 % intervals.
+    """
     ordered = sorted(right.items(), key=lambda pair: pair[1])
     fig, ax = plt.subplots(figsize=(6.6, 0.34 * len(ordered) + 0.7), layout="constrained")
     names, counts = [name for name, _ in ordered], [count for _, count in ordered]
     ax.barh(names, [questions] * len(names), color=_MIST, edgecolor=_EDGE, label="asked")
     ax.barh(names, counts, color=_GREEN, edgecolor=_EDGE, label="right")
     for place, count in enumerate(counts):
+        ends = [questions * share for share in interval(count, questions)]
+        ax.plot(ends, [place, place], "k-", lw=1.5, label="interval")
         ax.text(questions * 1.02, place, f"{count:,}", va="center", fontsize=10)
     ax.set_xlim(0, questions * 1.12)
     ax.set_xlabel(f"right answers to {questions:,} questions")

@@ -87,6 +87,8 @@ def test_bars_are_sorted_and_reach_their_numbers():
     fig = kinds({"sums": 3, "colours": 9, "words": 5}, questions=10)
     right = fig.axes[0].containers[1]
     assert list(right.datavalues) == [3, 5, 9]
+    lines = [line.get_xdata() for line in fig.axes[0].lines]
+    assert all(low < share < high for (low, high), share in zip(lines, [3, 5, 9], strict=True))
     assert alt_of(fig).endswith("of each kind: colours 9, words 5 and sums 3.")
 
 
