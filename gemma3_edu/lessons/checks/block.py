@@ -170,6 +170,10 @@ check_block = Check(
         "the first norm and the last are swapped: input_layernorm norms what attention reads,"
         " post_feedforward_layernorm what the MLP gives": _in_order(3, 1, 2, 0),
         "attention has the norms of the MLP, and the MLP those of attention": _in_order(2, 3, 0, 1),
+        "used the two norms of one branch in both; each branch has two of its own": [
+            _in_order(0, 1, 0, 1),
+            _in_order(2, 3, 2, 3),
+        ],
         "used one norm in all four places; w holds four": [
             _in_order(*4 * [place]) for place in range(4)
         ],
