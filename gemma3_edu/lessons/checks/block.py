@@ -123,6 +123,11 @@ def _mlp_first(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tens
     return x + n[1](attention(n[0](x)))
 
 
+def _from_the_start(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
+    between = x + n[1](attention(n[0](x)))
+    return x + n[3](mlp(n[2](between)))
+
+
 def _no_first_sum(x: Tensor, n: Sequence[Part], attention: Part, mlp: Part) -> Tensor:
     x = n[1](attention(n[0](x)))
     return x + n[3](mlp(n[2](x)))
@@ -158,6 +163,20 @@ check_block = Check(
         " pre_feedforward_layernorm what the MLP reads": _in_order(2, 1, 0, 3),
         "the two norms after the parts are swapped: post_attention_layernorm norms what attention"
         " gives, post_feedforward_layernorm what the MLP gives": _in_order(0, 3, 2, 1),
+        "the norms before and after attention are swapped: input_layernorm norms what it reads,"
+        " post_attention_layernorm what it gives": _in_order(1, 0, 2, 3),
+        "the norms before and after the MLP are swapped: pre_feedforward_layernorm norms what it"
+        " reads, post_feedforward_layernorm what it gives": _in_order(0, 1, 3, 2),
+        "the first norm and the last are swapped: input_layernorm norms what attention reads,"
+        " post_feedforward_layernorm what the MLP gives": _in_order(3, 1, 2, 0),
+        "attention has the norms of the MLP, and the MLP those of attention": _in_order(2, 3, 0, 1),
+        "used the two norms of one branch in both; each branch has two of its own": [
+            _in_order(0, 1, 0, 1),
+            _in_order(2, 3, 2, 3),
+        ],
+        "used one norm in all four places; w holds four": [
+            _in_order(*4 * [place]) for place in range(4)
+        ],
         "left out the norm before attention": _without(0),
         "left out the norm after attention": _without(1),
         "left out the norm before the MLP": _without(2),
@@ -186,6 +205,15 @@ check_block = Check(
             lambda x, n, attention, mlp: _block(x, n, mlp, mlp)
         ),
         "the MLP comes first; attention does": _with_norms(_mlp_first),
+        "the parts are exchanged: attention belongs in the first branch, the MLP in the second": (
+            _with_norms(lambda x, n, attention, mlp: _block(x, n, mlp, attention))
+        ),
+        "added the MLP's answer to the x that came in; add it to the stream after the first sum": (
+            _with_norms(_from_the_start)
+        ),
+        "left out both sums: each answer is added to the stream, it does not replace it": (
+            _with_norms(lambda x, n, attention, mlp: n[3](mlp(n[2](n[1](attention(n[0](x)))))))
+        ),
         "left out the first sum": _with_norms(_no_first_sum),
         "left out the second sum": _with_norms(
             lambda x, n, attention, mlp: n[3](mlp(n[2](x + n[1](attention(n[0](x))))))
@@ -216,7 +244,8 @@ _KINDS = {
     NONE: "no second norms; a larger last matrix makes a larger sum there",
     BEFORE: "its second norms before the add; a larger last matrix changes nothing"
     " there, to three digits",
-    AFTER: "its second norms after the add; a larger stream cannot get through there",
+    AFTER: "its second norms after the add; a larger stream does not come out larger there, though"
+    " sizes may differ by the gains",
 }
 
 

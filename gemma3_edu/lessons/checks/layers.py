@@ -289,5 +289,6 @@ check_fused_mlp = Check(
             x + _in_float32(x, w_gate_up, w_down)
         ),
         "left out up; multiply the gate by it": _mlp(lambda gate, up: _gelu(gate)),
+        "left out the gate; multiply up by GELU of it": _mlp(lambda gate, up: up),
     },
 ).then(_narrow_mlp_cases, atol=2**-3)  # sums of a few rounded numbers

@@ -8,10 +8,10 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
@@ -25,7 +25,7 @@ _NAMES = (
     "pre_feedforward_\nlayernorm",
     "post_feedforward_\nlayernorm",
 )
-_LOOKS = (("C0", "-"), ("C1", "--"), ("C2", "-."))
+_LOOKS = (("C0", "-"), ("C1", "--"))
 _ATTENTION, _MLP = "C1", "C2"
 
 
@@ -64,14 +64,18 @@ def two_branches() -> Figure:
 def three_units(
     x: Float[Tensor, "D"], w_gate: Float[Tensor, "F D"], w_up: Float[Tensor, "F D"]
 ) -> Figure:
-    """Each unit of a GeGLU as a pipe: what `up` read flows from the left, the gate is the door."""
+    """Each unit of a GeGLU as a pipe: what `up` read flows from the left, the gate is the door.
+
+    Pipes are as wide as their numbers are large, all on one scale.
+    """
     gate, up = w_gate @ x, w_up @ x
     opened = F.gelu(gate, approximate="tanh") + 0.0  # the sum makes a -0 a 0
+    scale = 0.9 / torch.cat([up, opened * up]).abs().max().item()
     fig, ax = _blank(7.4, 1.3 * len(gate) + 0.5)
     told = []
     for unit, (g, o, u) in enumerate(zip(gate.tolist(), opened.tolist(), up.tolist(), strict=True)):
         y, passed = 1.7 * (len(gate) - 1 - unit), o * u
-        wide = 0.1 + 0.1 * torch.tensor(abs(u)).log1p().item()
+        wide = scale * abs(u)
         ax.add_patch(Rectangle((2.2, y - wide / 2), 3.0, wide, facecolor="C1", label="up"))
         ax.text(2.1, y, f"unit {unit + 1}: up reads {u:g}", ha="right", va="center")
         gap = 0.62 if o > 1 else 0.0
@@ -81,12 +85,16 @@ def three_units(
         if not passed:
             ax.plot([5.5, 8.5], [y, y], color="0.75", ls=":", lw=1.5, label="nothing")
         else:
-            out = 0.1 + 0.1 * torch.tensor(abs(passed)).log1p().item()
+            out = scale * abs(passed)
             ax.add_patch(Rectangle((5.5, y - out / 2), 3.0, out, facecolor="C2", label="passes"))
         ax.text(8.6, y, f"{passed:g} passes", ha="left", va="center")
         told.append(f"unit {unit + 1}: up {u:g}, gate {g:g}, {passed:g} passes")
     ax.set(xlim=(-0.6, 10.4), ylim=(-0.8, 1.7 * len(gate) - 0.5))
-    return with_alt(fig, f"Pipes with a door in each, open or shut; {'; '.join(told)}.")
+    return with_alt(
+        fig,
+        "Pipes, as wide as their numbers are large, with a door in each, open or shut;"
+        f" {'; '.join(told)}.",
+    )
 
 
 def thirty_layers(
@@ -102,7 +110,13 @@ def thirty_layers(
     )
     (first, found), *others = sizes.items()
     left.plot(found, color="0.8", ls="-", lw=10, solid_capstyle="round", label=first)
-    looks = [("C0", (0, (4, 4))), ("C1", "-"), ("C3", (4, (4, 4))), ("C2", "-")]
+    looks = [
+        ("C0", (0, (4, 4))),
+        ("C1", "-"),
+        ("C3", (4, (4, 4))),
+        ("C2", "-"),
+        ("C4", (0, (1, 1))),
+    ]
     for (name, found), (colour, style) in zip(others, looks, strict=False):
         left.plot(found, color=colour, ls=style, lw=2.4, label=name)
     left.set(xlabel="layers passed", ylabel="size of the stream", yscale="log")
@@ -127,13 +141,38 @@ def thirty_layers(
     )
 
 
-def share_by_share(start: float, attention: Sequence[float], mlp: Sequence[float]) -> Figure:
-    """A sum as steps: each bar begins where the one before it ended, from the embedding on."""
-    fig, ax = plt.subplots(figsize=(7.4, 3.8), layout="constrained")
-    steps = [(0.0, start)]
-    for layer, pair in enumerate(zip(attention, mlp, strict=True), 1):
-        steps += [(layer - 0.2, pair[0]), (layer + 0.2, pair[1])]
-    places, heights = ([step[n] for step in steps] for n in (0, 1))
+def share_by_share(digits: Mapping[str, Sequence[float]]) -> Figure:
+    """Sums as steps, one panel a digit: each bar begins where the one before it ended.
+
+    The shares of a digit are the embedding's, then attention's and the MLP's of each layer.
+    """
+    fig, panels = plt.subplots(
+        len(digits), 1, figsize=(7.4, 2.7 * len(digits)), sharex=True, layout="constrained"
+    )
+    told = []
+    for ax, (digit, shares) in zip(np.atleast_1d(panels), digits.items(), strict=True):
+        attention, mlp = shares[1::2], shares[2::2]
+        _steps(ax, shares)
+        ax.set_ylabel(f"for the {digit}, so far")
+        parts = [
+            f"{name} {listed(f'{value:.2f}' for value in values)}"
+            for name, values in [("attention", attention), ("MLP", mlp)]
+        ]
+        told.append(
+            f"for the {digit}: embedding {shares[0]:.2f}; by layers, {'; '.join(parts)};"
+            f" together {sum(shares):.1f}"
+        )
+    ax.set(xlabel="layer", xticks=range(len(mlp) + 1), xlim=(-0.6, len(mlp) + 1.7))
+    handles, names = ax.get_legend_handles_labels()
+    kinds = [names.index(name) for name in ("embedding", "attention", "MLP")]
+    fig.legend(
+        [handles[n] for n in kinds], [names[n] for n in kinds], loc="outside upper left", ncols=3
+    )
+    return with_alt(fig, f"Bars as steps, each from where the last one ended; {'; '.join(told)}.")
+
+
+def _steps(ax: Axes, heights: Sequence[float]) -> None:
+    places = [0.0] + [n // 2 + 1 + (0.2 if n % 2 else -0.2) for n in range(len(heights) - 1)]
     ends = torch.tensor(heights).cumsum(0).tolist()
     begins = [0.0, *ends[:-1]]
     ax.axhline(0, color="black", lw=1, ls="-", label="zero")
@@ -153,50 +192,6 @@ def share_by_share(start: float, attention: Sequence[float], mlp: Sequence[float
         )
     ax.hlines(ends, [x - 0.19 for x in places], [x + 0.6 for x in places], color="0.4", lw=0.8)
     ax.text(places[-1] + 0.65, ends[-1], f"{ends[-1]:.1f}", ha="left", va="center", weight="bold")
-    ax.set(xlabel="layer", ylabel="speaks for the 4, so far")
-    ax.set(xticks=range(len(mlp) + 1), xlim=(-0.6, len(mlp) + 1.5))
-    handles, names = ax.get_legend_handles_labels()
-    kinds = [names.index(name) for name in ("embedding", "attention", "MLP")]
-    ax.legend([handles[n] for n in kinds], [names[n] for n in kinds], loc="upper left")
-    told = [
-        f"{name} {listed(f'{value:.2f}' for value in values)}"
-        for name, values in [("attention", attention), ("MLP", mlp)]
-    ]
-    return with_alt(
-        fig,
-        f"Bars as steps, each from where the last one ended: embedding {start:.2f}; by layers,"
-        f" {'; '.join(told)}; together {ends[-1]:.1f}.",
-    )
-
-
-def right_answers(
-    rows: Mapping[str, Sequence[int]], of: int, global_layers: Sequence[int]
-) -> Figure:
-    """A tile for each branch that was changed, with the right answers that remain, of `of`.
-
-    `global_layers` are counted from 0, as in a config.
-    """
-    fig, ax = plt.subplots(figsize=(7.4, 0.62 * len(rows) + 1.1), layout="constrained")
-    counts = torch.tensor(list(rows.values()))
-    hues = LinearSegmentedColormap.from_list("right", ["#f6d5bd", "#ffffff", "#9fc9e5"])
-    ax.imshow(counts.numpy(), cmap=hues, vmin=0, vmax=of, aspect="auto")
-    for row, values in enumerate(counts.tolist()):
-        for layer, count in enumerate(values):
-            weight = "bold" if count < of / 2 else "normal"
-            ax.text(layer, row, str(count), ha="center", va="center", size=12, weight=weight)
-    ax.set_yticks(range(len(rows)), list(rows))
-    names = [
-        f"{n + 1}\nglobal" if n in global_layers else str(n + 1) for n in range(len(counts[0]))
-    ]
-    ax.set_xticks(range(len(names)), names)
-    ax.set_xticks([n - 0.5 for n in range(1, len(names))], minor=True)
-    ax.set_yticks([n - 0.5 for n in range(1, len(rows))], minor=True)
-    ax.grid(which="minor", color="white", lw=4, ls="-")
-    ax.tick_params(which="both", length=0)
-    ax.spines[:].set_visible(False)
-    ax.set_xlabel("layer in which one branch is changed")
-    told = [f"{name.replace(chr(10), ' ')}: {listed(values)}" for name, values in rows.items()]
-    return with_alt(fig, f"Right answers of {of}, layer by layer; {'; '.join(told)}.")
 
 
 def likeness(curves: Mapping[str, Sequence[float]]) -> Figure:

@@ -111,8 +111,8 @@ DIAGNOSIS_MUTANTS: list[tuple[Callable[..., object], str]] = [
     ),
     (
         lambda make_block: {AFTER: NONE}.get(*[by_factor_and_size(make_block)] * 2),
-        "said 'none' of a block with its second norms after the add; a larger stream cannot get"
-        " through there",
+        "said 'none' of a block with its second norms after the add; a larger stream does"
+        " not come out larger there, though sizes may differ by the gains",
     ),
     (
         lambda make_block: "before",

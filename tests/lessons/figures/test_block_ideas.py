@@ -38,6 +38,9 @@ def test_only_an_open_door_lets_something_through():
     boxes = [patch for patch in fig.axes[0].patches if isinstance(patch, Rectangle)]
     passes = [box for box in boxes if box.get_label() == "passes"]
     assert len(passes) == 1
+    widths = {box.get_height() for box in boxes if box.get_label() == "up"}
+    assert sorted(widths) == pytest.approx([0.018, 0.9])  # 2 and 100, on one scale
+    assert passes[0].get_height() == pytest.approx(0.144)
     assert "unit 1: up 2, gate 8, 16 passes; unit 2: up 100, gate -8, 0 passes" in alt_of(fig)
 
 
@@ -54,8 +57,9 @@ def test_thirty_layers():
 
 
 def test_share_by_share():
-    fig = block_ideas.share_by_share(0.25, [1.0, -2.0], [3.0, 0.5])
-    (ax,) = fig.axes
+    shares = [0.25, 1.0, 3.0, -2.0, 0.5]
+    fig = block_ideas.share_by_share({"tens": shares, "ones": [0.0, 2.0, 0.0, 0.0, 1.0]})
+    ax, other = fig.axes
     bars = {bars.get_label(): list(bars) for bars in ax.containers}
     heights = {name: [bar.get_height() for bar in found] for name, found in bars.items()}
     assert heights == {"embedding": [0.25], "attention": [1.0, -2.0], "MLP": [3.0, 0.5]}
@@ -64,17 +68,9 @@ def test_share_by_share():
     )
     begins = [bar.get_y() for bar in in_order]
     assert begins == [0.0, 0.25, 1.25, 4.25, 2.25]  # each where the one before it ended
+    assert [round(bar.get_x() + 0.19, 2) for bar in in_order] == [0, 0.8, 1.2, 1.8, 2.2]
     assert "attention 1.00 and -2.00; MLP 3.00 and 0.50; together 2.8" in alt_of(fig)
-
-
-def test_right_answers():
-    rows = {"attention\nsilenced": [0, 9, 10], "MLP\nsilenced": [10, 10, 4]}
-    fig = block_ideas.right_answers(rows, of=10, global_layers=[1])
-    (ax,) = fig.axes
-    assert ax.images[0].get_array().tolist() == list(rows.values())
-    assert [text.get_text() for text in ax.texts] == ["0", "9", "10", "10", "10", "4"]
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2\nglobal", "3"]
-    assert "attention silenced: 0, 9 and 10; MLP silenced: 10, 10 and 4" in alt_of(fig)
+    assert (ax.get_ylabel(), other.get_ylabel()) == ("for the tens, so far", "for the ones, so far")
 
 
 def test_likeness():
@@ -88,7 +84,6 @@ def test_likeness():
 def test_every_figure_has_a_digest():
     for fig in [
         block_ideas.two_branches(),
-        block_ideas.share_by_share(0.25, [1.0], [3.0]),
-        block_ideas.right_answers({"attention": [3]}, of=10, global_layers=[]),
+        block_ideas.share_by_share({"tens": [0.25, 1.0, 3.0]}),
     ]:
         assert describe(fig)
