@@ -20,6 +20,7 @@ from .checks import (
     memory_cost,
     pan_and_scan,
     parity,
+    ring,
     rope,
     sampling,
     start,
@@ -58,7 +59,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     "05": {
         "my_layer_types": masks.check_layer_types,
         "my_mask": masks.check_mask,
-        "my_ring_mask": masks.check_ring_mask,
+        "my_ring_mask": ring.check_ring_mask,
     },
     "06": {
         "my_readers": gqa.check_readers,

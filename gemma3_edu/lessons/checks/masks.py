@@ -1,4 +1,4 @@
-"""Checks of the exercises on who sees what: mask, layer pattern, slots written in turn.
+"""Checks of the exercises on who sees what: the mask and the layer pattern.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 2", check_layer_types, lambda n, period: layer_pattern(n, period)[1:])
@@ -16,7 +16,6 @@ from ...hub import load
 from ...model.attention import Attention, attend_fused
 from ...model.config import AttentionType, layer_pattern
 from ...model.layout import Batch
-from ...naive.cache import ring
 from ...naive.masks import may_see
 from .grading import Case, Check, Function, ask, require, require_tensor, standard_torch
 
@@ -109,6 +108,29 @@ def _is_triangle(got: Any, want: Tensor) -> bool:
     )
 
 
+def _ask_for_a_table(fn: Function, *case: Any) -> Any:
+    """The answer; where a whole table was asked for one yes or no, a sentence on how to go on."""
+    try:
+        return ask(fn, *case)
+    except RuntimeError as error:
+        require("is ambiguous" not in str(error), _CHAINED)
+        raise
+
+
+def _explain_mask(got: Any, want: Tensor, *_: Any) -> str | None:
+    if not isinstance(got, Tensor):
+        return None
+    if got.is_floating_point():
+        return "gave numbers to add to scores; give True where a query may see a key, else False"
+    if got.shape == want.T.shape != want.shape:
+        return "yours has a row for each key; give a row for each query, a column for each key"
+    return _PLACES if _is_triangle(got, want) else None
+
+
+_CHAINED = (
+    "0 <= d < window, `and` and `if` want one yes or no, and a table has many; split the condition"
+    " and join the parts with &, each in brackets"
+)
 _PLACES = "took a token's place in the tensor for its position; use the numbers in q and k"
 _OWN = "the query's own key counts, so the window holds i - j from 0 to W - 1"
 _AHEAD = "the future leaks: the window"
@@ -159,6 +181,8 @@ check_small_masks = Check(
         "None is no window at all, and any number in its place hides keys in a longer text": [
             _instead_of_none(lambda q, k: len(k)),
             _instead_of_none(lambda q, k: int(k.max())),
+            lambda q, k, w: _back_of_all(q, k, w or 0) & _real(q, k),
+            lambda q, k, w: _back_of_all(q, k, w or 0),
         ],
         "without a window yours sees the future; the condition j <= i holds in every layer": [
             lambda q, k, w: _real(q, k) if w is None else _mask(q, k, w),
@@ -186,13 +210,8 @@ check_small_masks = Check(
             lambda q, k, w: _mask(q, k, w) | (q < 0)[:, None]
         ),
     },
-    explain=lambda got, want, *_: (
-        "gave numbers to add to scores; give True where a query may see a key, else False"
-        if isinstance(got, Tensor) and got.is_floating_point()
-        else _PLACES
-        if _is_triangle(got, want)
-        else None
-    ),
+    call=_ask_for_a_table,
+    explain=_explain_mask,
 )
 
 
@@ -279,120 +298,4 @@ check_layer_types = Check(
         if isinstance(got, list) and any(isinstance(kind, str) for kind in got)
         else None
     ),
-)
-
-# The mask over slots that are written in turn
-
-
-def _ring_mask(rule: Callable[[Tensor, Tensor, int], Tensor]) -> Callable[..., Tensor]:
-    """A mask of the position in each slot, -1 if there is none, of the newest one's, and of W."""
-
-    def fn(length: int, slots: int, window: int) -> Tensor:
-        held = [-1 if p is None else p for p in ring(length, slots)]
-        return rule(torch.tensor(held), torch.tensor(length - 1), window)
-
-    return fn
-
-
-def _first_rounds(rounds: int) -> Callable[..., Tensor]:
-    """What each slot holds after so many times round, and no more."""
-
-    def fn(length: int, slots: int, window: int) -> Tensor:
-        held = torch.arange(slots)
-        for _ in range(rounds):
-            held = torch.where(held + slots < length, held + slots, held)
-        return (held < length) & (length - 1 - held < window)
-
-    return fn
-
-
-def _ages(newest: int) -> list[Callable[..., Tensor]]:
-    """Masks that take `newest` for the newest token's distance from itself."""
-
-    def age(length: int, slots: int) -> Tensor:
-        return (length - 1 + newest - torch.arange(slots)) % slots
-
-    return [
-        lambda length, slots, w: (age(length, slots) < w) & (age(length, slots) < length + newest),
-        lambda length, slots, w: age(length, slots) < min(w, length),
-        lambda length, slots, w: (age(length, slots) < w) & (torch.arange(slots) < length),
-    ]
-
-
-def _in_order(length: int, slots: int, window: int) -> Tensor:
-    """The mask that takes a slot's number for the position that it holds."""
-    back = length - 1 - torch.arange(slots)
-    return (back >= 0) & (back < window)
-
-
-_TAKEN = "the newest token's own key counts among the W"
-_right_ring_mask = _ring_mask(lambda held, newest, w: (held >= 0) & (newest - held < w))
-
-check_ring_mask = Check(
-    """`fn(length, slots, window)` is Bool[S]: which of S slots the newest token may see.
-
-    `length` tokens were written one by one, position p into slot p mod `slots`, the newest, at
-    position `length` - 1, among them; a slot not yet written may not be seen.
-    """,
-    "length slots window",
-    lambda length, slots, window: torch.tensor(
-        [may_see(length - 1, -1 if p is None else p, window=window) for p in ring(length, slots)]
-    ),
-    lambda: [
-        (length, slots, window)
-        for slots, window in [(7, 4), (5, 5), (8, 7)]
-        for length in (*range(1, 3 * slots + 2), 1_000)
-    ],
-    {
-        "right for short texts, as the colleague's; find the first length at which it fails": (
-            _in_order
-        ),
-        "yours sees the last W slots once all are filled, but the newest keys move round": (
-            lambda length, slots, w: _in_order(min(length, slots), slots, w)
-        ),
-        "yours is wrong where length is a multiple of slots: length % slots is 0 there": (
-            lambda length, slots, w: _in_order(length % slots, slots, w)
-        ),
-        "right until the slots have been overwritten a few times; a text may have any length": [
-            _first_rounds(1),
-            _first_rounds(2),
-            _first_rounds(3),
-        ],
-        "once all slots are filled every one is seen, and there may be more of them than W": [
-            lambda length, slots, w: _in_order(length, slots, w) | (length > slots),
-            lambda length, slots, w: _in_order(length, slots, w) | (length >= slots),
-        ],
-        "yours is in the order of age; entry s must be about slot s, whichever key it holds": [
-            lambda length, slots, w: torch.arange(slots) < min(w, length),
-            lambda length, slots, w: torch.arange(slots) >= slots - min(w, length),
-        ],
-        "yours sees only slots up to the newest key's; earlier keys may be in later slots": (
-            lambda length, slots, w: _in_order((length - 1) % slots + 1, slots, w)
-        ),
-        "distances are wrong by one: the newest token is at position length - 1, 0 from itself": [
-            *_ages(1),
-            *_ages(-1),
-        ],
-        "an empty slot is seen while not all slots are filled": _ring_mask(
-            lambda held, newest, w: (newest - torch.arange(len(held))) % len(held) < w
-        ),
-        "an empty slot was taken for position -1; padding is seen by nothing": _ring_mask(
-            lambda held, newest, w: newest - held < w
-        ),
-        f"W + 1 keys: {_TAKEN}": _ring_mask(
-            lambda held, newest, w: (held >= 0) & (newest - held <= w)
-        ),
-        f"W - 1 keys: {_TAKEN}": _ring_mask(
-            lambda held, newest, w: (held >= 0) & (newest - held < w - 1)
-        ),
-        "the window was ignored: there may be more slots than W": _ring_mask(
-            lambda held, newest, w: held >= 0
-        ),
-        "every slot is seen; ask which position each one holds": _ring_mask(
-            lambda held, newest, w: torch.ones_like(held).bool()
-        ),
-        "True and False are swapped: True means that it may be seen": (
-            lambda *case: ~_right_ring_mask(*case)
-        ),
-    },
 )

@@ -12,7 +12,8 @@ The secret number of the shed is 2548.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -20,14 +21,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...model import Gemma3
-from ...model.attention import visible_attention
+from ...model.attention import Attention, attend_fused, visible_attention
 from ...model.layout import Batch
+from ...model.masks import Mask
 from ...prompt.processor import Processor
 from ...study.capture import capture
 from ...train.data.draw import Setting
 from ...train.data.examples import Example
 from ...train.data.prose import ASSETS, passages
-from ...train.scores import needles_at
+from ...train.scores import answers, needles_at
 
 DIGITS = 4  # of every number, each a token; a full stop follows
 
@@ -58,6 +60,30 @@ def tokens_back(processor: Processor, example: Example) -> int:
     """How many tokens back the first digit of the right number is, counted as in `numbers_in`."""
     owner = example.answer.split()[-3]  # "... of the shed is 2548."
     return numbers_in(processor, example)[owner][1]
+
+
+def replies(nano: Gemma3, processor: Processor, examples: Sequence[Example]) -> list[str]:
+    """What nano answers to each, always with the most likely next token."""
+    return [text for text, _, _ in answers(nano, processor, examples)]
+
+
+@contextmanager
+def other_masks(
+    nano: Gemma3, change: Callable[[Mask], Mask], layers: Sequence[int] = (6, 12)
+) -> Iterator[None]:
+    """Within the context these layers, counted from 1, attend with `change(mask)`."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, scale: float) -> Tensor:
+        return attend_fused(q, k, v, change(mask), scale)
+
+    changed = [m for m in nano.modules() if isinstance(m, Attention) and m.layer + 1 in layers]
+    for layer in changed:
+        layer.attend = attend
+    try:
+        yield
+    finally:
+        for layer in changed:
+            layer.attend = attend_fused
 
 
 def from_elsewhere(

@@ -191,7 +191,9 @@ def on_a_card(model: float, caches: Mapping[str, float], card: float) -> Figure:
             place, cache, 0.62, model, color=_FILL[kind], ec=_LOOKS[kind][0], label=names[place]
         )
         ax.text(model / 2, place, f"the model: {model:.1f}", ha="center", va="center")
-        ax.text(model + cache + 1, place, f"{cache:.1f}", va="center", weight="bold")
+        inside = model + cache / 2
+        ax.text(inside, place, f"notes:\n{cache:.1f}", ha="center", va="center", fontsize=9)
+        ax.text(model + cache + 1, place, f"= {model + cache:.0f}", va="center", weight="bold")
     ax.axvline(card, color="black", ls="-.", lw=1.5, label="one card")
     ax.text(card + 0.8, len(caches) / 2 - 0.5, f"one H100: {card:.0f} GB", va="center", fontsize=9)
     ax.set(xlabel="GB", ylim=(len(caches) - 0.4, -0.5), xlim=(0, model + max(caches.values()) + 9))

@@ -10,9 +10,9 @@ from gemma3_edu import naive
 from gemma3_edu.lessons.checks.masks import (
     check_layer_types,
     check_mask,
-    check_ring_mask,
     check_small_masks,
 )
+from gemma3_edu.lessons.checks.ring import check_ring_mask
 from gemma3_edu.model.config import AttentionType, layer_pattern
 from gemma3_edu.model.layout import TokenLayout
 from gemma3_edu.model.masks import attention_mask
@@ -139,6 +139,28 @@ def test_a_mask_that_goes_round_a_few_times_only_does_not_pass():
     assert message(check_ring_mask, few_rounds).startswith("right until the slots")
 
 
+def test_a_formula_for_the_first_wrap_only_is_named():
+    def one_wrap(length: int, slots: int, window: int) -> Tensor:
+        held = torch.arange(slots)
+        if length > slots:
+            held = held + slots * (held < length % slots)
+        return (held < length) & (length - 1 - held < window)
+
+    said = message(check_ring_mask, one_wrap)
+    assert said.startswith("right until the slots have been overwritten")
+    assert "(length = 14, " in said
+
+
+def test_as_many_slots_as_the_window_can_still_be_empty():
+    def full(length: int, slots: int, window: int) -> Tensor:
+        if slots == window:
+            return torch.ones(slots, dtype=torch.bool)
+        return ring_by_package(length, slots, window)
+
+    said = message(check_ring_mask, full)
+    assert said.startswith("with as many slots as W every one is seen once all are filled")
+
+
 def test_the_slots_in_order_get_the_length_that_fails_and_not_the_reason():
     def in_order(length: int, slots: int, window: int) -> Tensor:
         slot = torch.arange(slots)
@@ -198,6 +220,35 @@ def test_a_triangle_with_another_window_gets_the_sentence_on_places_too():
         return ones if window is None else ones.triu(-window)
 
     assert message(check_mask, triangle).startswith("took a token's place")
+
+
+def test_a_chained_comparison_is_told_to_split():
+    def chained(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        return 0 <= q[:, None] - k[None, :] < (window or 10**6)  # type: ignore[return-value]
+
+    assert "join the parts with &" in message(check_mask, chained)
+
+
+def test_another_error_of_torch_comes_through():
+    with pytest.raises(RuntimeError, match="must match the size"):
+        check_mask(lambda q, k, w: q - k >= 0)
+
+
+@pytest.mark.parametrize("padding", [True, False])
+def test_or_0_in_place_of_none_is_named(padding):
+    def or_0(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        back = q[:, None] - k[None, :]
+        return (back >= 0) & (back < (window or 0)) & ((k >= 0) | (not padding))
+
+    assert message(check_mask, or_0).startswith("None is no window at all")
+
+
+def test_queries_and_keys_exchanged_are_named():
+    def exchanged(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        back = k[:, None] - q[None, :]
+        return (back >= 0) & (back < (window or 10**6))
+
+    assert message(check_mask, exchanged).startswith("yours has a row for each key")
 
 
 def test_every_argument_of_a_small_mask_is_spelled_out():

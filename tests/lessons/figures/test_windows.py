@@ -75,6 +75,8 @@ def test_bars_add_the_cache_to_the_model():
     fig = on_a_card(50.0, {"all global": 60.0, "five to one": 10.5}, card=80)
     bars = [patch.get_bbox() for patch in fig.axes[0].patches]
     assert [box.x1 for box in bars] == [50, 50, 110, 60.5]
+    words = [text.get_text() for text in fig.axes[0].texts]
+    assert words[1:3] + words[4:6] == ["notes:\n60.0", "= 110", "notes:\n10.5", "= 60"]
     assert "80 GB: all global 110 GB and five to one 60 GB" in alt_of(fig)
 
 
