@@ -64,7 +64,19 @@ def by_recursion(parts: list[str], scores: Scores) -> list[str]:
     return by_recursion([*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]], scores)
 
 
-@pytest.mark.parametrize("answer", [by_queue, by_recursion])
+def by_keys(parts: list[str], scores: Scores) -> list[str]:
+    """Looked up in `keys()` one at a time and as a set, which goes through no table."""
+    while set(map("".join, pairwise(parts))) & scores.keys():
+        pairs = ["".join(pair) for pair in pairwise(parts)]
+        i = max(
+            (i for i, pair in enumerate(pairs) if pair in scores.keys()),  # noqa: SIM118
+            key=lambda i: scores[pairs[i]],
+        )
+        parts = [*parts[:i], pairs[i], *parts[i + 2 :]]
+    return parts
+
+
+@pytest.mark.parametrize("answer", [by_queue, by_recursion, by_keys])
 def test_right_joins(answer):
     check_join(answer)
 
@@ -79,6 +91,29 @@ def never_ends(parts: list[str], scores: Scores) -> list[str]:
 
 def never_moves(parts: list[str], scores: Scores) -> list[str]:
     while True: pass  # fmt: skip  # noqa: E701 - one line, so no line event
+
+
+def through_keys(parts: list[str], scores: Scores) -> list[str]:
+    return by_piece(parts, {piece: scores[piece] for piece in scores.keys()})  # noqa: SIM118
+
+
+def at_most(joins: int):
+    def joined(parts: list[str], scores: Scores) -> list[str]:
+        for _ in range(joins):
+            pairs = ["".join(pair) for pair in pairwise(parts)]
+            if not (places := [i for i, pair in enumerate(pairs) if pair in scores]):
+                break
+            i = max(places, key=lambda i: scores[pairs[i]])
+            parts = [*parts[:i], pairs[i], *parts[i + 2 :]]
+        return parts
+
+    return joined
+
+
+def every_copy(parts: list[str], scores: Scores) -> list[str]:
+    while found := [pair for pair in map("".join, pairwise(parts)) if pair in scores]:
+        parts = by_piece(parts, {max(found, key=lambda pair: scores[pair]): 0.0})
+    return parts
 
 
 def by_length(parts: list[str], scores: Scores) -> list[str]:
@@ -100,6 +135,9 @@ def emptied(parts: list[str], scores: Scores) -> list[str]:
     ("answer", "words"),
     [
         (by_piece, "goes through all pieces of the table; look up only the neighbours"),
+        (through_keys, "goes through all pieces of the table; look up only the neighbours"),
+        *[(at_most(joins), "stopped after a few joins; go on until") for joins in (3, 5)],
+        (every_copy, "joined every copy of the best piece at once; after one join look again"),
         (never_ends, "does not end; stop when no neighbours make a piece (['b', "),
         (never_moves, "does not end; stop when no neighbours make a piece (['b', "),
         (by_length, "took the first neighbours that make a piece, or the longest piece; the high"),
