@@ -69,14 +69,17 @@ def _head_cases() -> list[Case]:
         mask = torch.rand(t, s, generator=g) < 0.5
         mask[:, 0], mask[:, -1] = True, False
         cases.append((q, k, v, mask, scale))
-    # The score that may be seen is -131072, lower than the numbers that one masks with.
-    q, k = torch.tensor([[512.0, 0.0]]), torch.tensor([[-512.0, 0.0], [128.0, 0.0]])
-    v, mask = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[True, False]])
-    return [*cases, (q, k, v, mask, 0.5)]
+    # One query has scores far above those of the other, and above all that e can be raised to.
+    q, k = torch.tensor([[64.0, 0.0], [0.0, 1.0]]), torch.tensor([[32.0, 0], [16, 1], [0, 0]])
+    v, mask = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.arange(3).repeat(2, 1) < 2
+    cases.append((q, k, v, mask, 0.5))
+    # The score that may be seen is -2e15, lower than the numbers that one masks with.
+    q, k = torch.tensor([[2.0**26, 0.0]]), torch.tensor([[-(2.0**26), 0.0], [128.0, 0.0]])
+    return [*cases, (q, k, v[:2], torch.tensor([[True, False]]), 0.5)]
 
 
 def _narrow_head_cases() -> list[Case]:
-    *_, (q, k, v, mask, scale), _ = _head_cases()
+    *_, (q, k, v, mask, scale), _, _ = _head_cases()
     return [(q.bfloat16(), k.bfloat16(), v.bfloat16(), mask, scale)]
 
 
@@ -94,17 +97,29 @@ def _bare(scores: Tensor, mask: Tensor) -> Tensor:
     return powers / powers.sum(-1, keepdim=True)
 
 
+_NAN_CAUSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "the softmax, or the maximum in it, was taken over hidden keys too: where one of them is far"
+    " above the visible ones, these get 0, and 0 / 0 is nan; mask the scores before it": (
+        lambda scores, mask: _bare(scores - scores.amax(-1, keepdim=True), mask)
+    ),
+    "subtracted one maximum from the scores of all queries, and a query far below it has only"
+    " powers of 0: subtract the largest visible score of each query": (
+        lambda scores, mask: _bare(scores - scores.max(), mask)
+    ),
+    "raised e to the scores as they are, and large ones become inf or 0: subtract the largest"
+    " visible score of each query first, as softmax does": _bare,
+}
+
+
 def _why_nan(
     got: Any, want: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float
 ) -> str | None:
     if not isinstance(got, Tensor) or got.shape != want.shape or not got.isnan().any():
         return None
     scores = q @ k.T * scale
-    if torch.allclose(_bare(scores, mask) @ v, got, equal_nan=True):
-        return (
-            "raised e to the scores as they are, and large ones become inf or 0: subtract the"
-            " largest visible score of each query first, as softmax does"
-        )
+    for sentence, weights in _NAN_CAUSES.items():
+        if torch.allclose(weights(scores, mask) @ v, got, equal_nan=True):
+            return sentence
     return (
         "nan: either the softmax is over the queries, where a key hidden from all of them leaves"
         " only -inf (take it over the keys, the last axis), or -inf was multiplied by 0"
@@ -114,8 +129,8 @@ def _why_nan(
 check_head = Check(
     """`fn(q, k, v, mask, scale)` is one head: q (T H), k and v (S H), mask (T S), True for seen.
 
-    Every query sees some keys and misses some; scores can be large. In bfloat16 the result is in
-    bfloat16, and right to the two digits that it can hold.
+    Every query sees at least one key and misses some; scores can be large. In bfloat16 the result
+    is in bfloat16, and right to the two digits that it can hold.
     """,
     "q k v mask scale",
     _head,
@@ -166,7 +181,8 @@ check_head = Check(
 
 def _score_cases() -> list[Case]:
     g, cases = torch.Generator().manual_seed(7), []
-    for t, d, n, h, scale, size in [(5, 7, 3, 4, 0.5, 1), (4, 6, 2, 8, 168**-0.5, 1e-3)]:
+    sizes = [(5, 7, 3, 4, 0.5, 1), (4, 6, 2, 8, 168**-0.5, 1e-3), (2, 4, 1, 2, 1.5, 1e-5)]
+    for t, d, n, h, scale, size in sizes:
         x = size * torch.randn(d, t, generator=g).T  # not contiguous; in a small one eps matters
         w_q, w_k = (torch.randn(n * h, d, generator=g) for _ in "qk")
         q_weight, k_weight = (torch.randn(h, generator=g) for _ in "qk")  # the 1 matters
@@ -209,9 +225,9 @@ def _viewed(x: Tensor, w: Tensor) -> Tensor:
     return _normed(x.reshape(n, t, h).transpose(0, 1), w)
 
 
-def _normed_input(norm: Norm) -> Callable[..., Tensor]:
+def _normed_input(norm: Norm, eps: float = EPS) -> Callable[..., Tensor]:
     def fn(x: Tensor, *given: Any) -> Tensor:
-        return _scores(norm)(_normed(x, torch.zeros(x.shape[-1])), *given)
+        return _scores(norm)(_normed(x, torch.zeros(x.shape[-1]), eps), *given)
 
     return fn
 
@@ -251,6 +267,16 @@ check_scores = Check(
         "normed x; QK-norm norms the queries and keys that the matrices make of it": [
             _normed_input(_plain),
             _normed_input(lambda x, w: x * (1 + w)),
+            _normed_input(_normed),
+            _normed_input(_normed, torch.finfo(torch.float32).eps),
+        ],
+        "left out the gain of one norm; queries and keys both have one, 1 + w": [
+            _scores(_normed, lambda x, w: _normed(x, 0 * w)),
+            _scores(lambda x, w: _normed(x, 0 * w), _normed),
+        ],
+        "used one matrix for queries and keys; w_q makes the queries, w_k the keys": [
+            lambda x, w_q, w_k, *given: _scores(_normed)(x, w_q, w_q, *given),
+            lambda x, w_q, w_k, *given: _scores(_normed)(x, w_k, w_k, *given),
         ],
         "used one weight for both norms; queries and keys have a weight each": [
             lambda x, w_q, w_k, a, b, scale: _scores(_normed)(x, w_q, w_k, a, a, scale),
@@ -275,6 +301,9 @@ check_scores = Check(
             lambda *given: _scores(_normed)(*given).softmax(-1)
         ),
         "left out the scale": lambda *given: _scores(_normed)(*given[:5], 1.0),
+        "scaled by 1 / sqrt(H); use the scale that is given, which in 27B is another number": (
+            lambda *given: _scores(_normed)(*given[:5], len(given[3]) ** -0.5)
+        ),
         "divided by the scale; multiply by it": (
             lambda *given: _scores(_normed)(*given[:5], 1 / given[5])
         ),

@@ -133,14 +133,18 @@ def arrows(query: Float[Tensor, "2"], keys: Float[Tensor, "4 2"], grown: float =
     """The query of "She" and the four keys as arrows, at size 1 and `grown`, with the weights."""
     fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.5), layout="constrained")
     reach = grown * 3.2
+    angles = F.cosine_similarity(query, keys, dim=-1).clamp(-1, 1).acos().rad2deg().tolist()
+    first, last = (torch.atan2(end[1], end[0]) for end in (keys[0], query))
+    arc = first + (last - first) * torch.linspace(0, 1, 9)
     for ax, factor in zip(axes, (1.0, grown), strict=True):
         q, k = factor * query, factor * keys
         _plane(ax, q, k, weights=(k @ q).softmax(0).tolist())
+        ax.plot(1.2 * arc.cos(), 1.2 * arc.sin(), color="0.25", lw=1.5, ls="-", label="angle")
+        _write(ax, 1.8, 0.35, f"{angles[0]:.0f}°", color="0.25", size=8)
         ax.set(xlim=(-reach, reach), ylim=(-0.55 * reach, 0.62 * reach), aspect="equal")
         ax.set(xlabel="a name", ylabel="female", xticks=[], yticks=[])
         size = "as they are" if factor == 1 else f"{factor:g} times as large"
         ax.set_title(f"W_q and W_k {size}", fontsize=10)
-    angles = F.cosine_similarity(query, keys, dim=-1).clamp(-1, 1).acos().rad2deg().tolist()
     named = listed(f"{angle:.0f} for {word}" for word, angle in zip(WORDS, angles, strict=True))
     return with_alt(
         fig,
@@ -187,11 +191,13 @@ def three_ways() -> Figure:
 
 
 def by_factor(
-    factors: Sequence[float], panels: Mapping[str, Mapping[str, Sequence[float] | float]]
+    factors: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[float] | float]],
+    guessing: Mapping[str, float] | None = None,
 ) -> Figure:
     """A panel each for what was measured, of several models, against the factor on W_q and W_k.
 
-    A model with one number for all factors is a level line.
+    A model with one number for all factors is a level line, and so is what `guessing` has.
     """
     fig, axes = plt.subplots(1, len(panels), figsize=(8.8, 3.3), layout="constrained")
     ends = []
@@ -203,6 +209,10 @@ def by_factor(
             drawn = values * len(factors) if isinstance(given, int | float) else values
             ax.plot(factors, drawn, look, ms=6, lw=2.5, label=model)
             ends.append(f"{name}, {model}: {listed(f'{value:.3g}' for value in values)}")
+        if guessing and name in guessing:
+            ax.axhline(guessing[name], color="0.5", lw=1, ls="-.", label="guessing")
+            ax.legend([ax.lines[-1]], ["guessing"], fontsize=9)
+            ends.append(f"{name}, guessing: {guessing[name]:g}")
         ax.set_xscale("log", base=2)
         ax.set_xticks(factors, [f"1/{1 / f:g}" if f < 1 else f"{f:g}" for f in factors], size=9)
         ax.set_title(name, fontsize=10)
@@ -222,10 +232,11 @@ def learnt(
     )
     ends = []
     for ax, (size, rows) in zip(axes[0], right.items(), strict=True):
-        for (way, seeds), look in zip(rows.items(), ("C3:", "C1--", "C0-"), strict=True):
+        looks = (("C3:", 3.5), ("C1--", 2), ("C0-", 2))  # a wide line shows below a narrow one
+        for (way, seeds), (look, width) in zip(rows.items(), looks, strict=True):
             for number, shares_right in enumerate(seeds):
                 label = way if number == 0 else f"_{way}, seed {number}"
-                ax.plot(steps, shares_right, look, lw=2, label=label)
+                ax.plot(steps, shares_right, look, lw=width, label=label)
             middle = sorted(row[steps.index(200)] for row in seeds)[len(seeds) // 2]
             ends.append(f"{way} at size {size:g} {middle:.1f}")
         ax.axhline(0.1, color="0.5", lw=1, ls="-.", label="guessing")

@@ -121,12 +121,25 @@ def zero_times_infinity(q, k, v, mask, scale):
     return (q @ k.T * scale - torch.inf * ~mask).softmax(-1) @ v
 
 
+def renormalised(q, k, v, mask, scale):
+    weights = (q @ k.T * scale).softmax(-1) * mask
+    return weights / weights.sum(-1, keepdim=True) @ v
+
+
+def one_maximum(q, k, v, mask, scale):
+    scores = q @ k.T * scale
+    powers = (scores - scores.masked_fill(~mask, -torch.inf).max()).exp() * mask
+    return powers / powers.sum(-1, keepdim=True) @ v
+
+
 FINITE = "masked with a finite number, and a visible score can be lower than that: use -inf"
 BARE = "raised e to the scores as they are, and large ones become inf or 0"
 HEAD_MUTANTS: list[tuple[Callable[..., Tensor], str]] = [
-    *((masked_with(number), FINITE) for number in (-20.0, -50.0, -100.0, -1e4, -1e5)),
+    *((masked_with(number), FINITE) for number in (-20.0, -50.0, -100.0, -1e5, -1e9, -1e12)),
     (bare_powers, BARE),
     (bare_masked_powers, BARE),
+    (renormalised, "the softmax, or the maximum in it, was taken over hidden keys too"),
+    (one_maximum, "subtracted one maximum from the scores of all queries"),
     (over_queries, "nan: either the softmax is over the queries"),
     (zero_times_infinity, "nan: either the softmax is over the queries"),
 ]
@@ -224,6 +237,13 @@ SCORE_MUTANTS: list[tuple[Callable[..., Tensor], str]] = [
     (scores_with(lambda x, w: F.normalize(x, dim=-1) * (1 + w)), "divided by the length"),
     (scores_of_views, "reshaped to (N, T, H)"),
     (scores_of_normed_x, "normed x; QK-norm norms the queries and keys"),
+    (
+        lambda x, *given: scores_by_builtin(F.rms_norm(x, x.shape[-1:], eps=1e-6), *given),
+        "normed x; QK-norm norms the queries and keys",
+    ),
+    (lambda x, a, b, *given: scores_by_builtin(x, a, a, *given), "used one matrix"),
+    (lambda x, a, b, w, v, s: scores_by_builtin(x, a, b, w, 0 * v, s), "left out the gain of one"),
+    (lambda *given: scores_by_builtin(*given[:5], len(given[3]) ** -0.5), "scaled by 1 / sqrt(H)"),
     (
         lambda x, a, b, w, v, scale: scores_by_builtin(x, a, b, w, w, scale),
         "used one weight for both norms",

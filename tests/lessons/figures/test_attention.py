@@ -86,7 +86,7 @@ def test_the_bar_is_as_long_as_the_shares():
 def test_arrows_carry_their_weights_at_both_sizes():
     left, right = attention.arrows(torch.tensor(QUERY), torch.tensor(KEYS), grown=2.0).axes
     said = [{text.get_text() for text in ax.texts} for ax in (left, right)]
-    assert said[0] >= {"Anna\n0.84", "Rex\n0.11"}
+    assert said[0] >= {"Anna\n0.84", "Rex\n0.11", "18°"}
     assert said[1] >= {"Anna\n1.00", "Rex\n0.00"}
     assert left.get_xlim() == right.get_xlim()
 
@@ -111,7 +111,8 @@ def test_curves_hold_what_is_given():
         "share": {"with": [0.5, 0.5], "without": [0.1, 1.0]},
         "right": {"with": 9, "without": [1, 3]},
     }
-    fig = attention.by_factor([0.25, 4], panels)
+    fig = attention.by_factor([0.25, 4], panels, {"right": 5})
+    assert line(fig.axes[1], "guessing") == [5, 5]
     for ax, (name, rows) in zip(fig.axes, panels.items(), strict=True):
         assert ax.get_title() == name
         assert [text.get_text() for text in ax.get_xticklabels()] == ["1/4", "4"]
