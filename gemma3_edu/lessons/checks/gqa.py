@@ -357,7 +357,7 @@ def _memory(tree: Any) -> list[torch.UntypedStorage]:
 
 @standard_torch()
 def check_telling_mask(fn: Callable[[], Any]) -> None:
-    """`fn()` gives the smallest mask (T S) that exposes an attention with a bug.
+    """`fn()` gives a smallest mask (T S) that exposes an attention with a bug.
 
     The bug: G query heads are folded into the queries, (K, G T), while each row of the mask is
     repeated in its place, where the whole mask has to be repeated.

@@ -114,12 +114,14 @@ def copied_or_queued(heads: int, kv_heads: int, tokens: int) -> Figure:
                 _cabinet(ax, at, 0, tokens, m, dashed=True)
                 _line(ax, (x, deep + 0.5), (at, -tokens + 0.35), m, "copies")
                 _line(ax, (at, 1.7), (at, 0.5), m)
+            end = 1.3 - 0.9 * (group - 1)  # of the queue, whose first is the lowest
             if not copies:
-                box = Rectangle((first - 0.5, 1.3), group, 1.0, fill=False, edgecolor=INKS[m])
+                box = Rectangle((x - 0.5, end), 1.0, 2.3 - end, fill=False, edgecolor=INKS[m])
                 ax.add_patch(box)
-                _line(ax, (x, 1.3), (x, deep + 0.5), m)
+                _line(ax, (x, end), (x, deep + 0.5), m)
             for i in range(group):
-                _circle(ax, first + i, 1.8, m * group + i, m)
+                place = (first + i, 1.8) if copies else (x, end + 0.5 + 0.9 * i)
+                _circle(ax, *place, m * group + i, m)
         title = "bring the cabinets to the questions" if copies else "let the questions queue"
         ax.set_title(title, fontsize=10)
         _words(ax, 0, deep - tokens + 0.1, "the cache", color=GREY, size=9)
@@ -127,8 +129,8 @@ def copied_or_queued(heads: int, kv_heads: int, tokens: int) -> Figure:
     return with_alt(
         fig,
         f"{heads} questions and {kv_heads} cabinets, twice. On the left {heads} copies of the"
-        f" cabinets, with dashed edges, are made for the questions; on the right {group} questions"
-        " in a box wait before each cabinet, and no copy is made.",
+        f" cabinets, with dashed edges, are made for the questions; on the right {group} questions,"
+        " one behind another, wait before each cabinet, and no copy is made.",
     )
 
 
