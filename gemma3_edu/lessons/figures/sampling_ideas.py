@@ -137,8 +137,13 @@ def loops_and_inventions(
     temperatures: Sequence[float],
     repeated: Mapping[str, Sequence[float]],
     invented: Mapping[str, Sequence[float]],
+    *,
+    novel: float,
 ) -> Figure:
-    """How much of the text repeats itself, and how many words are invented, by temperature."""
+    """How much of the text repeats itself, and how many words are invented, by temperature.
+
+    `novel` is the share of such words in the novel itself, a dotted line.
+    """
     fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
     titles = ["it repeats itself", "it invents words"]
     marks = ["o", "s"]
@@ -151,6 +156,7 @@ def loops_and_inventions(
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("% of runs of four tokens")
     axes[1].set_ylabel("% of words")
+    axes[1].axhline(100 * novel, color="0.45", ls=":", label="the novel itself")
     axes[1].legend(loc="upper left", fontsize=9)
     ends = [
         f"{name}: {values[0]:.0%} at temperature {temperatures[0]:g} and {values[-1]:.0%} at"
@@ -162,7 +168,7 @@ def loops_and_inventions(
         fig,
         f"Left, runs of four tokens that came before: {first[0]:.0%} at temperature"
         f" {temperatures[0]:g}, then falling to {first[-1]:.0%}. Right, words that are not in the"
-        f" novel. {'; '.join(ends)}.",
+        f" novel. {'; '.join(ends)}; the novel itself: {novel:.0%}.",
     )
 
 

@@ -78,10 +78,10 @@ def test_a_chat_has_a_row_for_each_line_and_colours_for_who_wrote_it():
 
 def test_loops_and_inventions_are_in_percent():
     repeated, invented = {"free": [0.5, 0.0], "cut": [0.5, 0.25]}, {"free": [0, 0.5], "cut": [0, 1]}
-    fig = loops_and_inventions([0, 2], repeated, invented)
+    fig = loops_and_inventions([0, 2], repeated, invented, novel=0.02)
     left, right = fig.axes
     assert [list(line.get_ydata()) for line in left.lines] == [[50, 0], [50, 25]]
-    assert [list(line.get_ydata()) for line in right.lines] == [[0, 50], [0, 100]]
-    assert [line.get_label() for line in right.lines] == ["free", "cut"]
+    assert [list(line.get_ydata()) for line in right.lines] == [[0, 50], [0, 100], [2, 2]]
+    assert [line.get_label() for line in right.lines] == ["free", "cut", "the novel itself"]
     assert "50% at temperature 0, then falling to 0%" in alt_of(fig)
-    assert "cut: 0% at temperature 0 and 100% at 2" in alt_of(fig)
+    assert "cut: 0% at temperature 0 and 100% at 2; the novel itself: 2%." in alt_of(fig)
