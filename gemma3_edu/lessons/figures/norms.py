@@ -296,23 +296,6 @@ def losses_by_scale(
     )
 
 
-def _scatter(ax: Axes, groups: dict[str, Tensor], pale: bool = False) -> None:
-    for name, points in groups.items():
-        colour, marker, area = _MARKERS[name]
-        points = points.double().round(decimals=6)  # float32's noise differs between machines
-        ax.scatter(
-            points[:, 0],
-            points[:, 1],
-            s=area,
-            marker=marker,
-            facecolors="none" if pale else colour,
-            edgecolors=colour if pale else "white",
-            linewidths=0.6,
-            label=f"{name} before" if pale else name,
-        )
-    ax.set_aspect("equal")
-
-
 def _circle(ax: Axes, radius: float, label: str) -> None:
     turn = torch.linspace(0, 2 * pi, 73).double()
     ax.plot(radius * turn.cos(), radius * turn.sin(), "k-.", linewidth=1, label=label)
