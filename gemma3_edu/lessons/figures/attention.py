@@ -18,11 +18,12 @@ import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 from torch.nn import functional as F
 
 from .alt import listed, with_alt
+from .parts import arrow
 
 WORDS = ("Anna", "walks", "Rex", "She")
 QUERY = (1.0, 1.0)  # of "She"
@@ -93,7 +94,7 @@ def she_asks() -> Figure:
     _write(ax, 10.15, 5.78, "She asks: a name, female?", size=11)
     for i, weight in enumerate(weights):
         left, middle = 3.2 * i, 3.2 * i + 1.35
-        _arrow(ax, (9.6 + 0.35 * i, 5.3), (middle, 3.75), "C1", 0.8 + 8 * weight)
+        arrow(ax, (9.6 + 0.35 * i, 5.3), (middle, 3.75), "C1", 0.8 + 8 * weight, label="arrow")
         ax.text(middle - 0.25, 4.0, f"{weight:.2f}", ha="right", va="center", size=10, color="C1")
         _card(ax, (left, 1.75), (2.7, 1.95), "0.94", "drawer", "0.6")
         _card(ax, (left + 0.15, 2.95), (2.4, 0.6), _tint(0.22), "key", "C0")
@@ -105,7 +106,14 @@ def she_asks() -> Figure:
         width, middle, depth = 12.3 * weight, 3.2 * i + 1.35, weight**0.3
         _card(ax, (start, -0.55), (width, 0.8), _tint(depth), "share", "0.3")
         if weight > 0.1:
-            _arrow(ax, (middle, 1.05), (start + width / 2, 0.32), _tint(depth), 0.8 + 4 * weight)
+            arrow(
+                ax,
+                (middle, 1.05),
+                (start + width / 2, 0.32),
+                _tint(depth),
+                0.8 + 4 * weight,
+                label="arrow",
+            )
             said = f"{weight:.2f} of {wares[i]}" if weight > 0.5 else f"{weight:.2f}"
             _write(
                 ax,
@@ -258,12 +266,12 @@ def _plane(
     ax.axhline(0, color="0.85", lw=1, ls="-", label="axis", zorder=0)
     ax.axvline(0, color="0.85", lw=1, ls="-", label="axis", zorder=0)
     for i, (word, (x, y)) in enumerate(zip(WORDS, keys.tolist(), strict=True)):
-        _arrow(ax, (0, 0), (x, y), "C0", 2)
+        arrow(ax, (0, 0), (x, y), "C0", 2, label="arrow")
         said = word if weights is None else f"{word}\n{weights[i]:.2f}"
         away = 1 + (0.38 if weights is None else 0.95) / max(sqrt(x**2 + y**2), 0.3)
         _write(ax, x * away, y * away + 0.04, said, color="C0", size=9)
     x, y = query.tolist()
-    _arrow(ax, (0, 0), (x, y), "C1", 3.5)
+    arrow(ax, (0, 0), (x, y), "C1", 3.5, label="arrow")
     if weights is not None:
         _write(ax, x - 0.45, y + 0.4, "query of She", color="C1", size=9)
 
@@ -285,26 +293,6 @@ def _card(
 
 def _write(ax: Axes, x: float, y: float, text: str, **looks: Any) -> None:
     ax.text(x, y, text, ha="center", va="center", zorder=4, **looks)
-
-
-def _arrow(
-    ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: Any, width: float
-) -> None:
-    ax.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=9 + 2 * width,
-            linewidth=width,
-            color=colour,
-            linestyle="-",
-            shrinkA=0,
-            shrinkB=0,
-            label="arrow",
-            zorder=2,
-        )
-    )
 
 
 def _tint(depth: float) -> tuple[float, float, float]:

@@ -16,6 +16,7 @@ from matplotlib.patches import Polygon, Rectangle, Wedge
 from torch import Tensor
 
 from .alt import alt_of, listed, with_alt
+from .parts import say
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 KEPT, NEW, PALE, EDGE, GREY = "#D6E4F0", "#D55E00", "#FBE3D4", "#7D98B0", "#6F6F6F"
@@ -37,18 +38,18 @@ def again_or_kept(prompt: int = 4, steps: int = 6) -> Figure:
                 new = not keeps or step == 0 or token == count - 1
                 _box(ax, token + 0.07, step + 0.07, 0.86, 0.86, NEW if new else KEPT, EDGE)
             work.append(1 if keeps and step else count)
-            _words(ax, tokens + 0.7, step + 0.5, str(work[-1]))
+            say(ax, tokens + 0.7, step + 0.5, str(work[-1]))
             if not keeps:
-                _words(ax, -0.3, step + 0.5, f"step {step + 1}", ha="right")
+                say(ax, -0.3, step + 0.5, f"step {step + 1}", ha="right")
         sums.append(" + ".join(map(str, work)) + f" = {sum(work)}")
         _line(ax, [(tokens + 0.2, steps + 0.1), (tokens + 1.2, steps + 0.1)])
-        _words(ax, tokens + 0.7, steps + 0.7, str(sum(work)), weight="bold")
-        _words(ax, tokens, steps + 0.7, "tokens computed", ha="right")
+        say(ax, tokens + 0.7, steps + 0.7, str(sum(work)), weight="bold")
+        say(ax, tokens, steps + 0.7, "tokens computed", ha="right")
         ax.set_title("keep, and read what is new" if keeps else "read everything again")
         _canvas(ax, (-2.3, tokens + 1.4), (steps + 2.6, -0.2))
         _box(ax, 0.07, steps + 1.6, 0.86, 0.86, KEPT if keeps else NEW, EDGE)
         words = "kept from before" if keeps else "computed in this step"
-        _words(ax, 1.3, steps + 2.05, words, ha="left")
+        say(ax, 1.3, steps + 2.05, words, ha="left")
     return with_alt(
         fig,
         f"{steps} steps of writing after a prompt of {prompt} tokens: {sums[0]} tokens computed if"
@@ -65,28 +66,28 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
     ax.add_patch(
         Rectangle((-0.3, -0.3), right + 0.6, 1.6 * layers + 0.15, fc="#F4F7FA", ec=EDGE, ls="--")
     )
-    _words(ax, right / 2, 1.6 * layers + 0.15, "computed before, and kept", color="#3F5B73")
+    say(ax, right / 2, 1.6 * layers + 0.15, "computed before, and kept", color="#3F5B73")
     for n, (x, word) in enumerate(zip(places, words, strict=True)):
         new = n == old
         ink = NEW if new else "black"
         weight = "bold" if new else "normal"
-        _words(ax, x + 0.5, -0.85, word, color=ink, weight=weight, size=11)
+        say(ax, x + 0.5, -0.85, word, color=ink, weight=weight, size=11)
         for layer in range(layers):
             y = 1.6 * layer
             _arrow(ax, (x + 0.5, y - 0.62), (x + 0.5, y - 0.02), ink if new else EDGE)
             _box(ax, x, y, 1, 0.95, PALE if new else KEPT, NEW if new else EDGE)
             if new:
-                _words(ax, x + 0.5, y + 0.76, "q", color=NEW, weight="bold")
+                say(ax, x + 0.5, y + 0.76, "q", color=NEW, weight="bold")
                 for side in (0.2, 0.8):  # its own key and value
                     start, tip = (x + side, y + 0.48), (x + 0.36 + 0.28 * (side > 0.5), y + 0.7)
                     _line(ax, [start, tip], NEW)
                     _head(ax, start, tip, NEW, 0.12)
             for left, name in [(0.09, "k"), (0.53, "v")]:
                 _box(ax, x + left, y + 0.08, 0.38, 0.4, "white", NEW if new else EDGE)
-                _words(ax, x + left + 0.19, y + 0.28, name, color=ink)
+                say(ax, x + left + 0.19, y + 0.28, name, color=ink)
     for layer in range(layers):
         y, end = 1.6 * layer, places[-1] - 0.04
-        _words(ax, -0.5, y + 0.47, f"layer {layer + 1}", ha="right")
+        say(ax, -0.5, y + 0.47, f"layer {layer + 1}", ha="right")
         for n, x in enumerate(places[:-1]):
             for reader in range(n + 1, old):
                 tip = (places[reader] - 0.04, y + 0.7)
@@ -94,7 +95,7 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
             _bow(ax, (x + 0.92, y + 0.3), (end, y + 0.74), 0.25 + 0.1 * (old - n))
     top = 1.6 * (layers - 1) + 0.95
     _arrow(ax, (places[-1] + 0.5, top), (places[-1] + 0.5, top + 0.5), NEW)
-    _words(ax, places[-1] + 0.5, top + 0.75, "next word?", color=NEW)
+    say(ax, places[-1] + 0.5, top + 0.75, "next word?", color=NEW)
     _canvas(ax, (-2.1, places[-1] + 1.5), (-1.3, top + 1.1))
     return with_alt(
         fig,
@@ -113,11 +114,11 @@ def one_query(words: Sequence[str], q: Tensor, keys: Tensor, values: Tensor) -> 
     last, height = len(words) - 1, 0.7
     for n, word in enumerate(words):
         ink, weight = (NEW, "bold") if n == last else ("black", "normal")
-        _words(ax, -0.2, n * height + 0.35, word, ha="right", color=ink, weight=weight)
+        say(ax, -0.2, n * height + 0.35, word, ha="right", color=ink, weight=weight)
     columns = [(0.0, 0.8, "keys", keys), (3.4, 0.9, "scores", scores[:, None])]
     columns += [(6.1, 1.35, "weights", weights[:, None]), (8.5, 0.8, "values", values)]
     for left, width, name, table in columns:
-        _words(ax, left + width * table.shape[1] / 2, -0.4, name)
+        say(ax, left + width * table.shape[1] / 2, -0.4, name)
         kept = last if name in ("keys", "values") else 0  # rows before this one are kept
         for n, row in enumerate(table.tolist()):
             for j, value in enumerate(row):
@@ -126,18 +127,18 @@ def one_query(words: Sequence[str], q: Tensor, keys: Tensor, values: Tensor) -> 
     middle = height * len(words) / 2
     for x, text in [(1.7, "· query"), (4.4, "softmax"), (10.2, "sum")]:
         _arrow(ax, (x + 0.05, middle), (x + 1.55, middle))
-        _words(ax, x + 0.8, middle - 0.35, text, size=9)
-    _words(ax, 8.0, middle, _TIMES, size=15)
+        say(ax, x + 0.8, middle - 0.35, text, size=9)
+    say(ax, 8.0, middle, _TIMES, size=15)
     for j, value in enumerate(received.tolist()):
         _cell(ax, 11.9 + j * 1.3, middle - height / 2, 1.3, height, f"{value:.2f}", True)
-    _words(ax, 13.2, middle - 0.75, f"what “{words[-1]}” gets", color=NEW)
+    say(ax, 13.2, middle - 0.75, f"what “{words[-1]}” gets", color=NEW)
     below = height * len(words) + 0.5
-    _words(ax, -0.2, below + 0.35, "query", ha="right", color=NEW, weight="bold")
+    say(ax, -0.2, below + 0.35, "query", ha="right", color=NEW, weight="bold")
     for j, value in enumerate(q.tolist()):
         _cell(ax, j * 0.8, below, 0.8, height, f"{value:g}", True)
     for x, fill, text in [(4.6, KEPT, "kept from before"), (9.4, PALE, "computed now")]:
         _box(ax, x, below + 0.1, 0.5, 0.5, fill, EDGE)
-        _words(ax, x + 0.75, below + 0.35, text, ha="left", size=9)
+        say(ax, x + 0.75, below + 0.35, text, ha="left", size=9)
     _canvas(ax, (-1.9, 14.7), (below + 0.9, -0.8))
     told = listed(f"{score:g}" for score in scores.tolist())
     return with_alt(
@@ -171,13 +172,13 @@ def _ring(ax: Axes, window: int, newest: int, last: int) -> None:
         middle = np.deg2rad(start - 180 / window)
         x, y = np.cos(middle), np.sin(middle)
         ink, weight = ("white", "bold") if new else ("black", "normal")
-        _words(ax, 1.75 * x, 1.75 * y, str(token), color=ink, weight=weight, size=12)
-        _words(ax, 0.85 * x, 0.85 * y, str(slot), color=GREY, size=9)
-    _words(ax, 0, 0, "slot", color=GREY, size=8)
+        say(ax, 1.75 * x, 1.75 * y, str(token), color=ink, weight=weight, size=12)
+        say(ax, 0.85 * x, 0.85 * y, str(slot), color=GREY, size=9)
+    say(ax, 0, 0, "slot", color=GREY, size=8)
     lost = newest - window
     over = f"{newest} goes over {lost}" if lost >= 0 else f"{newest} is written"
-    _words(ax, 0, -2.9, over, color=NEW, weight="bold", size=11)
-    _words(ax, 0, -3.6, f"{newest} = {newest // window} · {window} + {newest % window}", color=GREY)
+    say(ax, 0, -2.9, over, color=NEW, weight="bold", size=11)
+    say(ax, 0, -3.6, f"{newest} = {newest // window} · {window} + {newest % window}", color=GREY)
     step = 5.4 / (last + 1)
     for token in range(newest + 1):
         fill = NEW if token == newest else KEPT if token > lost else "white"
@@ -185,7 +186,7 @@ def _ring(ax: Axes, window: int, newest: int, last: int) -> None:
     first = max(0, lost + 1)
     left, right = -2.7 + first * step, -2.7 + (newest + 1) * step
     _line(ax, [(left, 3.85), (left, 4.1), (right, 4.1), (right, 3.85)])
-    _words(ax, (left + right) / 2, 4.55, f"window: {first} to {newest}", size=9)
+    say(ax, (left + right) / 2, 4.55, f"window: {first} to {newest}", size=9)
     _canvas(ax, (-2.9, 2.9), (-4.0, 5.0))
 
 
@@ -203,21 +204,21 @@ def chunk_over_ring(window: int, length: int, chunk: int) -> Figure:
             box = _box(ax, token + 0.05, 0, 0.9, 0.8, fill, EDGE)
             box.set_linestyle("--" if gone else "-")
             ink = GREY if gone else "white" if new else "black"
-            _words(ax, token + 0.5, 0.4, str(token), color=ink, weight="bold" if new else "normal")
+            say(ax, token + 0.5, 0.4, str(token), color=ink, weight="bold" if new else "normal")
         for row, query in enumerate(range(length, stop), start=1):
             if early:
-                _words(ax, first - 0.2, row + 0.45, f"query {query}", ha="right")
+                say(ax, first - 0.2, row + 0.45, f"query {query}", ha="right")
             needed = [c for c in range(first, query + 1) if c > query - window]
             there = [c for c in needed if not (early and c in lost)]
             for token in needed:
                 ink, mark = ("#1F6B4E", "✓") if token in there else (_WRONG, _TIMES)
                 fill = "#CFE8DE" if token in there else "white"
                 _box(ax, token + 0.08, row + 0.05, 0.84, 0.8, fill, ink)
-                _words(ax, token + 0.5, row + 0.45, mark, color=ink, size=11, weight="bold")
+                say(ax, token + 0.5, row + 0.45, mark, color=ink, size=11, weight="bold")
             found[early].append(len(there))
             ink, weight = (_WRONG, "bold") if len(there) < len(needed) else ("black", "normal")
             words = f"{len(there)} of {len(needed)}"
-            _words(ax, stop + 0.2, row + 0.45, words, ha="left", color=ink, weight=weight)
+            say(ax, stop + 0.2, row + 0.45, words, ha="left", color=ink, weight=weight)
         _canvas(ax, (first - 2.4, stop + 2.0), (chunk + 1.1, -0.2))
     said = [listed(found[early]) for early in (True, False)]
     return with_alt(
@@ -244,20 +245,7 @@ def _box(
 def _cell(ax: Axes, x: float, y: float, width: float, height: float, text: str, new: bool) -> None:
     _box(ax, x, y, width, height, PALE if new else KEPT, "white")
     ink, weight = (NEW, "bold") if new else ("black", "normal")
-    _words(ax, x + width / 2, y + height / 2, text, color=ink, weight=weight)
-
-
-def _words(
-    ax: Axes,
-    x: float,
-    y: float,
-    text: str,
-    ha: str = "center",
-    color: str = "black",
-    weight: str = "normal",
-    size: float = 10,
-) -> None:
-    ax.text(x, y, text, ha=ha, va="center", color=color, weight=weight, fontsize=size)
+    say(ax, x + width / 2, y + height / 2, text, color=ink, weight=weight)
 
 
 def _arrow(

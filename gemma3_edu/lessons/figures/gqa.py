@@ -18,6 +18,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from .alt import listed, with_alt
+from .parts import say
 
 # Of key/value head 0, 1, ...
 INKS = ("#0072B2", "#D55E00", "#007F5C", "#8A4F9E", "#8F6B00", "#444444")
@@ -44,15 +45,15 @@ def cabinets(words: Sequence[str], heads: int, kv_heads: Sequence[int]) -> Figur
         name = "multi-query" if count == 1 else NAMES[count == heads]
         ax.set_title(f"{name}\nK = {count}", fontsize=10)
         adds = f"+ {count} drawer{'s' if count > 1 else ''}"
-        _words(ax, 0, -len(words) - 1.3, adds, weight="bold")
+        say(ax, 0, -len(words) - 1.3, adds, weight="bold")
         left = heads / 2 + (1.9 if ax is axes[0] else 0.1)
         _canvas(ax, (-left, heads / 2 + 0.1), (-len(words) - 1.8, 2.4))
     for row, word in enumerate([*words, "next token"]):
         last = row == len(words)
         place = -row - 0.25 * last
         ink = GREY if last else "black"
-        _words(axes[0], -heads / 2 - 0.05, place, word, ha="right", color=ink, size=9)
-    _words(axes[0], -heads / 2 - 0.05, 1.8, "queries", ha="right", size=9)
+        say(axes[0], -heads / 2 - 0.05, place, word, ha="right", color=ink, size=9)
+    say(axes[0], -heads / 2 - 0.05, 1.8, "queries", ha="right", size=9)
     return with_alt(
         fig,
         f"{heads} query heads and the drawers they read, for {listed(kv_heads)} key/value heads: a"
@@ -82,15 +83,15 @@ def opened(
                 )
             )
             _circle(ax, x, 1.85, n, m)
-            _words(ax, x + 0.25, 1.85, questions[n], ha="left", color=INKS[m])
+            say(ax, x + 0.25, 1.85, questions[n], ha="left", color=INKS[m])
         for s, word in enumerate(words):
             out = s in pulled
             y, ink = -0.22 * out, "white" if out else "black"
             _drawer(ax, s, y, 0.9, m, strong=out)
-            _words(ax, s, y + 0.16, labels[m][s] or "(none)", size=8, color=ink)
-            _words(ax, s, y - 0.2, f"{contents[m, s]:g}", weight="bold", size=11, color=ink)
-            _words(ax, s, -0.9, word, size=9, color="black" if out else GREY)
-        _words(ax, -0.6, 0, f"key/value\nhead {m}", ha="right", color=INKS[m], weight="bold")
+            say(ax, s, y + 0.16, labels[m][s] or "(none)", size=8, color=ink)
+            say(ax, s, y - 0.2, f"{contents[m, s]:g}", weight="bold", size=11, color=ink)
+            say(ax, s, -0.9, word, size=9, color="black" if out else GREY)
+        say(ax, -0.6, 0, f"key/value\nhead {m}", ha="right", color=INKS[m], weight="bold")
         _canvas(ax, (-1.6, len(words) - 0.4), (-1.1, 2.2))
     told = [f"head {n} opens {words[s]}" for n, s in enumerate(chosen)]
     return with_alt(
@@ -124,7 +125,7 @@ def copied_or_queued(heads: int, kv_heads: int, tokens: int) -> Figure:
                 _circle(ax, *place, m * group + i, m)
         title = "bring the cabinets to the questions" if copies else "let the questions queue"
         ax.set_title(title, fontsize=10)
-        _words(ax, 0, deep - tokens + 0.1, "the cache", color=GREY, size=9)
+        say(ax, 0, deep - tokens + 0.1, "the cache", color=GREY, size=9)
         _canvas(ax, (-heads / 2 - 0.2, heads / 2 + 0.2), (deep - tokens - 0.3, 2.5))
     return with_alt(
         fig,
@@ -147,7 +148,7 @@ def looks(
         m, row = reads[n], weights[n].tolist()
         bars = ax.bar(places, row, color=FILLS[m], edgecolor=INKS[m], width=0.8, label=f"head {n}")
         bars[tops[n]].set_facecolor(INKS[m])
-        _words(ax, tops[n], 1.17, words[tops[n]].strip(), color=INKS[m], weight="bold", size=9)
+        say(ax, tops[n], 1.17, words[tops[n]].strip(), color=INKS[m], weight="bold", size=9)
         ax.set(ylim=(0, 1.3), yticks=[0, 1])
         ax.set_ylabel(
             f"head {n}\nasks cabinet {m}", color=INKS[m], rotation=0, ha="right", va="center"
@@ -178,7 +179,7 @@ def repeated_or_tiled(sizes: Mapping[str, tuple[int, int]]) -> Figure:
             _read(ax, middles, below, reads)
             for m, x in enumerate(below):
                 _drawer(ax, x, 0, 0.8, m)
-                _words(ax, x, -0.02, str(m), color=INKS[m], weight="bold")
+                say(ax, x, -0.02, str(m), color=INKS[m], weight="bold")
             ax.set_title(f"{words * first}{name}: {' '.join(map(str, reads))}", fontsize=10)
             _canvas(ax, (-4.3, 4.3), (-0.6, 2.3))
         count = sum(a != b for a, b in zip(right, tiled, strict=True))
@@ -220,7 +221,7 @@ def _line(
 
 def _circle(ax: Axes, x: float, y: float, n: int, m: int) -> None:
     ax.scatter([x], [y], s=170, color=INKS[m], zorder=3, label="query head")
-    _words(ax, x, y - 0.02, str(n), color="white", size=8, weight="bold")
+    say(ax, x, y - 0.02, str(n), color="white", size=8, weight="bold")
 
 
 def _cabinet(ax: Axes, x: float, top: float, rows: int, m: int, dashed: bool = False) -> None:
@@ -242,19 +243,6 @@ def _drawer(
     drawer.set_facecolor(INKS[m] if strong else "white" if dashed else FILLS[m])
     drawer.set(linestyle="--" if dashed else "-", label="added" if dashed else "drawer")
     ax.add_patch(drawer)
-
-
-def _words(
-    ax: Axes,
-    x: float,
-    y: float,
-    text: str,
-    ha: str = "center",
-    color: str = "black",
-    weight: str = "normal",
-    size: float = 10,
-) -> None:
-    ax.text(x, y, text, ha=ha, va="center", color=color, weight=weight, fontsize=size, zorder=4)
 
 
 def _canvas(ax: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,6 +27,7 @@ from ...model.layers import GatedMLP
 from ...model.layout import Batch
 from ...study.capture import capture
 from .alt import listed, with_alt
+from .parts import arrow
 
 _Point = tuple[float, float]
 
@@ -64,8 +65,8 @@ def reading_from_the_stream() -> Figure:
             _bar(ax, left + 1.8, 1.4, after)
             ax.text(left + 0.15, -0.16 - 0.045 * size, f"{size:.3g}", va="top", ha="left")
             up, down = left + 0.75, left + 2.25
-            _arrow(ax, (up, 0.045 * size), (up, 1.9), colour, 1 + min(read, 7))
-            _arrow(ax, (down, 1.9), (down, 0.045 * after), colour, 1 + min(read**2 / 2, 7))
+            arrow(ax, (up, 0.045 * size), (up, 1.9), colour, 1 + min(read, 7))
+            arrow(ax, (down, 1.9), (down, 0.045 * after), colour, 1 + min(read**2 / 2, 7))
             _box(ax, left + 0.45, 1.9, 2.1, 0.7, f"layer {layer + 1}")
             ax.text(up - 0.15, 2.75, f"reads {read:.3g}", ha="center", size=9)
             ax.text(down + 0.15, 2.75, f"adds {read**2 / 2:.3g}", ha="center", size=9)
@@ -95,23 +96,6 @@ def _box(
     ax.text(x + width / 2, y + height / 2, word, ha="center", va="center", color=ink, zorder=4)
 
 
-def _arrow(ax: Axes, start: _Point, end: _Point, colour: str, width: float) -> None:
-    ax.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=9 + 2 * width,
-            linewidth=width,
-            color=colour,
-            linestyle="-",
-            shrinkA=0,
-            shrinkB=0,
-            zorder=2,
-        )
-    )
-
-
 def same_direction() -> Figure:
     """Five tokens of two numbers as arrows, and the points on the circle to which they move."""
     fig, ax = plt.subplots(figsize=(5.4, 4.2), layout="constrained")
@@ -119,7 +103,7 @@ def same_direction() -> Figure:
     for name, tokens in _TOKENS.items():
         colour, marker, area = _MARKERS[name]
         for number, token in enumerate(tokens):
-            _arrow(ax, (0, 0), token, colour, 1.5)
+            arrow(ax, (0, 0), token, colour, 1.5)
             end = torch.tensor(token)
             aside = torch.tensor([-end[1], end[0]])
             across, up = (end + 0.25 * aside / aside.norm()).tolist()

@@ -20,6 +20,7 @@ from torch import Tensor
 from ...generation.sampling import Sampler
 from .alt import alt_of, listed, with_alt
 from .cache_ideas import EDGE, GREY, KEPT, NEW, PALE
+from .parts import say
 
 __all__ = ["alt_of", "lines_of_a_chat", "loops_and_inventions", "pipeline"]
 
@@ -40,32 +41,32 @@ def pipeline(
     height = float(len(names))
     for row, name in enumerate(names):
         weight = "bold" if row == chosen else "normal"
-        _say(ax, -0.2, row + 0.5, name, "right", NEW if row == chosen else "black", weight)
+        say(ax, -0.2, row + 0.5, name, "right", NEW if row == chosen else "black", weight)
         _box(ax, 0, row + 0.12, 1.3, 0.76, "white", EDGE)
-        _say(ax, 0.65, row + 0.5, f"{round(float(logits[row]), 2) + 0.0:.2f}")
+        say(ax, 0.65, row + 0.5, f"{round(float(logits[row]), 2) + 0.0:.2f}")
     titles = [f"÷ {temperature:g}, softmax", f"top-k, k = {k}", f"top-p, p = {p:g}"]
     for n, (title, now) in enumerate(zip(titles, shares, strict=True)):
         left = 2.5 + 3.7 * n
-        _say(ax, left + 1.2, -0.45, title, color=_DARK, weight="bold")
+        say(ax, left + 1.2, -0.45, title, color=_DARK, weight="bold")
         for row, share in enumerate(now):
             _bar(ax, left, row, share, before=shares[n - 1][row] if n else share)
         _arrow(ax, (left - 0.95, height / 2), (left - 0.25, height / 2))
-    _say(ax, 0.65, -0.45, "logits", color=_DARK, weight="bold")
+    say(ax, 0.65, -0.45, "logits", color=_DARK, weight="bold")
     strip = 2.5 + 3.7 * len(titles)
     _arrow(ax, (strip - 0.95, height / 2), (strip - 0.25, height / 2))
-    _say(ax, strip + 0.8, -0.45, "draw", color=_DARK, weight="bold")
+    say(ax, strip + 0.8, -0.45, "draw", color=_DARK, weight="bold")
     start = 0.0
     for row, end in enumerate(stop.tolist()):
         if end > start:
             new = row == chosen
             _box(ax, strip, start * height, 1.6, (end - start) * height, PALE if new else KEPT)
             ink, weight = (NEW, "bold") if new else ("black", "normal")
-            _say(ax, strip + 0.8, (start + end) / 2 * height, names[row], "center", ink, weight)
+            say(ax, strip + 0.8, (start + end) / 2 * height, names[row], "center", ink, weight)
         start = end
     _arrow(ax, (strip + 2.7, u * height), (strip + 1.7, u * height), NEW)
-    _say(ax, strip + 2.8, u * height, f"{u:g}", "left", NEW, "bold")
+    say(ax, strip + 2.8, u * height, f"{u:g}", "left", NEW, "bold")
     for edge in (0, 1):
-        _say(ax, strip + 1.7, edge * height, str(edge), "left", GREY)
+        say(ax, strip + 1.7, edge * height, str(edge), "left", GREY)
     _canvas(ax, (-1.9, strip + 3.6), (height + 0.35, -0.9))
     left_over = [listed(n for n, s in zip(names, each, strict=True) if s) for each in shares[1:]]
     return with_alt(
@@ -81,10 +82,10 @@ def _bar(ax: Axes, left: float, row: int, share: float, before: float) -> None:
     width = 2.0 * (share or before)
     if share:
         _box(ax, left, row + 0.2, width, 0.6, KEPT)
-        _say(ax, left + width + 0.1, row + 0.5, f"{share:.0%}", "left")
+        say(ax, left + width + 0.1, row + 0.5, f"{share:.0%}", "left")
     elif before:
         _box(ax, left, row + 0.2, width, 0.6, "white", GREY).set_linestyle("--")
-        _say(ax, left + width + 0.1, row + 0.5, "out", "left", GREY)
+        say(ax, left + width + 0.1, row + 0.5, "out", "left", GREY)
 
 
 def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int) -> Figure:
@@ -109,8 +110,8 @@ def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int)
             box = _box(ax, x, n * 1.5, width, 0.8, fill, NEW if control else EDGE)
             box.set_linestyle("--" if new else "-")
             ink, weight = (NEW, "bold") if control else ("black", "normal")
-            _say(ax, x + width / 2, n * 1.5 + 0.4, text, color=ink, weight=weight)
-            _say(ax, x + width / 2, n * 1.5 + 1.07, str(token), color=GREY, size=8)
+            say(ax, x + width / 2, n * 1.5 + 0.4, text, color=ink, weight=weight)
+            say(ax, x + width / 2, n * 1.5 + 1.07, str(token), color=GREY, size=8)
             x += width + 0.15
         widest = max(widest, x)
     bottom = len(rows) * 1.5 + 0.1
@@ -121,7 +122,7 @@ def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int)
         (_GREEN, EDGE, "written by the model"),
     ]:
         _box(ax, x, bottom, 0.5, 0.5, fill, edge)
-        _say(ax, x + 0.7, bottom + 0.25, text, "left", size=9)
+        say(ax, x + 0.7, bottom + 0.25, text, "left", size=9)
         x += 1.6 + 0.19 * len(text)
     _canvas(ax, (-0.2, max(widest, x, 12.0)), (bottom + 0.7, -0.2))
     marks = sum(token in _CONTROL for token in ids)
@@ -183,19 +184,6 @@ def _box(
     box = Rectangle((x, y), width, height, facecolor=fill, edgecolor=edge, linewidth=1)
     ax.add_patch(box)
     return box
-
-
-def _say(
-    ax: Axes,
-    x: float,
-    y: float,
-    text: str,
-    ha: str = "center",
-    color: str = "black",
-    weight: str = "normal",
-    size: float = 10,
-) -> None:
-    ax.text(x, y, text, ha=ha, va="center", color=color, weight=weight, fontsize=size)
 
 
 def _arrow(
