@@ -42,6 +42,12 @@ def _sixteen_bit_cases() -> list[Case]:
     return [*_narrow_cases(), (x.half(), torch.randn(41, generator=g).half(), 1e-2)]
 
 
+def _mixed_cases() -> list[Case]:
+    g = torch.Generator().manual_seed(7)
+    x, w = torch.randn(40, 31, generator=g), torch.randn(31, generator=g)
+    return [(x.bfloat16(), w, 1e-2), (x, w.bfloat16(), 1e-2)]
+
+
 def _mean_square(x: Tensor) -> Tensor:
     return x.float().square().mean(-1, keepdim=True)
 
@@ -140,6 +146,15 @@ check_rmsnorm = (
         },
         atol=0.0,
         share=0.01,
+    )
+    .then(
+        _mixed_cases,
+        {
+            "the result has the dtype of w; cast it to that of x": lambda x, w, eps: (
+                _normed(x, eps) * (1 + w.float())
+            ).to(w.dtype),
+        },
+        atol=0.05,  # only the dtype is new here
     )
 )
 

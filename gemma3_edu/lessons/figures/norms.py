@@ -1,7 +1,6 @@
 """Figures of lesson 02: why a layer reads a copy of a fixed size, and what RMSNorm keeps.
 
-A size is a root mean square everywhere here. The stack of MLPs is fresh and computed in float64,
-so that its numbers are the same on every machine.
+A size is a root mean square everywhere here.
 
 >>> [round(size, 3) for size in toy_stream(normed=False)]
 [1.0, 1.5, 2.625, 6.07, 24.495]
@@ -9,9 +8,10 @@ so that its numbers are the same on every machine.
 [1.0, 1.5, 2.0, 2.5, 3.0]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import isfinite, pi, sqrt
+from math import isfinite, nan, pi, sqrt
+from statistics import median
 
 import matplotlib.pyplot as plt
 import torch
@@ -23,7 +23,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...model.gemma3 import Gemma3
-from ...model.layers import GatedMLP
 from ...model.layout import Batch
 from ...study.capture import capture
 from .alt import listed, with_alt
@@ -32,7 +31,6 @@ from .parts import arrow
 _Point = tuple[float, float]
 
 _MARKERS = {"A": ("C0", "o", 34), "B": ("C1", "s", 50), "C": ("C2", "^", 22)}
-_LAYERS, _WIDTH = 12, 32  # of the stack of fresh MLPs
 _TOKENS: dict[str, tuple[_Point, ...]] = {
     "A": ((0.6, 0.3), (2.6, 1.3)),
     "B": ((-0.4, 0.8), (-1.2, 2.4)),
@@ -151,71 +149,6 @@ def five_numbers(x: Float[Tensor, "D"], w: Float[Tensor, "D"]) -> Figure:
     return with_alt(fig, f"Five bars three times. {told}.")
 
 
-def added_by_layer(size: float) -> tuple[list[float], list[float]]:
-    """What each of twelve fresh MLPs adds to a stream that starts with this size.
-
-    Without a norm, and with one before every MLP. A layer after the first infinite one adds nan.
-    """
-    g = torch.Generator().manual_seed(0)
-    start = torch.randn(8, _WIDTH, generator=g).double()
-    start = size * start / start.pow(2).mean(-1, keepdim=True).sqrt()
-    added: tuple[list[float], list[float]] = ([], [])
-    for normed, sizes in zip((False, True), added, strict=True):
-        x, g = start, torch.Generator().manual_seed(1)
-        for _ in range(_LAYERS):
-            read = F.rms_norm(x, (_WIDTH,), eps=1e-6) if normed else x
-            answer = _fresh_mlp(g)(read[None])[0]
-            sizes.append(answer.pow(2).mean().sqrt().item())
-            x = x + answer
-    return added
-
-
-@torch.no_grad()
-def _fresh_mlp(g: torch.Generator) -> GatedMLP:
-    mlp = GatedMLP(_WIDTH, 3 * _WIDTH).double()
-    for matrix in mlp.parameters():
-        matrix.copy_(torch.randn(matrix.shape, generator=g).double() / matrix.shape[1] ** 0.5)
-    return mlp.requires_grad_(False)
-
-
-def layers_at_work(sizes: Sequence[float]) -> Figure:
-    """One panel for each size with which the stream starts: what every layer adds.
-
-    A single panel has a band, from 0.05 to 1, to aim at.
-    """
-    fig, axes = plt.subplots(
-        1, len(sizes), figsize=(2.9 * len(sizes) + 0.6, 3.1), sharey=True, squeeze=False
-    )
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(left=0.1 if len(sizes) > 1 else 0.2, right=0.97, bottom=0.17, top=0.88)
-    top, said = 1e4, []
-    for ax, size in zip(axes[0], sizes, strict=True):
-        bare, normed = added_by_layer(size)
-        seen = [value if isfinite(value) and value <= top else float("nan") for value in bare]
-        if len(sizes) == 1:
-            ax.axhspan(0.05, 1, color="0.9", label="at work", zorder=0)
-        layers = range(1, _LAYERS + 1)
-        ax.plot(layers, seen, "C1--o", ms=4, label="without a norm")
-        ax.plot(layers, normed, "C0-s", ms=4, label="with a norm")
-        lost = sum(value != value for value in seen)
-        if lost:
-            ax.text(_LAYERS - lost + 0.6, 2.5e3, "too large →", color="C1", va="center")
-        ax.set(yscale="log", ylim=(1e-5, top), title=f"starts at size {size:.3g}")
-        ax.set(xlabel="layer", xlim=(0.3, _LAYERS + 0.7), xticks=[1, 4, 8, 12])
-        first, last = normed[0], normed[-1]
-        fate = (
-            f"{lost} of {_LAYERS} layers add more than {top:g} or nothing finite"
-            if lost
-            else (f"the last layer adds {bare[-1]:.2g}")
-        )
-        said.append(f"at {size:.3g}, {fate}, with a norm from {first:.2g} to {last:.2g}")
-    axes[0][0].set_ylabel("size of what a layer adds")
-    axes[0][0].legend(loc="lower right", fontsize=9)
-    return with_alt(
-        fig, f"What each layer of a fresh stack adds, without a norm: {'; '.join(said)}."
-    )
-
-
 def stream_and_copies(model: Gemma3, batch: Batch) -> Figure:
     """The stream of a model layer by layer, and the copies that attention and MLP read.
 
@@ -255,28 +188,52 @@ def _median_size(x: Float[Tensor, "B T D"]) -> float:
     return x[0, 1:].pow(2).mean(-1).sqrt().median().item()
 
 
-def losses_by_scale(
-    scales: Sequence[float], bare: Sequence[float], normed: Sequence[float], unread: float
-) -> Figure:
-    """The loss after training against the scale of the first weights; nan is a cross at the top.
+PLACES = ("nowhere", "before", "after", "before and after")
+_LOOKS = dict(zip(PLACES, ("C1--o", "C0-s", "C2:^", "k-.D"), strict=True))
 
+
+def placements(
+    rates: Sequence[float],
+    losses: Mapping[str, Sequence[Sequence[float]]],
+    added: Mapping[str, Sequence[Sequence[float]]],
+    unread: float,
+) -> Figure:
+    """Loss and size of what a layer adds, for each place of the norms, learning rate and seed.
+
+    A place has a row for each rate, and in it a number for each seed; nan is a cross at the top.
     `unread` is the loss of one who reads nothing and knows how often each letter occurs.
     """
-    fig, ax = plt.subplots(figsize=(6.2, 3.3), layout="constrained")
-    places, top = range(len(scales)), unread + 0.45
-    ax.axhline(unread, color="black", lw=1, ls=":", label="letter frequencies")
-    ax.plot(places, normed, "C0-s", ms=6, label="with norms")
-    ax.plot(places, bare, "C1--o", ms=6, label="without norms")
-    failed = [place for place, loss in zip(places, bare, strict=True) if not isfinite(loss)]
-    ax.plot(failed, [top - 0.2] * len(failed), "C1x", ls="none", ms=9, mew=2, label="nan")
-    ax.set_xticks(list(places), [f"{scale:g} times" for scale in scales])
-    ax.set(xlabel="scale of the first weights", ylabel="loss (lower is better)")
-    ax.set(ylim=(1.5, top))
-    ax.legend(loc="lower right", ncols=2, fontsize=9)
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    axes[0].axhline(unread, color="black", lw=1, ls=":", label="letter frequencies")
+    found = [loss for rows in losses.values() for row in rows for loss in row if isfinite(loss)]
+    top = max(found) + 0.15
+    for ax, values in zip(axes, (losses, added), strict=True):
+        for number, (place, rows) in enumerate(values.items()):
+            where = [at + 0.13 * (number - 1.5) for at in range(len(rates))]
+            middles = [median(row) if all(map(isfinite, row)) else nan for row in rows]
+            ax.plot(where, middles, _LOOKS[place], ms=6, label=place)
+            for at, row in zip(where, rows, strict=True):
+                seen = [value for value in row if isfinite(value)]
+                ax.plot([at] * len(seen), seen, _LOOKS[place][:2] + ".", ls="none", label="seeds")
+        ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+        ax.set(xlabel="learning rate", xlim=(-0.4, len(rates) - 0.6))
+    crosses = [
+        at - 0.195 for at, row in enumerate(losses["nowhere"]) if not all(map(isfinite, row))
+    ]
+    axes[0].plot(crosses, [top] * len(crosses), "C1x", ls="none", ms=9, mew=2, label="nan")
+    axes[0].set(ylabel="loss (lower is better)", ylim=(None, top + 0.1))
+    axes[1].set(ylabel="size of what the last layer adds", yscale="log")
+    handles, labels = axes[0].get_legend_handles_labels()
+    kept = [(h, name) for h, name in zip(handles, labels, strict=True) if name != "seeds"]
+    fig.legend(*zip(*kept, strict=True), loc="outside lower center", ncols=6, fontsize=9)
+    ends = [
+        f"{place}, {f'{median(rows[-1]):.2g}' if all(map(isfinite, rows[-1])) else 'nan'}"
+        for place, rows in losses.items()
+    ]
     return with_alt(
         fig,
-        f"The loss of networks whose first weights have {len(scales)} scales: without norms"
-        f" {len(failed)} end in nan, with norms {sum(not isfinite(loss) for loss in normed)}.",
+        f"Left, the loss after training at {len(rates)} learning rates for norms in four places;"
+        f" at the largest: {listed(ends)}. Right, the size of what the last layer then adds.",
     )
 
 

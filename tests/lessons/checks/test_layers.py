@@ -58,6 +58,15 @@ def test_a_norm_that_rounds_its_factor_differs_in_a_share_of_the_values():
     assert words in message(check_rmsnorm, narrow_factor)
 
 
+def in_the_dtype_of_w(x: Tensor, w: Tensor, eps: float) -> Tensor:
+    return by_package(x, w, eps).to(w.dtype)
+
+
+def test_a_norm_in_the_dtype_of_its_weights_is_told_apart_where_the_two_differ():
+    sentence = "the result has the dtype of w; cast it to that of x (x = bfloat16 of shape (40, 31)"
+    assert message(check_rmsnorm, in_the_dtype_of_w).startswith(sentence)
+
+
 # check_fold
 
 

@@ -63,41 +63,6 @@ def test_five_numbers_are_those_of_the_norm():
     assert bars == [x.tolist(), want.tolist(), (want * (1 + w)).tolist()]
 
 
-def test_with_a_norm_a_layer_adds_the_same_whatever_comes_in():
-    for size in (0.1, 1.0, 10.0):
-        bare, normed = norms.added_by_layer(size)
-        assert all(0.5 < added < 0.8 for added in normed)
-        assert all(added < 0.01 for added in bare) == (size == 0.1)
-        assert torch.tensor(bare).isfinite().all() == (size == 0.1)
-
-
-def test_the_first_layer_squares_what_it_reads():
-    added = {size: norms.added_by_layer(size)[0][0] for size in (0.1, 1.0, 10.0)}
-    assert 50 < added[1.0] / added[0.1] < 200
-    assert 50 < added[10.0] / added[1.0] < 200
-
-
-def test_only_a_narrow_range_of_starts_keeps_all_layers_at_work():
-    starts = [round(0.1 * n, 1) for n in range(1, 16)]
-    good = [s for s in starts if all(0.05 < a < 1 for a in norms.added_by_layer(s)[0])]
-    assert good == [0.3, 0.4]
-
-
-def test_what_is_too_large_is_left_out_and_named():
-    small, large = norms.layers_at_work([0.1, 10]).axes
-    assert not small.texts
-    assert [text.get_text() for text in large.texts] == ["too large →"]
-    assert line(small, "without a norm").isfinite().all()
-    assert line(large, "without a norm").isfinite().sum() == 2
-
-
-def test_a_single_panel_has_a_band_to_aim_at():
-    (alone,) = norms.layers_at_work([0.4]).axes
-    assert [patch.get_label() for patch in alone.patches] == ["at work"]
-    assert "'at work' y: n=5 first=0.05" in describe(alone.figure)
-    assert not any(ax.patches for ax in norms.layers_at_work([0.1, 10]).axes)
-
-
 def test_stream_and_copies_are_measured_on_the_model():
     config = tiny_config()
     model, batch = tiny_model(config), prompts(config, "tttttt")
@@ -113,12 +78,22 @@ def test_stream_and_copies_are_measured_on_the_model():
     assert_near(line(ax, "what the MLP reads"), torch.stack(want).double())
 
 
-def test_a_loss_that_is_nan_is_a_cross_at_the_top():
+def test_a_place_has_its_median_all_its_seeds_and_a_cross_where_one_is_nan():
     nan = float("nan")
-    fig = norms.losses_by_scale([1, 2, 4], [2.5, nan, nan], [2.4, 2.5, 2.6], 4.26)
-    (ax,) = fig.axes
-    assert line(ax, "nan").tolist() == pytest.approx([4.51, 4.51])
-    assert "without norms 2 end in nan, with norms 0" in alt_of(fig)
+    losses = {
+        "nowhere": [[2.5, 2.7, 2.6], [nan, 2.5, 2.6]],
+        "before": [[2.4, 2.5, 2.8], [3.0, 3.1, 3.2]],
+    }
+    added = {place: [[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]] for place in losses}
+    fig = norms.placements([0.01, 0.1], losses, added, 3.05)
+    left, right = fig.axes
+    assert line(left, "before").tolist() == [2.5, 3.1]
+    assert line(right, "before").tolist() == [2.0, 16.0]
+    assert line(left, "nowhere")[0] == 2.6
+    assert line(left, "nowhere")[1].isnan()
+    assert line(left, "nan").tolist() == pytest.approx([3.35])
+    assert sum(a.get_label() == "seeds" and len(a.get_ydata()) == 3 for a in left.lines) == 3
+    assert "at the largest: nowhere, nan and before, 3.1." in alt_of(fig)
 
 
 def test_the_digests_hold_no_rounding_noise():
