@@ -214,7 +214,8 @@ def placements(
             ax.plot(where, middles, _LOOKS[place], ms=6, label=place)
             for at, row in zip(where, rows, strict=True):
                 seen = [value for value in row if isfinite(value)]
-                ax.plot([at] * len(seen), seen, _LOOKS[place][:2] + ".", ls="none", label="seeds")
+                colour = _LOOKS[place].rstrip("-:.os^D")
+                ax.plot([at] * len(seen), seen, ".", color=colour, ls="none", label="seeds")
         ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
         ax.set(xlabel="learning rate", xlim=(-0.4, len(rates) - 0.6))
     crosses = [
@@ -227,7 +228,7 @@ def placements(
     kept = [(h, name) for h, name in zip(handles, labels, strict=True) if name != "seeds"]
     fig.legend(*zip(*kept, strict=True), loc="outside lower center", ncols=6, fontsize=9)
     ends = [
-        f"{place}, {f'{median(rows[-1]):.2g}' if all(map(isfinite, rows[-1])) else 'nan'}"
+        f"{place} {f'{median(rows[-1]):.2g}' if all(map(isfinite, rows[-1])) else 'nan'}"
         for place, rows in losses.items()
     ]
     return with_alt(
