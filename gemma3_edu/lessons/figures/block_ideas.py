@@ -114,7 +114,7 @@ def one_branch(x: Float[Tensor, "D"], parts: Mapping[str, Callable[[Tensor], Ten
         ax.set_title(name, loc="left")
         for left, width, v in [(0.0, 11.4, x), (11.4, 2.4, x + added)]:
             _pipe(ax, left, width, 0.0, v, "0.75")
-        _arrow(ax, (0.9, 0.3), (0.9, 1.75))
+        _arrow(ax, (0.9, 0.2), (0.9, 1.65))
         for left, v, colour in [(2.0, read, "0.75"), (5.5, answer, _MLP), (9.0, added, _MLP)]:
             _pipe(ax, left, 2.2, 2.0, v, colour)
         for left, word, colour in [

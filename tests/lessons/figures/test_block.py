@@ -32,7 +32,7 @@ def test_activations():
 
 def stacks():
     draws = [[1.0, 2.0, 4.0], [1.0, 3.0, 5.0], [1.0, 6.0, 9.0]]
-    with_norms = {name: draws for name in ("small", "middle", "large")}
+    with_norms = dict.fromkeys(("small", "middle", "large"), draws)
     without = {
         name: [[scale * size for size in draw] for draw in draws]
         for name, scale in [("small", 0.5), ("middle", 1.0), ("large", 8.0)]
@@ -64,7 +64,7 @@ def test_a_louder_model_is_drawn_over_the_plain_one():
         assert line(ax, name).tolist() == plain[name]
         assert line(ax, f"{name}, louder").tolist() == loud[name]
     assert "MLP returns from 4 to 9, louder from 400 to 900" in alt_of(fig)
-    assert "MLP returns,\n100 times louder" in [text.get_text() for text in ax.texts]
+    assert "MLP returns (100 times louder)" in [text.get_text() for text in ax.texts]
 
 
 def test_every_figure_has_a_digest_of_its_own():
