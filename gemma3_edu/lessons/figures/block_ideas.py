@@ -1,11 +1,11 @@
-"""Drawings of lesson 07: a road with two branches, the units of an MLP, what each branch adds.
+"""Drawings of lesson 07: a road with two branches, the units of an MLP, a token in a branch.
 
 >>> fig = two_branches()
 >>> [text.get_text() for text in fig.axes[0].texts if text.get_text().startswith("norm")]
 ['norm 1', 'norm 2', 'norm 3', 'norm 4']
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,7 +17,8 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 from torch.nn import functional as F
 
-from .alt import listed, with_alt
+from ...naive.layers import rms_norm
+from .alt import with_alt
 
 _NAMES = (
     "input_\nlayernorm",
@@ -25,7 +26,6 @@ _NAMES = (
     "pre_feedforward_\nlayernorm",
     "post_feedforward_\nlayernorm",
 )
-_LOOKS = (("C0", "-"), ("C1", "--"))
 _ATTENTION, _MLP = "C1", "C2"
 
 
@@ -97,118 +97,59 @@ def three_units(
     )
 
 
-def thirty_layers(
-    sizes: Mapping[str, Sequence[float]], shares: Mapping[str, Sequence[float]]
-) -> Figure:
-    """Stacks by name: the size of the stream before each layer and after the last, and the shares.
+def one_branch(x: Float[Tensor, "D"], parts: Mapping[str, Callable[[Tensor], Tensor]]) -> Figure:
+    """A token through norm, part, norm and sum, with all gains 1; a row for each of some parts.
 
-    A share is what attention and the MLP have of the squares of all that was added; they sum to 1.
-    The first stack is drawn wide and pale, so that curves on it can be seen to be the same.
+    A pipe is the wider, the larger its vector is, by a logarithm of the size.
     """
-    fig, (left, right) = plt.subplots(
-        1, 2, figsize=(8.6, 3.8), layout="constrained", width_ratios=[1.35, 1]
-    )
-    (first, found), *others = sizes.items()
-    left.plot(found, color="0.8", ls="-", lw=10, solid_capstyle="round", label=first)
-    looks = [
-        ("C0", (0, (4, 4))),
-        ("C1", "-"),
-        ("C3", (4, (4, 4))),
-        ("C2", "-"),
-        ("C4", (0, (1, 1))),
-    ]
-    for (name, found), (colour, style) in zip(others, looks, strict=False):
-        left.plot(found, color=colour, ls=style, lw=2.4, label=name)
-    left.set(xlabel="layers passed", ylabel="size of the stream", yscale="log")
-    left.yaxis.set_major_formatter("{x:g}")
-    handles, names = left.get_legend_handles_labels()
-    left.legend(handles, names, fontsize=8.5, frameon=False, ncols=2, loc="upper left")
-    left.set_ylim(0.8, 6 * max(map(max, sizes.values())))
-    rows = range(len(shares))
-    heard, thought = ([pair[n] for pair in shares.values()] for n in (0, 1))
-    right.barh(rows, heard, color=_ATTENTION, label="attention", height=0.66)
-    right.barh(rows, thought, left=heard, color=_MLP, hatch="//", label="MLP", height=0.66)
-    right.set_yticks(list(rows), list(shares))
-    right.invert_yaxis()
-    right.set(xlabel="share of what was added", xlim=(0, 1))
-    fig.legend(*right.get_legend_handles_labels(), loc="outside upper right", ncols=2)
-    ends = [f"{name} {found[-1]:.0f}" for name, found in sizes.items()]
-    parts = [f"{name} {100 * pair[0]:.1f} %" for name, pair in shares.items()]
-    return with_alt(
-        fig,
-        f"Left, the size of the stream in stacks of layers; at the end: {listed(ends)}. Right,"
-        f" attention's share of what was added: {listed(parts)}; the rest is the MLP's.",
-    )
-
-
-def share_by_share(digits: Mapping[str, Sequence[float]]) -> Figure:
-    """Sums as steps, one panel a digit: each bar begins where the one before it ended.
-
-    The shares of a digit are the embedding's, then attention's and the MLP's of each layer.
-    """
-    fig, panels = plt.subplots(
-        len(digits), 1, figsize=(7.4, 2.7 * len(digits)), sharex=True, layout="constrained"
-    )
+    fig, axes = plt.subplots(len(parts), 1, figsize=(8.6, 2.6 * len(parts)), layout="constrained")
     told = []
-    for ax, (digit, shares) in zip(np.atleast_1d(panels), digits.items(), strict=True):
-        attention, mlp = shares[1::2], shares[2::2]
-        _steps(ax, shares)
-        ax.set_ylabel(f"for the {digit}, so far")
-        parts = [
-            f"{name} {listed(f'{value:.2f}' for value in values)}"
-            for name, values in [("attention", attention), ("MLP", mlp)]
-        ]
-        told.append(
-            f"for the {digit}: embedding {shares[0]:.2f}; by layers, {'; '.join(parts)};"
-            f" together {sum(shares):.1f}"
-        )
-    ax.set(xlabel="layer", xticks=range(len(mlp) + 1), xlim=(-0.6, len(mlp) + 1.7))
-    handles, names = ax.get_legend_handles_labels()
-    kinds = [names.index(name) for name in ("embedding", "attention", "MLP")]
-    fig.legend(
-        [handles[n] for n in kinds], [names[n] for n in kinds], loc="outside upper left", ncols=3
-    )
-    return with_alt(fig, f"Bars as steps, each from where the last one ended; {'; '.join(told)}.")
-
-
-def _steps(ax: Axes, heights: Sequence[float]) -> None:
-    places = [0.0] + [n // 2 + 1 + (0.2 if n % 2 else -0.2) for n in range(len(heights) - 1)]
-    ends = torch.tensor(heights).cumsum(0).tolist()
-    begins = [0.0, *ends[:-1]]
-    ax.axhline(0, color="black", lw=1, ls="-", label="zero")
-    for name, chosen, colour, hatch in [
-        ("embedding", slice(0, 1), "0.6", ""),
-        ("attention", slice(1, None, 2), _ATTENTION, ""),
-        ("MLP", slice(2, None, 2), _MLP, "//"),
-    ]:
-        ax.bar(
-            places[chosen],
-            heights[chosen],
-            bottom=begins[chosen],
-            width=0.38,
-            color=colour,
-            hatch=hatch,
-            label=name,
-        )
-    ax.hlines(ends, [x - 0.19 for x in places], [x + 0.6 for x in places], color="0.4", lw=0.8)
-    ax.text(places[-1] + 0.65, ends[-1], f"{ends[-1]:.1f}", ha="left", va="center", weight="bold")
-
-
-def likeness(curves: Mapping[str, Sequence[float]]) -> Figure:
-    """How much the stream still points where it began, after each number of layers."""
-    fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
-    for (name, found), (colour, style) in zip(curves.items(), _LOOKS, strict=False):
-        ax.plot(found, color=colour, ls=style, lw=2.4, label=name)
-    ax.axhline(0, color="0.5", lw=1, ls="-", label="nothing in common")
-    ax.set(xlabel="layers passed", ylabel="likeness to the start", ylim=(-0.1, 1.05))
-    ax.legend(frameon=False)
-    ends = [f"{name}, {found[-1]:.2f}" for name, found in curves.items()]
-    firsts = [f"{name}, {found[1]:.2f}" for name, found in curves.items()]
+    for ax, (name, part) in zip(np.atleast_1d(axes), parts.items(), strict=True):
+        no_w = torch.zeros_like(x)
+        with torch.no_grad():
+            read = rms_norm(x, no_w)
+            answer = part(read)
+            added = rms_norm(answer, no_w)
+        ax.axis("off")
+        ax.set_title(name, loc="left")
+        for left, width, v in [(0.0, 11.4, x), (11.4, 2.4, x + added)]:
+            _pipe(ax, left, width, 0.0, v, "0.75")
+        _arrow(ax, (0.9, 0.2), (0.9, 1.65))
+        for left, v, colour in [(2.0, read, "0.75"), (5.5, answer, _MLP), (9.0, added, _MLP)]:
+            _pipe(ax, left, 2.2, 2.0, v, colour)
+        for left, word, colour in [
+            (0.4, "norm 3", "C0"),
+            (4.0, "MLP", _MLP),
+            (7.5, "norm 4", "C0"),
+        ]:
+            _box(ax, left, 1.65, 1.6, 0.7, word, colour, "white")
+        _arrow(ax, (11.4, 2.0), (11.4, 0.35), _MLP)
+        ax.plot([11.4], [0.0], "o", color="white", mec="black", ms=16, ls="none", label="sum")
+        ax.text(11.4, 0.0, "+", ha="center", va="center", size=13)
+        ax.set(xlim=(-0.2, 14.0), ylim=(-0.9, 3.3))
+        steps = [("reads", read), ("answers", answer), ("adds", added), ("then", x + added)]
+        told.append(f"{name}, {', '.join(f'{word} {_vector(v)}' for word, v in steps)}")
     return with_alt(
         fig,
-        f"Likeness of the stream to its start, from 1; after one layer: {listed(firsts)}; at the"
-        f" end: {listed(ends)}.",
+        f"A token {_vector(x)} on the stream, through a branch: {'; '.join(told)}. Pipes are as"
+        " wide as the vectors in them are large.",
     )
+
+
+def _pipe(
+    ax: Axes, left: float, width: float, y: float, v: Float[Tensor, "D"], colour: str
+) -> None:
+    size = v.pow(2).mean().sqrt().item()
+    high = 0.2 + 0.3 * float(np.log10(size))
+    ax.add_patch(Rectangle((left, y - high / 2), width, high, facecolor=colour, label="pipe"))
+    words = f"{_vector(v)}, size {size:.4g}"
+    below = y == 0  # the stream's words stand below it, those of a branch above
+    edge = y - high / 2 - 0.1 if below else y + max(high, 0.7) / 2 + 0.08
+    ax.text(left + 0.15, edge, words, ha="left", va="top" if below else "bottom", size=9.5)
+
+
+def _vector(v: Float[Tensor, "D"]) -> str:
+    return f"[{', '.join(f'{number:.4g}' for number in v.tolist())}]"
 
 
 def _blank(width: float, height: float) -> tuple[Figure, Axes]:

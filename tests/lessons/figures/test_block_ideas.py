@@ -44,46 +44,23 @@ def test_only_an_open_door_lets_something_through():
     assert "unit 1: up 2, gate 8, 16 passes; unit 2: up 100, gate -8, 0 passes" in alt_of(fig)
 
 
-def test_thirty_layers():
-    sizes = {"all four": [1.0, 2.0, 3.0], "no norm 4": [1.0, 20.0, 50.0]}
-    fig = block_ideas.thirty_layers(sizes, {"all four": [0.5, 0.5], "no norm 4": [0.25, 0.75]})
-    left, right = fig.axes
-    assert [list(line.get_ydata()) for line in left.lines] == list(sizes.values())
-    heard, thought = right.containers
-    assert [bar.get_width() for bar in heard] == [0.5, 0.25]
-    assert [bar.get_x() for bar in thought] == [0.5, 0.25]
-    assert "all four 3 and no norm 4 50" in alt_of(fig)
-    assert "all four 50.0 % and no norm 4 25.0 %" in alt_of(fig)
-
-
-def test_share_by_share():
-    shares = [0.25, 1.0, 3.0, -2.0, 0.5]
-    fig = block_ideas.share_by_share({"tens": shares, "ones": [0.0, 2.0, 0.0, 0.0, 1.0]})
-    ax, other = fig.axes
-    bars = {bars.get_label(): list(bars) for bars in ax.containers}
-    heights = {name: [bar.get_height() for bar in found] for name, found in bars.items()}
-    assert heights == {"embedding": [0.25], "attention": [1.0, -2.0], "MLP": [3.0, 0.5]}
-    in_order = sorted(
-        (bar for found in bars.values() for bar in found), key=lambda bar: bar.get_x()
+def test_a_branch_adds_the_same_however_loud_its_part_is():
+    x, answer = torch.tensor([3.0, -3.0]), torch.tensor([2.0, 14.0])
+    parts = {"quiet": lambda a: answer, "loud": lambda a: 100 * answer}
+    fig = block_ideas.one_branch(x, parts)
+    words = [[text.get_text() for text in ax.texts] for ax in fig.axes]
+    for row in words:
+        assert {"[3, -3], size 3", "[1, -1], size 1", "[0.2, 1.4], size 1"} <= set(row)
+    assert "[2, 14], size 10" in words[0]
+    assert "[200, 1400], size 1000" in words[1]
+    assert "loud, reads [1, -1], answers [200, 1400], adds [0.2, 1.4], then [3.2, -1.6]" in alt_of(
+        fig
     )
-    begins = [bar.get_y() for bar in in_order]
-    assert begins == [0.0, 0.25, 1.25, 4.25, 2.25]  # each where the one before it ended
-    assert [round(bar.get_x() + 0.19, 2) for bar in in_order] == [0, 0.8, 1.2, 1.8, 2.2]
-    assert "attention 1.00 and -2.00; MLP 3.00 and 0.50; together 2.8" in alt_of(fig)
-    assert (ax.get_ylabel(), other.get_ylabel()) == ("for the tens, so far", "for the ones, so far")
-
-
-def test_likeness():
-    fig = block_ideas.likeness({"norm, then sum": [1.0, 0.4], "sum, then norm": [1.0, -0.02]})
-    lines = {line.get_label(): list(line.get_ydata()) for line in fig.axes[0].lines}
-    assert lines["norm, then sum"] == [1.0, 0.4]
-    assert lines["sum, then norm"] == [1.0, -0.02]
-    assert "norm, then sum, 0.40 and sum, then norm, -0.02" in alt_of(fig)
+    pipes = [[p.get_height() for p in ax.patches if p.get_label() == "pipe"] for ax in fig.axes]
+    assert pipes[1][3] > pipes[0][3]  # the answer's
+    assert pipes[1][:3] + pipes[1][4:] == pytest.approx(pipes[0][:3] + pipes[0][4:])
 
 
 def test_every_figure_has_a_digest():
-    for fig in [
-        block_ideas.two_branches(),
-        block_ideas.share_by_share({"tens": [0.25, 1.0, 3.0]}),
-    ]:
-        assert describe(fig)
+    assert describe(block_ideas.two_branches())
+    assert describe(block_ideas.one_branch(torch.tensor([3.0, -3.0]), {"twice": lambda a: 2 * a}))
