@@ -41,7 +41,10 @@ LESSONS = {
     "28_numerics": "Numerics",
     "29_scaling_out": "Scaling out",
 }
-APPENDICES = {"A3_real_gemma": "A real Gemma on your CPU"}  # in a folder of their own
+APPENDICES = {  # in a folder of their own, read one by one
+    "A2_museum_of_mistakes": "The museum of mistakes",
+    "A3_real_gemma": "A real Gemma on your CPU",
+}
 TITLES = LESSONS | APPENDICES
 
 SET_UP = """\
@@ -100,9 +103,11 @@ def navigation(stem: str, folder: Path) -> str:
     >>> navigation("A3_real_gemma", Path("no_such_folder"))
     '[contents](../../README.md)'
     """
-    stems = list(APPENDICES if stem in APPENDICES else LESSONS)
+    if stem in APPENDICES:
+        return "[contents](../../README.md)"
+    stems = list(LESSONS)
     place = stems.index(stem)
-    parts = [f"[contents]({'../' * (1 + (stem in APPENDICES))}README.md)"]
+    parts = ["[contents](../README.md)"]
     if place > 0:
         parts.insert(0, f"previous: {_link(stems[place - 1], folder)}")
     if place + 1 < len(stems):
