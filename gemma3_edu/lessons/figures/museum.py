@@ -7,6 +7,8 @@
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import log10
 
 import matplotlib.pyplot as plt
 import torch
@@ -42,13 +44,15 @@ ROOMS = {
 }
 """The exhibits by the part of the model that they are in."""
 
-_PINS: dict[int, tuple[float, float]] = {  # where on the plan; x from 0 to 10, y from 0 to 12
-    **{1: (5.7, 0.55), 21: (6.4, 0.55), 2: (5.7, 1.65), 3: (6.4, 1.65), 17: (0.25, 2.52)},
-    **{4: (5.7, 2.95), 5: (6.4, 2.95), 9: (5.0, 3.95), 10: (5.7, 3.95), 11: (6.4, 3.95)},
-    **{8: (4.3, 4.95), 12: (5.0, 4.95), 13: (5.7, 4.95), 16: (6.4, 4.95), 7: (6.4, 5.95)},
-    **{6: (6.4, 7.85), 14: (5.7, 8.7), 15: (6.4, 8.7), 18: (8.25, 4.05), 19: (8.95, 4.05)},
-    **{20: (5.7, 11.4), 22: (6.4, 11.4)},
+# fmt: off
+_PINS = {  # where on the plan; x from 0 to 10, y from 0 to 12
+    1: (5.7, 0.55), 21: (6.4, 0.55), 2: (5.7, 1.65), 3: (6.4, 1.65), 17: (0.25, 2.52),
+    4: (5.7, 2.95), 5: (6.4, 2.95), 9: (5.0, 3.95), 10: (5.7, 3.95), 11: (6.4, 3.95),
+    8: (4.3, 4.95), 12: (5.0, 4.95), 13: (5.7, 4.95), 16: (6.4, 4.95), 7: (6.4, 5.95),
+    6: (6.4, 7.85), 14: (5.7, 8.7), 15: (6.4, 8.7), 18: (8.25, 4.05), 19: (8.95, 4.05),
+    20: (5.7, 11.4), 22: (6.4, 11.4),
 }
+# fmt: on
 _BOXES = [  # middle, width, words
     (4, 0.55, 5.7, "prompt, with its turns"),
     (4, 1.65, 5.7, "embedding"),
@@ -65,7 +69,13 @@ _BOXES = [  # middle, width, words
 ]
 _BLUE, _ORANGE, _GREEN, _GREY = "#CFE3F1", "#F8DDCB", "#CBE7DD", "#EEEEEE"
 LEAST = 0.01
-"""Less harm than this, in nats a token, is drawn at this."""
+"""Less harm than this, in nats a token, is drawn at this, or below it where many are."""
+_SLOTS = (-0.12, 0.12, -0.36, 0.36)
+_LOST = {
+    "few": "at most a tenth of the answers lost",
+    "up to half": "at most half of them",
+    "more": "more than half",
+}
 
 
 def floor_plan() -> Figure:
@@ -82,11 +92,11 @@ def floor_plan() -> Figure:
         fill = _BLUE if "norm" in words and "QK" not in words else _GREY
         _box(plan, x, y, width, 0.62, fill)
         say(plan, x - width / 2 + 0.2, y, words, ha="left", size=9.5)
-    for (_, low, *_), (_, high, *_) in zip(_BOXES, _BOXES[1:], strict=False):
+    for (_, low, *_), (_, high, *_) in pairwise(_BOXES):
         arrow(plan, (4, low + 0.31), (4, high - 0.31), "black", 1.0)
     for low, high in [(2.52, 7.36), (7.36, 9.98)]:  # the stream past each branch
-        x, y = [4, 0.98, 0.98, 4], [low, low, high, high]
-        plan.plot(x, y, color="C0", ls="-", lw=2.4, zorder=1, label="the stream")
+        way = [4, 0.98, 0.98, 4], [low, low, high, high]
+        plan.plot(*way, color="C0", ls="-", lw=2.4, zorder=1, label="the stream")
         say(plan, 4.3, high, "+", color="C0", weight="bold", size=13)
     _box(plan, 0.25, 2.75, 1.2, 1.0, _GREEN)
     say(plan, 0.25, 3.0, "pictures", size=9)
@@ -94,8 +104,7 @@ def floor_plan() -> Figure:
     _box(plan, 8.6, 4.45, 2.3, 1.6, _ORANGE)
     say(plan, 8.6, 4.95, "cache", size=9.5)
     arrow(plan, (7.45, 4.6), (6.75, 4.85), "C1", 1.2)
-    x, y = zip(*_PINS.values(), strict=True)
-    plan.scatter(x, y, s=190, color="black", label="pins", zorder=5)
+    plan.scatter(*zip(*_PINS.values(), strict=True), s=190, color="black", label="pins", zorder=5)
     for number, place in _PINS.items():
         plan.text(*place, str(number), color="white", ha="center", va="center", size=8, zorder=6)
     names.set(xlim=(0, 10), ylim=(0, 31))
@@ -148,7 +157,7 @@ def glued(tokens: int, heads: int) -> Figure:
     for ax, transposed in zip(axes, (True, False), strict=True):
         rows = written(pair, transposed)
         token, head = rows % tokens, rows // tokens
-        ax.imshow(token, cmap=shades, vmin=0, vmax=5, aspect="auto")
+        ax.imshow(token.numpy(), cmap=shades, vmin=0, vmax=5, aspect="auto")
         for row in range(tokens):
             for column in range(heads):
                 t, h = int(token[row, column]), int(head[row, column])
@@ -175,7 +184,7 @@ def bands(masks: Mapping[str, Bool[Tensor, "T S"]], window: int) -> Figure:
     right = next(iter(masks.values()))
     told = []
     for ax, (name, mask) in zip(axes[0], masks.items(), strict=True):
-        ax.imshow(mask.float(), cmap=ListedColormap(["white", "#0072B2"]), vmin=0, vmax=1)
+        ax.imshow(mask.float().numpy(), cmap=ListedColormap(["white", "#0072B2"]), vmin=0, vmax=1)
         frame = {"fill": False, "edgecolor": "#D55E00", "lw": 2, "label": "first W"}
         ax.add_patch(Rectangle((-0.5, -0.5), window, window, **frame))  # type: ignore[arg-type]
         ax.set_title(name, fontsize=10)
@@ -205,31 +214,28 @@ def harm_and_visibility(
     of a mistake begins with its number, which is written in the point.
     """
     fig, ax = plt.subplots(figsize=(9, 4.6), layout="constrained")
-    looks = {
-        "none or few": ("white", "o"),
-        "up to half": ("#F8DDCB", "s"),
-        "more": ("#D55E00", "D"),
-    }
+    looks = {"few": ("white", "o"), "up to half": ("#F8DDCB", "s"), "more": ("#F09A5B", "D")}
     points: dict[str, list[tuple[float, float]]] = {look: [] for look in looks}
     for column, test in enumerate(tests):
         names = sorted((n for n in harm if caught[n] == test), key=lambda n: -harm[n])
-        for order, name in enumerate(names):
-            x = column + (0.0 if len(names) == 1 else 0.68 * (order / (len(names) - 1) - 0.5))
-            y = max(LEAST, round(harm[name], 2))
-            share = lost[name]
-            look = "more" if share > 0.5 else "up to half" if share > 0.1 else "none or few"
+        free = _SLOTS if len(names) > 1 else (0.0,)
+        taken: list[tuple[float, float]] = []
+        for name in names:
+            x, y = _place([column + slot for slot in free], max(LEAST, harm[name]), taken)
+            taken.append((x, y))
+            look = "more" if lost[name] > 0.5 else "up to half" if lost[name] > 0.1 else "few"
             points[look].append((x, y))
             ax.text(x, y, name.split()[0], ha="center", va="center", size=7.5, zorder=6)
     for look, places in points.items():
         if places:
-            x, y = zip(*places, strict=True)
             colour, marker = looks[look]
             style = {"color": colour, "edgecolor": "black", "marker": marker, "s": 210}
-            ax.scatter(x, y, label=f"answers lost: {look}", zorder=5, **style)  # type: ignore[arg-type]
+            ax.scatter(*zip(*places, strict=True), label=_LOST[look], zorder=5, **style)  # type: ignore[arg-type]
+    ax.axhspan(LEAST / 8, 1.4 * LEAST, color="#F3F3F3", zorder=0, label="at most 0.01 nats")
     for column in range(1, len(tests)):
         ax.axvline(column - 0.5, color="#BBBBBB", ls="-", lw=0.8, label="_border")
     ax.set_yscale("log")
-    ax.set(ylim=(LEAST / 1.7, 200), xlim=(-0.5, len(tests) - 0.5))
+    ax.set(ylim=(LEAST / 8, 200), xlim=(-0.5, len(tests) - 0.5))
     ax.set_yticks([0.01, 0.1, 1, 10, 100], ["≤ 0.01", "0.1", "1", "10", "100"])
     ax.minorticks_off()
     ax.set_xticks(range(len(tests)), [test.replace(" ", "\n", 1) for test in tests])
@@ -242,3 +248,15 @@ def harm_and_visibility(
         f"{len(harm)} mistakes as points, by the first test that catches them and by harm in nats:"
         f" {quiet} cost at most {LEAST} nats on prose, and {late} pass the first test.",
     )
+
+
+def _place(
+    columns: Sequence[float], y: float, taken: Sequence[tuple[float, float]]
+) -> tuple[float, float]:
+    """The first place where the point touches none; a quiet one may also go further down."""
+    for lower in (0.0, 0.3, 0.6, 0.9) if y <= LEAST else (0.0,):
+        for x in columns:
+            at = y / 10**lower
+            if all(abs(x - a) > 0.2 or abs(log10(at / b)) > 0.28 for a, b in taken):
+                return x, at
+    return columns[0], y
