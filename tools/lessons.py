@@ -43,6 +43,7 @@ LESSONS = {
 }
 APPENDICES = {  # in a folder of their own, read one by one
     "A1_the_report_checked": "The report, checked",
+    "A2_museum_of_mistakes": "The museum of mistakes",
     "A3_real_gemma": "A real Gemma on your CPU",
 }
 TITLES = LESSONS | APPENDICES

@@ -58,7 +58,7 @@ def create(number: str, folder: Path, solution: bool = False) -> Path:
     stems = [stem for stem in TITLES if stem.startswith(f"{number.upper().zfill(2)}_")]
     if not stems:
         raise ValueError(
-            f"number={number!r} is no lesson; TITLES in tools/lessons.py has 00 to 29, and A1, A3"
+            f"number={number!r} is no lesson; TITLES in tools/lessons.py has 00 to 29 and A1 to A3"
         )
     stem = stems[0]
     lesson = home(stem, folder) / f"{stem}.ipynb"
