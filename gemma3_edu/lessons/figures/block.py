@@ -106,7 +106,7 @@ def loud_and_quiet(
         ax.plot(layers, loud[name], color=colour, ls="--", marker=marker, mfc="white", lw=1.6)
         ax.lines[-1].set_label(f"{name}, louder")
         _at_the_end(ax, plain[name], name, colour)
-        _at_the_end(ax, loud[name], f"{name} (× {times:g})", colour)
+        _at_the_end(ax, loud[name], f"{name} (\N{MULTIPLICATION SIGN} {times:g})", colour)
     ax.set(xlabel="layer", ylabel="size", yscale="log", xlim=(0.5, len(layers) + 4.8))
     ax.set_xticks(list(layers))
     ax.yaxis.set_major_formatter("{x:,.0f}")

@@ -64,7 +64,7 @@ def test_a_louder_model_is_drawn_over_the_plain_one():
         assert line(ax, name).tolist() == plain[name]
         assert line(ax, f"{name}, louder").tolist() == loud[name]
     assert "MLP returns from 4 to 9, louder from 400 to 900" in alt_of(fig)
-    assert "MLP returns (× 100)" in [text.get_text() for text in ax.texts]
+    assert "MLP returns (\N{MULTIPLICATION SIGN} 100)" in [text.get_text() for text in ax.texts]
 
 
 def test_every_figure_has_a_digest_of_its_own():
