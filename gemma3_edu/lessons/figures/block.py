@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -36,17 +35,12 @@ def activations() -> Figure:
     ax.plot(a, F.relu(a), color="C3", ls="--", lw=1.6, label="ReLU")
     ax.plot(a, F.gelu(a, approximate="tanh"), color="C0", ls="-", lw=3, label="GELU")
     ax.set(xlabel="gate", ylabel="factor", xlim=(-5, 5), ylim=(-0.7, 5.6), yticks=range(6))
-    ax.legend(*_last(ax, 2), loc="center left", frameon=False)
+    ax.legend(handles=ax.lines[::-1], loc="center left", frameon=False)
     return with_alt(
         fig,
         "GELU against the gate: nearly 0 left of -2, the gate itself right of 2, and between them a"
         " smooth bend, which dips to -0.17; ReLU has a corner at 0 instead.",
     )
-
-
-def _last(ax: Axes, count: int) -> tuple[list[Artist], list[str]]:
-    handles, names = ax.get_legend_handles_labels()
-    return handles[-count:][::-1], names[-count:][::-1]
 
 
 def stacks(
@@ -77,13 +71,8 @@ def stacks(
         told.append(f"{title}: {listed(ends)}")
     panels[0].set_ylabel("size of the stream")
     panels[0].yaxis.set_major_formatter("{x:g}")
-    panels[0].legend(*_named(panels[0]), loc="upper left", frameon=False)
+    panels[0].legend(handles=list(panels[0].lines), loc="upper left", frameon=False)
     return with_alt(fig, f"The stream after the last layer; {'; '.join(told)}.")
-
-
-def _named(ax: Axes) -> tuple[list[Artist], list[str]]:
-    lines: list[Artist] = list(ax.lines)
-    return lines, [str(line.get_label()) for line in lines]
 
 
 def loud_and_quiet(

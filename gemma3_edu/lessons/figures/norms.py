@@ -211,11 +211,11 @@ def placements(
         for number, (place, rows) in enumerate(values.items()):
             where = [at + 0.13 * (number - 1.5) for at in range(len(rates))]
             middles = [median(row) if all(map(isfinite, row)) else nan for row in rows]
-            ax.plot(where, middles, _LOOKS[place], ms=6, label=place)
+            (line,) = ax.plot(where, middles, _LOOKS[place], ms=6, label=place)
             for at, row in zip(where, rows, strict=True):
                 seen = [value for value in row if isfinite(value)]
-                colour = _LOOKS[place].rstrip("-:.os^D")
-                ax.plot([at] * len(seen), seen, ".", color=colour, ls="none", label="seeds")
+                style = {"color": line.get_color(), "marker": ".", "ls": "none"}
+                ax.plot([at] * len(seen), seen, label="seeds", **style)
         ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
         ax.set(xlabel="learning rate", xlim=(-0.4, len(rates) - 0.6))
     crosses = [
