@@ -21,6 +21,7 @@ from . import rows
 from .encoder import EncoderLessons, PictureBatch, of_pictures, total
 from .feed import Feed
 from .loop import fit
+from .precision import quick_dtype
 from .recipe import BEFORE, LONG, STAGES, Run, nano_config
 from .rows import Document, Rows
 
@@ -162,4 +163,5 @@ def _text_task(
 
 
 def _autocast(device: str) -> torch.autocast:
-    return torch.autocast(torch.device(device).type, torch.bfloat16)
+    dtype = quick_dtype(device)
+    return torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32)

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from gemma3_edu.train.muon import RMS, Muon, orthogonal
+from gemma3_edu.train.precision import quick_dtype
 
-SHAPES = [(4, 6), (6, 4), (5, 5), (16, 128), (128, 16), (40, 352), (128, 512)]
+SHAPES = [(4, 6), (6, 4), (5, 5), (16, 128), (128, 16), (40, 352)]
 
 
 def random(*shape, seed=0):
@@ -26,8 +27,10 @@ def stepped(shapes, steps, *, one_by_one=False, **options):
     return [weight.detach() for weight in weights]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_singular_values_become_about_one(shape):
+def test_singular_values_become_about_one(shape, dtype, monkeypatch):
+    monkeypatch.setattr("gemma3_edu.train.muon.quick_dtype", lambda device: dtype)
     values = torch.linalg.svdvals(orthogonal(random(3, *shape)))
     assert values.min() > 0.65
     assert values.max() < 1.25
@@ -102,3 +105,17 @@ def test_the_state_is_saved_and_loaded(tmp_path):
     again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     run(second, again, range(3, 6))
     assert all(torch.equal(a, b) for a, b in zip(whole, second, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("capability", "device", "dtype"),
+    [
+        ("AVX2", "cpu", torch.float32),
+        ("DEFAULT", "cpu", torch.float32),
+        ("AVX512", "cpu", torch.bfloat16),
+        ("AVX2", "cuda", torch.bfloat16),
+    ],
+)
+def test_bfloat16_is_used_where_it_is_quick(capability, device, dtype, monkeypatch):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    assert quick_dtype(device) == dtype
