@@ -77,9 +77,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_can_go_back": cache.check_can_rewind,
     },
     "09": {
-        "my_text_parameters": text_model.check_text_parameters,
+        "my_forward": text_model.check_forward,
         "my_problems": text_model.check_problems,
-        "my_suspect": text_model.check_suspect,
     },
     "10": {
         "my_top_p": sampling.check_top_p,

@@ -1,79 +1,226 @@
-"""Checks of the exercises on the whole text model: its count, a strict reader, a turned matrix.
+"""Checks of the exercises on the whole text model: its forward pass, and a strict reader.
 
->>> from gemma3_edu.study.cost import parameters
->>> check_text_parameters(parameters)
->>> check_text_parameters(lambda config: parameters(config) + config.vocab_size)
+>>> check_problems(lambda wanted, found, rename: set())
 Traceback (most recent call last):
-gemma3_edu.lessons.checks.grading.CheckError: got 53956, expected 53444 (tiny-text)
+gemma3_edu.lessons.checks.grading.CheckError: ('doubled', 'layers.0.o.weight') is missing \
+(a file with five problems)
 """
 
-import copy
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...model.config import TextConfig, layer_pattern
+from ...model.cache import KVCache
+from ...model.config import AttentionType, TextConfig
 from ...model.gemma3 import Decoder
 from ...model.layout import TokenLayout
+from ...model.masks import attention_mask
 from ...model.presets import PRESETS
-from ...study.capture import capture
-from ...study.cost import parameters, parameters_by_part
-from .difference import show
-from .grading import Case, Check, CheckError, ask, standard_torch
+from ...model.rope import rope_table
+from .grading import Case, Check, CheckError, Function, ask
 
 Shapes = Mapping[str, Any]
 Rename = Callable[[str], str | None]
 Problems = set[tuple[str, str]]
+Kinds = Callable[[AttentionType], AttentionType]
+LOCAL, GLOBAL = AttentionType.LOCAL, AttentionType.GLOBAL
 
-# Counting parameters
-
-
-def _without(part: str) -> Callable[[TextConfig], int]:
-    return lambda c: parameters(c) - parameters_by_part(c)[part]
+# The forward pass
 
 
-def _more(numbers: Callable[[TextConfig], int]) -> Callable[[TextConfig], int]:
-    """So many numbers too many in each layer."""
-    return lambda c: parameters(c) + c.num_hidden_layers * numbers(c)
+def _forward(
+    mask: Kinds = lambda kind: kind,
+    rope: Kinds = lambda kind: kind,
+    place: Callable[[TokenLayout], Tensor] = lambda layout: layout.position,
+    seen: Callable[[TokenLayout], TokenLayout] = lambda layout: layout,
+    step: Callable[[Tensor, Tensor, Decoder], Tensor] = lambda x, before, decoder: x,
+    start: Callable[[Tensor], Tensor] = lambda x: x,
+    end: Callable[[Tensor, Decoder], Tensor] = lambda x, decoder: decoder.norm(x),
+    last: int | None = None,
+) -> Function:
+    """The forward pass; each argument replaces a part of it by a wrong one."""
+
+    def fn(decoder: Decoder, x: Tensor, layout: TokenLayout, cache: KVCache | None) -> Tensor:
+        config, kinds = decoder.config, (LOCAL, GLOBAL)
+        at = seen(layout)
+        keys = cache.begin(layout, config, x.dtype) if cache else dict.fromkeys(kinds, at)
+        masks = {k: attention_mask(at, keys[k], config.window(k)) for k in kinds}
+        ropes = {k: rope_table(place(layout), config.head_dim, config.rope(k)) for k in kinds}
+        x = start(x)
+        for block, kind in list(zip(decoder.layers, config.layer_types, strict=True))[:last]:
+            x = step(block(x, masks[mask(kind)], ropes[rope(kind)], cache), x, decoder)
+        if cache is not None:
+            cache.commit(layout)
+        return end(x, decoder)
+
+    return fn
 
 
-check_text_parameters = Check(
-    "`fn(config)` is how many numbers a text model holds, its head tied to the embedding.",
-    "config",
-    parameters,
-    lambda: {name: (PRESETS[name].text,) for name in ("tiny-text", "270m", "1b", "27b")},
+def _always(kind: AttentionType) -> Kinds:
+    return lambda _: kind
+
+
+def _other(kind: AttentionType) -> AttentionType:
+    return LOCAL if kind is GLOBAL else GLOBAL
+
+
+def _unpadded(layout: TokenLayout) -> TokenLayout:
+    return TokenLayout.of_text(torch.ones_like(layout.position, dtype=torch.bool))
+
+
+def _from_0(layout: TokenLayout) -> Tensor:
+    """Positions as if every chunk were a text of its own."""
+    return torch.arange(layout.length).expand_as(layout.position)
+
+
+class _Watched(KVCache):
+    """A cache that remembers how it was used."""
+
+    def __init__(self, config: TextConfig, batch_size: int):
+        super().__init__(config, batch_size)
+        self.begun = self.updated = self.committed = 0
+
+    def begin(self, *arguments: Any, **named: Any) -> dict[AttentionType, TokenLayout]:
+        self.begun += 1
+        return super().begin(*arguments, **named)
+
+    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        self.updated += 1
+        return super().update(layer, k, v)
+
+    def commit(self, new: TokenLayout) -> None:
+        self.committed += 1
+        super().commit(new)
+
+
+def _in_chunks(
+    fn: Function, decoder: Decoder, x: Tensor, layout: TokenLayout, sizes: Sequence[int]
+) -> Any:
+    """What `fn` gives of all columns: at once without sizes, else chunk by chunk with a cache."""
+    if not sizes:
+        return _real(ask(fn, decoder, x, layout, None), layout)
+    cache, out = _Watched(decoder.config, layout.batch_size), []
+    for chunk, (a, b) in enumerate(pairwise(accumulate(sizes, initial=0)), start=1):
+        try:
+            out.append(ask(fn, decoder, x[:, a:b], layout.columns(a, b), cache))
+        except NotImplementedError:
+            raise
+        except (RuntimeError, TypeError) as error:
+            raise _misused(cache, chunk) or error from error
+        if wrong := _misused(cache, chunk):
+            raise wrong
+    tensors = all(isinstance(part, Tensor) and part.ndim == 3 for part in out)
+    return _real(torch.cat(out, dim=1), layout) if tensors else out
+
+
+def _real(got: Any, layout: TokenLayout) -> Any:
+    """The same with 0 in padded columns, of which nothing is asked."""
+    if not isinstance(got, Tensor) or got.shape[:2] != layout.position.shape:
+        return got
+    return got.masked_fill((layout.position < 0)[..., None], 0)
+
+
+def _misused(cache: _Watched, chunk: int) -> CheckError | None:
+    """What is wrong with how `chunk` steps used the cache, if it can be seen without the values."""
+    counts = cache.begun, cache.updated, cache.committed
+    all_layers = chunk * len(cache.config.layer_types)
+    for wrong, sentence in [
+        (not any(counts), "the cache was not used; a chunk must see the tokens before it"),
+        (not cache.begun, "the masks do not know the stored keys; ask `cache.begin` for them"),
+        (cache.begun > chunk, "`cache.begin` was called twice; once a step is enough"),
+        (not cache.updated, "the blocks did not get the cache; it is their last argument"),
+        (
+            cache.committed == chunk and cache.updated < all_layers,
+            "`cache.commit` came before the last block; it ends the step",
+        ),
+        (cache.updated > all_layers, "a block got the cache twice in one step"),
+        (
+            cache.updated == all_layers and cache.committed < chunk,
+            "`cache.commit(layout)` is missing after the last block",
+        ),
+        (cache.committed > chunk, "`cache.commit` was called twice; once a step is enough"),
+    ]:
+        if wrong:
+            return CheckError(sentence)
+    return None
+
+
+def _texts() -> tuple[Decoder, Tensor, TokenLayout]:
+    """A decoder, and two embedded texts of 17 columns, the second padded."""
+    config = PRESETS["tiny-text"].text  # seven layers, of which the sixth is global
+    g = torch.Generator().manual_seed(9)
+    decoder = Decoder(config).eval().requires_grad_(False)
+    for weight in decoder.parameters():
+        weight.normal_(0.0, 0.3 if weight.ndim == 1 else weight.shape[-1] ** -0.5, generator=g)
+    x = torch.randn(2, 17, config.hidden_size, generator=g)
+    return decoder, x, TokenLayout.of_text(torch.arange(17) >= torch.tensor([[0], [5]]))
+
+
+def _at_once() -> dict[str, Case]:
+    decoder, x, layout = _texts()
+    first = TokenLayout(layout.position[:1], layout.image_id[:1])
+    return {
+        "one text at once": (decoder, x[:1], first, ()),
+        "two texts, the second padded": (decoder, x, layout, ()),
+    }
+
+
+check_forward = Check(
+    """`fn(decoder, x, layout, cache)` is what `decoder(x, layout, cache)` gives.
+
+    Without a cache, which is then None, and chunk by chunk with one; nothing is asked of padding.
+    """,
+    "decoder x layout chunks",
+    _forward(),
+    _at_once,
     {
-        "the head was counted as a second table; it is the embedding again": lambda c: (
-            parameters(c) + c.vocab_size * c.hidden_size
+        "all layers were global; `config.layer_types` says which are local": _forward(
+            mask=_always(GLOBAL), rope=_always(GLOBAL)
         ),
-        "the embedding was left out": _without("embedding"),
-        "the norms were left out; each holds a weight for every number it scales": _without(
-            "norms"
+        "all layers were local; `config.layer_types` says which are global": _forward(
+            mask=_always(LOCAL), rope=_always(LOCAL)
         ),
-        "the final norm was left out": lambda c: parameters(c) - c.hidden_size,
-        "the norms of queries and keys were left out: H numbers each, once a layer": _more(
-            lambda c: -2 * c.head_dim
+        "local and global layers were exchanged": _forward(mask=_other, rope=_other),
+        "the masks of local and global layers were exchanged": _forward(mask=_other),
+        "the rotations of local and global layers were exchanged": _forward(rope=_other),
+        "global layers got the window too; `config.window(kind)` is None for them": _forward(
+            mask=_always(LOCAL)
         ),
-        "two norms of width D a layer, as in Llama; Gemma 3 has four": _more(
-            lambda c: -2 * c.hidden_size
+        "local layers got no window; `config.window(kind)` has it": _forward(mask=_always(GLOBAL)),
+        "global layers were rotated as local ones; use `config.rope(kind)`": _forward(
+            rope=_always(LOCAL)
         ),
-        "each head got norms of its own; a layer has one for all q and one for all k": _more(
-            lambda c: c.head_dim * (c.num_attention_heads + c.num_key_value_heads - 2)
+        "local layers were rotated as global ones; use `config.rope(kind)`": _forward(
+            rope=_always(GLOBAL)
         ),
-        "keys and values were given as many heads as queries; there are K of them": lambda c: (
-            parameters(replace(c, num_key_value_heads=c.num_attention_heads))
+        "tokens looked at padding; make the masks from `layout`": _forward(seen=_unpadded),
+        "the final norm was left out": _forward(end=lambda x, decoder: x),
+        "the final norm came after every block; it comes once, at the end": _forward(
+            step=lambda x, before, decoder: decoder.norm(x), end=lambda x, decoder: x
         ),
-        "D was taken for the width of all query heads; that is N times H": _more(
-            lambda c: 2 * c.hidden_size * (c.hidden_size - c.num_attention_heads * c.head_dim)
+        "normed after every block; there is one final norm": _forward(
+            step=lambda x, before, decoder: decoder.norm(x)
         ),
-        "two matrices an MLP; Gemma's has three, gate, up and down": _more(
-            lambda c: -c.hidden_size * c.intermediate_size
+        "x was added to a block's result, which contains it already": _forward(
+            step=lambda x, before, decoder: x + before
         ),
-        "one layer was counted; there are as many as `layer_types` has entries": lambda c: (
-            parameters(replace(c, layer_types=layer_pattern(1)))
+        "x was multiplied by the root of D; it is embedded already": _forward(
+            start=lambda x: x * x.shape[-1] ** 0.5
+        ),
+        "gave scores; the head comes after this function": _forward(
+            end=lambda x, decoder: decoder.embed_tokens.logits(decoder.norm(x))
+        ),
+        "the last block was left out": _forward(last=-1),
+    },
+    call=_in_chunks,
+).then(
+    lambda: {"two texts in chunks of 6, 10 and 1": (*_texts(), (6, 10, 1))},
+    {
+        "rotated as if each chunk began a text; `layout.position` goes on counting": _forward(
+            place=_from_0
         ),
     },
 )
@@ -169,68 +316,3 @@ check_problems = Check(
     },
     explain=_only_one,
 )
-
-
-# The transposed matrix
-
-_TRANSPOSED = (
-    "layers.2.self_attn.o_proj.weight",
-    "layers.0.mlp.up_proj.weight",
-    "layers.5.self_attn.q_proj.weight",
-    "layers.6.mlp.down_proj.weight",
-)
-
-
-@standard_torch()
-def check_suspect(fn: Callable[[Decoder, Tensor, TokenLayout, list[Tensor]], Any]) -> None:
-    """`fn(decoder, x, layout, right)` names the one parameter that was stored transposed.
-
-    `right` is the stream after each block of the same model before the mistake, for `x`. All
-    matrices of the blocks but those of keys and values are square here.
-    """
-    for seed, name in enumerate(_TRANSPOSED):
-        decoder, x, layout = _square(seed)
-        right = _streams(decoder, x, layout)
-        weights = dict(decoder.named_parameters())
-        weights[name].data = weights[name].data.T.contiguous()
-        before = copy.deepcopy(decoder.state_dict())
-        sentence = _verdict(ask(fn, decoder, x.clone(), layout, right), name, weights)
-        after = decoder.state_dict()
-        if any(not torch.equal(old, after[key]) for key, old in before.items()):
-            sentence = "left the model changed; turn back every matrix that you turned to try it"
-        if sentence:
-            raise CheckError(sentence, f"model {seed + 1} of {len(_TRANSPOSED)}")
-
-
-def _square(seed: int) -> tuple[Decoder, Tensor, TokenLayout]:
-    text = replace(PRESETS["tiny-text"].text, head_dim=6, intermediate_size=24)  # N H = F = D = 24
-    g = torch.Generator().manual_seed(90 + seed)
-    decoder = Decoder(text).eval().requires_grad_(False)
-    for weight in decoder.parameters():
-        weight.normal_(0.0, 0.2 if weight.ndim == 1 else weight.shape[-1] ** -0.5, generator=g)
-    x = torch.randn(1, 17, text.hidden_size, generator=g)
-    return decoder, x, TokenLayout.of_text(torch.ones(1, 17, dtype=torch.bool))
-
-
-def _streams(decoder: Decoder, x: Tensor, layout: TokenLayout) -> list[Tensor]:
-    with capture(decoder, "layers.[0-9]") as seen:
-        decoder(x, layout)
-    return [outputs[0] for outputs in seen.values()]
-
-
-def _verdict(answer: Any, name: str, weights: Mapping[str, Tensor]) -> str | None:
-    if not (isinstance(answer, str) and answer in weights and answer.startswith("layers.")):
-        said = show(answer) or type(answer).__name__
-        return f"got {said}, expected a name in a block, like layers.3.mlp.gate_proj.weight"
-    if answer == name:
-        return None
-    at, there = (int(n.split(".")[1]) for n in (answer, name))
-    if at < there:
-        return f"{answer}: its block still gives the right stream; the mistake comes later"
-    if at > there:
-        return (
-            f"{answer}: an earlier block already gives another stream; find the first that differs"
-        )
-    return (
-        f"{answer}: the right block; turn that matrix, run it again, and the stream is still wrong"
-    )

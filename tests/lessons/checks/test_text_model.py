@@ -1,40 +1,67 @@
 """The checks on the whole text model accept right answers, however found."""
 
-import pytest
-import torch
+from collections.abc import Callable
 
-from gemma3_edu import naive
-from gemma3_edu.lessons.checks.text_model import (
-    check_problems,
-    check_suspect,
-    check_text_parameters,
-)
-from gemma3_edu.model.config import Gemma3Config
-from gemma3_edu.model.gemma3 import Decoder
-from gemma3_edu.study.capture import capture
+import pytest
+from torch import Tensor
+
+from gemma3_edu import attention_mask, rope_table
+from gemma3_edu.lessons.checks.text_model import check_forward, check_problems
 from tests.lessons.checks.messages import message
 
-# check_text_parameters
+# check_forward
 
 
-def head_by_head(config) -> int:
-    return naive.cost.parameters(Gemma3Config(text=config))
+def shipped(decoder, x, layout, cache) -> Tensor:
+    return decoder(x, layout, cache)
 
 
-def on_meta(config) -> int:
-    with torch.device("meta"):
-        return sum(weight.numel() for weight in Decoder(config).parameters())
+def layer_by_layer(begin=True, give=True, commit="once") -> Callable[..., Tensor]:
+    """Masks and rotations anew in every layer; without arguments it is right."""
+
+    def fn(decoder, x, layout, cache) -> Tensor:
+        config = decoder.config
+        keys = cache.begin(layout) if cache and begin else dict.fromkeys(config.layer_types, layout)
+        for block, kind in zip(decoder.layers, config.layer_types, strict=True):
+            mask = attention_mask(layout, keys[kind], config.window(kind))
+            rope = rope_table(layout.position, config.head_dim, config.rope(kind))
+            x = block(x, mask, rope, cache if give else None)
+            if cache and commit == "always":
+                cache.commit(layout)
+        if cache and commit in ("once", "twice"):
+            cache.commit(layout)
+        if cache and commit == "twice":
+            cache.commit(layout)
+        return decoder.norm(x)
+
+    return fn
 
 
-def by_formula(c) -> int:
-    d, h, f = c.hidden_size, c.head_dim, c.intermediate_size
-    block = 2 * d * h * (c.num_attention_heads + c.num_key_value_heads) + 3 * d * f + 4 * d + 2 * h
-    return c.vocab_size * d + c.num_hidden_layers * block + d
+@pytest.mark.parametrize("answer", [shipped, layer_by_layer()])
+def test_right_forward_passes(answer):
+    check_forward(answer)
 
 
-@pytest.mark.parametrize("answer", [head_by_head, on_meta, by_formula])
-def test_right_counts(answer):
-    check_text_parameters(answer)
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda d, x, layout, cache: d(x, layout), "the cache was not used; a chunk must see"),
+        (layer_by_layer(begin=False), "the masks do not know the stored keys; ask `cache.begin`"),
+        (layer_by_layer(give=False), "the blocks did not get the cache; it is their last"),
+        (layer_by_layer(commit="never"), "`cache.commit(layout)` is missing after the last"),
+        (layer_by_layer(commit="always"), "`cache.commit` came before the last block; it ends"),
+        (layer_by_layer(commit="twice"), "`cache.commit` was called twice; once a step"),
+    ],
+)
+def test_misused_caches(answer, words: str):
+    said = message(check_forward, answer)
+    assert said.startswith(words)
+    assert said.endswith("(two texts in chunks of 6, 10 and 1)")
+
+
+def test_what_is_wrong_without_a_cache_is_said_first():
+    said = message(check_forward, lambda decoder, x, layout, cache: x)
+    assert said.startswith("one text at once: ") or said.endswith("(one text at once)")
 
 
 # check_problems
@@ -94,93 +121,3 @@ def test_a_reader_that_stops_at_one_problem(place: int):
 )
 def test_readers_without_a_name(change, words: str):
     assert message(check_problems, lambda *case: change(by_walking(*case))) == words
-
-
-# check_suspect
-
-
-def first_off(decoder, x, layout, right) -> int:
-    with torch.no_grad(), capture(decoder, "layers.[0-9]") as seen:
-        decoder(x, layout)
-    streams = [outputs[0] for outputs in seen.values()]
-    off = [not torch.allclose(a, b, atol=1e-4) for a, b in zip(streams, right, strict=True)]
-    return off.index(True) if any(off) else len(off)
-
-
-def square(decoder, block: int) -> list[str]:
-    named = decoder.layers[block].named_parameters()
-    return [n for n, w in named if w.ndim == 2 and w.shape[0] == w.shape[1]]
-
-
-def by_trying(decoder, x, layout, right) -> str:
-    block = first_off(decoder, x, layout, right)
-    for name in square(decoder, block):
-        weight = dict(decoder.layers[block].named_parameters())[name]
-        weight.data = weight.data.T
-        later = first_off(decoder, x, layout, right) > block
-        weight.data = weight.data.T
-        if later:
-            return f"layers.{block}.{name}"
-    raise AssertionError("no suspect")
-
-
-def by_state_dicts(decoder, x, layout, right) -> str:
-    """All 35 suspects, each in a fresh model, and the last block alone."""
-    for layer in range(len(decoder.layers)):
-        for short in square(decoder, layer):
-            weights = dict(decoder.state_dict())
-            name = f"layers.{layer}.{short}"
-            weights[name] = weights[name].T
-            other = Decoder(decoder.config)
-            other.load_state_dict(weights)
-            if first_off(other, x, layout, right) == len(right):
-                return name
-    raise AssertionError("no suspect")
-
-
-@pytest.mark.parametrize("answer", [by_trying, by_state_dicts])
-def test_right_suspects(answer):
-    check_suspect(answer)
-
-
-def left_turned(decoder, x, layout, right) -> str:
-    name = by_trying(decoder, x, layout, right)
-    weight = dict(decoder.named_parameters())[name]
-    weight.data = weight.data.T.contiguous()
-    return name
-
-
-O_PROJ = "layers.2.self_attn.o_proj.weight"  # of the first model
-NO_NAME = "expected a name in a block, like layers.3.mlp.gate_proj.weight (model 1 of 4)"
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (
-            lambda *case: O_PROJ.replace("2", "1"),
-            "layers.1.self_attn.o_proj.weight: its block still gives the right stream; the mistake"
-            " comes later (model 1 of 4)",
-        ),
-        (
-            lambda *case: O_PROJ,  # right the first time only
-            f"{O_PROJ}: an earlier block already gives another stream; find the first that differs"
-            " (model 2 of 4)",
-        ),
-        (
-            lambda *case: O_PROJ.replace("o_proj", "q_proj"),
-            "layers.2.self_attn.q_proj.weight: the right block; turn that matrix, run it again, and"
-            " the stream is still wrong (model 1 of 4)",
-        ),
-        (
-            left_turned,
-            "left the model changed; turn back every matrix that you turned to try it"
-            " (model 1 of 4)",
-        ),
-        (lambda *case: "layers.2.q_proj", f"got 'layers.2.q_proj', {NO_NAME}"),
-        (lambda *case: "norm.weight", f"got 'norm.weight', {NO_NAME}"),
-        (lambda *case: [O_PROJ], f"got ['{O_PROJ}'], {NO_NAME}"),
-    ],
-)
-def test_wrong_suspects(answer, words: str):
-    assert message(check_suspect, answer) == words

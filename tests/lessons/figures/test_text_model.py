@@ -1,28 +1,24 @@
-"""The figures of lesson 09 draw what they say, on a tiny model."""
+"""The figures of lesson 09 draw what they say."""
 
-import math
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from torch.nn import functional as F
+from matplotlib.patches import Rectangle
 
 from gemma3_edu import cost
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.text_model import (
     CLEAR,
-    SHORTEST,
-    Early,
-    after_blocks,
+    name_to_place,
     parameter_shares,
-    read_early,
-    surprise_against_position,
-    through_blocks,
+    read_along,
+    surprise_by_loading,
 )
 from gemma3_edu.model.presets import PRESETS
-from tests.tiny import prompts, tiny_config, tiny_model
 
-CONFIG = tiny_config()  # three blocks
 SIZES = {name: PRESETS[name] for name in ("270m", "4b", "27b")}
 
 
@@ -30,20 +26,6 @@ SIZES = {name: PRESETS[name] for name in ("270m", "4b", "27b")}
 def closed_afterwards():
     yield
     plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_model(CONFIG)
-
-
-@pytest.fixture(scope="module")
-def early(model) -> Early:
-    return read_early(model, prompts(CONFIG, "ttttttt"))
-
-
-def lines(ax) -> dict[str, list[float]]:
-    return {line.get_label(): list(line.get_ydata()) for line in ax.lines}
 
 
 # Shares
@@ -66,143 +48,53 @@ def test_shares_are_counts_and_fill_the_bar():
     assert ax.yaxis_inverted()  # the first size on top
 
 
-# Surprise by position
+# A name
 
 
-def test_means_over_stretches_that_double():
-    nats = torch.arange(1.0, 13).expand(2, -1).clone()
-    nats[1] += 2  # the mean is one more, the spread one to either side
-    nats[1, 5:] = math.nan
-    fig = surprise_against_position(nats, {"level": 3.5, "other": 9.0})
-    curve, level, other = fig.axes[0].lines
-    assert list(curve.get_xdata()) == [1, 2, 3.5, 6.5, 10.5]
-    want = [2, 3, 4.5, (5 + 6 + 7 + 8 + 7) / 5, (9 + 10 + 11 + 12) / 4]
-    assert list(curve.get_ydata()) == pytest.approx(want)
-    assert (level.get_ydata()[0], other.get_ydata()[0]) == (3.5, 9.0)
-    assert [line.get_label() for line in (curve, level, other)] == ["the model", "level", "other"]
+def test_every_word_of_a_name_opens_a_box_inside_the_one_before():
+    (ax,) = name_to_place("a.b.layers.4.mlp.weight", ["a.b.", "b."]).axes
+    boxes = [patch.get_bbox() for patch in ax.patches if isinstance(patch, Rectangle)]
+    assert len(boxes) == 5  # the decoder's, and one for each word
+    for outer, inner in pairwise(boxes):
+        assert outer.x0 < inner.x0 < inner.x1 < outer.x1
+        assert outer.y0 < inner.y0 < inner.y1 < outer.y1
+    told = [text.get_text() for text in ax.texts]
+    assert [word for word in told if word.endswith(".")] == ["a.b.", "b.", "layers.", "4.", "mlp."]
+    assert "the words of layers.4.mlp.weight" in alt_of(ax.figure)
 
 
-def test_the_band_is_two_standard_errors():
-    nats = torch.tensor([[1.0, 5.0], [3.0, 5.0], [5.0, 5.0], [7.0, 5.0]])
-    (band,) = surprise_against_position(nats, {}).axes[0].collections
-    heights = band.get_paths()[0].vertices
-    error = 2 * torch.tensor([1.0, 3, 5, 7]).std().item() / 2
-    at_one = heights[heights[:, 0] == 1, 1]
-    assert (at_one.min(), at_one.max()) == pytest.approx((4 - error, 4 + error))
-    at_two = heights[heights[:, 0] == 2, 1]
-    assert (at_two.min(), at_two.max()) == pytest.approx((5, 5))
+# Reading along
 
 
-# After n blocks
+def test_bars_are_the_probabilities_of_what_came():
+    logits = torch.tensor([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.3, 0.2, 0.5]]).log()
+    fig = read_along("abc", logits, torch.tensor([0, 2, 0]))
+    hit, miss = fig.axes[0].containers
+    assert [bar.get_width() for bar in hit] == pytest.approx([50])
+    assert [bar.get_width() for bar in miss] == pytest.approx([25, 30])
+    assert [bar.get_y() + bar.get_height() / 2 for bar in miss] == pytest.approx([1, 2])
+    told = [text.get_text() for text in fig.axes[0].texts]
+    assert told == ["", "first choice: b", "first choice: c"]
+    assert "at most 50 %; 1 of them" in alt_of(fig)
+    assert "y ticks a | c | a" in describe(fig)
 
 
-def test_the_last_reading_is_the_model_s_own(model, early: Early):
-    batch = prompts(CONFIG, "ttttttt")
-    with torch.no_grad():
-        logits = model(batch)[0, :-1]
-    right = batch.tokens[0, 1:]
-    want = F.cross_entropy(logits, right, reduction="none")
-    torch.testing.assert_close(early.surprise[-1], want)
-    assert torch.equal(early.best[-1], logits.argmax(-1))
-    top = logits.sort(-1, descending=True).values
-    torch.testing.assert_close(early.lead[-1], top[:, 0] - top[:, 1])
-    assert torch.equal(early.read, batch.tokens[0, :-1])
-    assert torch.equal(early.next, right)
-    assert early.surprise.shape == (4, len(right))
+@pytest.mark.parametrize(("lead", "told"), [(1.1 * CLEAR, "first choice: b"), (0.9 * CLEAR, "≈")])
+def test_a_first_choice_is_named_where_it_is_clear(lead: float, told: str):
+    fig = read_along("ab", torch.tensor([[0.0, lead]]), torch.tensor([0]))
+    assert [text.get_text() for text in fig.axes[0].texts] == [told]
 
 
-def test_the_first_reading_is_the_embedding_and_each_block_has_one(model, early: Early):
-    batch = prompts(CONFIG, "ttttttt")
-    decoder = model.language_model
-    with torch.no_grad():
-        logits = decoder.embed_tokens.logits(decoder.norm(model.embed(batch)))[0, :-1]
-    want = F.cross_entropy(logits, batch.tokens[0, 1:], reduction="none")
-    torch.testing.assert_close(early.surprise[0], want)
-    assert len({tuple(row) for row in early.surprise.tolist()}) == 4
+# Four ways to load
 
 
-def made(**changes) -> Early:
-    """Four steps, two readings: before any block, and after one."""
-    values = {
-        "surprise": torch.tensor([[8.0, 4.0, 2.0, 6.0], [1.0, 2.0, 3.0, 4.0]]),
-        "best": torch.tensor([[0, 1, 2, 9], [1, 9, 3, 4]]),  # the 3 is right, and not clear
-        "lead": torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, CLEAR / 2, CLEAR]]),
-        "read": torch.tensor([0, 1, 2, 3]),
-        "next": torch.tensor([1, 2, 3, 4]),
-    }
-    return Early(**(values | changes))
-
-
-def test_through_blocks():
-    left, right = through_blocks(made(), {"level": 2.0}).axes
-    assert lines(left)["the model"] == [5.0, 2.5]
-    assert lines(left)["level"] == [2.0, 2.0]
-    assert lines(right) == {"the token it read": [75, 0], "the token that comes": [0, 75]}
-
-
-def kinds(ax) -> dict[str, list[tuple[int, float]]]:
-    """(row, length) of the bars of each kind."""
-    return {
-        bar.get_label(): [
-            (round(p.get_y() + p.get_height() / 2), p.get_width()) for p in bar.patches
-        ]
-        for bar in ax.containers
-    }
-
-
-def test_after_blocks_sorts_the_first_choices():
-    fig = after_blocks(made(), "abcdefghij\n".__getitem__, [0, 1])
-    before, after = fig.axes
-    assert kinds(before) == {
-        "says what comes, in bold": [],
-        "says what it read": [(0, 8.0), (1, 4.0), (2, 2.0)],
-        "says another, or none clearly": [(3, 6.0)],
-    }
-    assert kinds(after) == {
-        "says what comes, in bold": [(0, 1.0), (3, 4.0)],
-        "says what it read": [],
-        "says another, or none clearly": [(1, 2.0), (2, 3.0)],
-    }
-    assert [text.get_text() for text in after.texts] == ["b", "j", "≈", "e"]
-    assert [text.get_weight() for text in after.texts] == ["bold", "normal", "normal", "bold"]
-    assert (before.get_title(), after.get_title()) == (
-        "after 0 blocks: mean 5.0",
-        "after 1 block: mean 2.5",
-    )
-    assert "y ticks a → b | b → c | c → d | d → e" in describe(fig)
-
-
-def test_a_token_that_comes_twice_is_what_comes():
-    early = made(read=torch.tensor([1, 1, 2, 3]))
-    assert kinds(after_blocks(early, str, [1]).axes[0]) == kinds(
-        after_blocks(made(), str, [1]).axes[0]
-    )
-
-
-def test_a_bar_too_short_to_see_has_no_digits_of_its_own():
-    surprise = made().surprise.clone()
-    surprise[1, 0] = 1e-5
-    bars = kinds(after_blocks(made(surprise=surprise), str, [1]).axes[0])
-    lengths = [length for _, length in bars["says what comes, in bold"]]
-    assert lengths == pytest.approx([SHORTEST, 4.0])
-
-
-def test_the_legend_shows_every_kind_in_its_own_colour():
-    (legend,) = after_blocks(made(), "abcdefghij".__getitem__, [1]).legends
-    colours = {patch.get_facecolor() for patch in legend.get_patches()}
-    assert len(colours) == len(legend.get_texts()) == 3
-
-
-@pytest.mark.parametrize("blocks", [0, 1, 3])
-def test_the_knob_at_its_ends_and_between(early: Early, blocks: int):
-    panel = after_blocks(early, str, [blocks])
-    side_by_side = after_blocks(early, str, [0, 1, 3])
-    assert kinds(panel.axes[0]) == kinds(side_by_side.axes[[0, 1, 3].index(blocks)])
-    assert panel.axes[0].get_xlim() == side_by_side.axes[0].get_xlim()  # bars stay comparable
-    lengths = [length for bars in kinds(panel.axes[0]).values() for _, length in bars]
-    assert sorted(lengths) == pytest.approx(sorted(early.surprise[blocks].tolist()))
-
-
-def test_a_line_break_is_shown_on_one_line():
-    fig = after_blocks(made(), lambda token: "\n\n" if token == 1 else "x", [1])
-    assert "x → ↵↵ | ↵↵ → x" in describe(fig)
+def test_means_and_intervals_of_ways_to_load():
+    nats = {"one": torch.tensor([4.0, 6.0, 5.0, 5.0]), "two": torch.tensor([8.0, 8.0, 8.0, 8.0])}
+    fig = surprise_by_loading(nats, chance=7.0)
+    (ax,) = fig.axes
+    segments = [bars.get_segments()[0][:, 0] for bars in ax.collections]
+    half = 2.1 * (2 / 3) ** 0.5 / 2
+    assert segments[0] == pytest.approx([5 - half, 5 + half])
+    assert segments[1] == pytest.approx([8, 8])
+    assert "one 5.0 ± 0.9 and two 8.0 ± 0; with all tokens alike it would be 7.0" in alt_of(fig)
+    assert ax.get_xlim()[0] == 0
