@@ -6,9 +6,9 @@ last is scored.
 >>> low, high = interval(98, 100)  # 95 %, Wilson's: it stays inside 0 and 1
 >>> round(low, 3), round(high, 3)
 (0.93, 0.994)
->>> changes = torch.tensor([0.1, 0.3, 0.2, 0.4])
+>>> changes = torch.tensor([0.1, 0.3, 0.2, 0.5, 0.4])
 >>> print(f"{changes.mean():.2f} +- {margin(changes):.2f}")
-0.25 +- 0.21
+0.30 +- 0.20
 """
 
 import itertools
