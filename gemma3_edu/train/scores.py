@@ -6,6 +6,9 @@ last is scored.
 >>> low, high = interval(98, 100)  # 95 %, Wilson's: it stays inside 0 and 1
 >>> round(low, 3), round(high, 3)
 (0.93, 0.994)
+>>> changes = torch.tensor([0.1, 0.3, 0.2, 0.5, 0.4])
+>>> print(f"{changes.mean():.2f} +- {margin(changes):.2f}")
+0.30 +- 0.20
 """
 
 import itertools
@@ -14,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from ..generation import generate
 from ..generation.sampling import Sampler
@@ -48,6 +52,19 @@ def interval(right: int, items: int) -> tuple[float, float]:
     middle = (share + z * z / (2 * items)) / (1 + z * z / items)
     half = z / (1 + z * z / items) * math.sqrt(share * (1 - share) / items + z * z / (4 * items**2))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def margin(values: Tensor) -> float:
+    """Half of the 95 % interval of a mean, by Student's t: `values` are few, four at least.
+
+    The factor comes from a series in 1 / (number of values - 1), Abramowitz and Stegun 26.7.5.
+    """
+    if len(values) < 4:
+        raise ValueError(f"values: {len(values)}, fewest allowed 4: the series is poor below")
+    z, free = 1.96, len(values) - 1
+    factor = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+    factor += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * free**3)
+    return factor * float(values.std()) / math.sqrt(len(values))
 
 
 def answers(

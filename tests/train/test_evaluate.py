@@ -22,7 +22,7 @@ from gemma3_edu.train.probes import (
     surprise_by_position,
     surprises,
 )
-from gemma3_edu.train.scores import DEPTHS, interval, needles_at, score
+from gemma3_edu.train.scores import DEPTHS, interval, margin, needles_at, score
 from tests.tokenizers import small_config, small_tokenizer
 
 MIXTURE = Mixture("instruct", "validation")
@@ -149,6 +149,17 @@ def test_wilsons_interval_holds_the_truth_about_95_times_in_100():
     assert 0.93 < held / 2000 < 0.985
     assert interval(100, 100)[1] <= 1
     assert all(interval(0, items)[0] >= 0 for items in range(1, 200))
+
+
+@pytest.mark.parametrize(("items", "factor"), [(4, 3.182), (8, 2.365), (20, 2.093), (67, 1.997)])
+def test_the_margin_of_a_mean_has_the_factor_of_students_table(items, factor):
+    values = torch.arange(items, dtype=torch.float64)
+    assert margin(values) == pytest.approx(factor * float(values.std()) / items**0.5, rel=0.01)
+
+
+def test_a_margin_needs_four_values():
+    with pytest.raises(ValueError, match="values: 3, fewest allowed 4"):
+        margin(torch.ones(3))
 
 
 def test_the_baselines_cannot_compress_noise_and_can_compress_what_they_know():

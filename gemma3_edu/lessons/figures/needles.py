@@ -14,6 +14,8 @@ The secret number of the shed is 2548.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...model import Gemma3
-from ...model.attention import Attention, attend_fused, visible_attention
+from ...model.attention import Attention, visible_attention
 from ...model.layout import Batch
 from ...model.masks import Mask
 from ...prompt.processor import Processor
@@ -31,7 +33,10 @@ from ...train.data.examples import Example
 from ...train.data.prose import ASSETS, passages
 from ...train.scores import answers, needles_at
 
+Attend = Callable[[Tensor, Tensor, Tensor, Mask, float], Tensor]
+
 DIGITS = 4  # of every number, each a token; a full stop follows
+TOKENS = 1_024  # that are read at once when the loss of pages is asked for
 
 
 def hidden_numbers(processor: Processor, depth: float, items: int) -> list[Example]:
@@ -73,17 +78,26 @@ def other_masks(
 ) -> Iterator[None]:
     """Within the context these layers, counted from 1, attend with `change(mask)`."""
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, scale: float) -> Tensor:
-        return attend_fused(q, k, v, change(mask), scale)
-
     changed = [m for m in nano.modules() if isinstance(m, Attention) and m.layer + 1 in layers]
-    for layer in changed:
-        layer.attend = attend
+    before = [layer.attend for layer in changed]
+    for layer, attend in zip(changed, before, strict=True):
+        layer.attend = partial(_attend_with, change, attend)
     try:
         yield
     finally:
-        for layer in changed:
-            layer.attend = attend_fused
+        for layer, attend in zip(changed, before, strict=True):
+            layer.attend = attend
+
+
+@contextmanager
+def local_window(nano: Gemma3, window: int) -> Iterator[None]:
+    """Within the context nano's local layers have this window instead of their own."""
+    text = nano.language_model.config
+    nano.language_model.config = replace(text, sliding_window=window)
+    try:
+        yield
+    finally:
+        nano.language_model.config = text
 
 
 def from_elsewhere(
@@ -100,30 +114,62 @@ def from_elsewhere(
 
 @torch.no_grad()
 def last_look(
-    nano: Gemma3, processor: Processor, example: Example
+    nano: Gemma3,
+    processor: Processor,
+    example: Example,
+    change: Callable[[Mask], Mask] = lambda mask: mask,
 ) -> list[Float[Tensor, "distance"]]:
     """For each layer the weights of the query that writes the number's first digit.
 
-    They are means over heads; number d of a layer is the weight of the key d tokens back.
+    They are means over heads; number d of a layer is the weight of the key d tokens back. Layers 6
+    and 12 attend with `change(mask)`, as in `other_masks`.
     """
     ids = torch.tensor([_until_number(processor, example)])
-    with visible_attention(nano), capture(nano, "*.attention_weights") as seen:
+    visible, changed = visible_attention(nano), other_masks(nano, change)
+    with visible, changed, capture(nano, "*.attention_weights") as seen:
         nano(Batch.from_ids(ids, nano.config))
     return [outputs[0][0, :, -1].mean(0).flip(0) for outputs in seen.values()]
 
 
-def book_pages(processor: Processor, pages: int, length: int) -> Int[Tensor, "pages length"]:
-    """Pages of Moby-Dick, as tokens, from the part that nano was not trained on."""
+def book_pages(processor: Processor, length: int) -> Int[Tensor, "pages length"]:
+    """The part of Moby-Dick that nano was not trained on, as pages of so many tokens each."""
     ids = processor.tokenizer.encode(" ".join(passages(ASSETS, "test")))
-    return torch.tensor(ids[: pages * length]).view(pages, length)
+    return torch.tensor(ids[: len(ids) // length * length]).view(-1, length)
 
 
-def losses(
-    logits: Float[Tensor, "pages length vocab"], pages: Int[Tensor, "pages length"], first: int
+@torch.no_grad()
+def page_losses(
+    nano: Gemma3, pages: Int[Tensor, "pages length"], first: int = 64
 ) -> Float[Tensor, "pages"]:
     """The mean loss of each page, of the predictions from position `first` on."""
-    said, came = logits[:, first:-1].float(), pages[:, first + 1 :]
-    return F.cross_entropy(said.mT, came, reduction="none").mean(1)
+    found = []
+    for part in pages.split(max(1, TOKENS // pages.shape[1])):
+        said = nano(Batch.from_ids(part, nano.config))[:, first:-1].float()
+        found.append(F.cross_entropy(said.mT, part[:, first + 1 :], reduction="none").mean(1))
+    return torch.cat(found)
+
+
+def loss_changes(
+    nano: Gemma3, pages: Int[Tensor, "pages length"], windows: Sequence[int]
+) -> dict[int, Float[Tensor, "pages"]]:
+    """For other windows of the local layers, how far the loss of each page rises."""
+    right, rises = page_losses(nano, pages), {}
+    for window in windows:
+        with local_window(nano, window):
+            rises[window] = page_losses(nano, pages) - right
+    return rises
+
+
+def _attend_with(
+    change: Callable[[Mask], Mask],
+    attend: Attend,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Mask,
+    scale: float,
+) -> Tensor:
+    return attend(q, k, v, change(mask), scale)
 
 
 def _until_number(processor: Processor, example: Example) -> list[int]:

@@ -72,6 +72,17 @@ def test_a_mask_of_small_cases_only_does_not_pass_in_nano():
     assert said.startswith("right in the small cases, but nano, which read 150 tokens")
 
 
+def test_a_long_mask_is_asked_for_once_for_each_kind_of_layer():
+    asked = []
+
+    def noted(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        asked.append((len(q), window))
+        return by_package(q, k, window)
+
+    check_mask(noted)
+    assert [window for length, window in asked if length == 150] == [64, None]
+
+
 def test_a_wrong_mask_fails_before_nano_reads():
     assert message(check_mask, lambda q, k, w: by_package(q, k, w and w + 1)).startswith("W + 1")
 
