@@ -156,7 +156,7 @@ def readings(again: Sequence[Sequence[float]], others: Sequence[Sequence[float]]
     ax.set(xlabel="place in the text", xticks=places, ylim=(0, None))
     ax.set_ylabel("% probability of its tokens")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(loc="upper left", fontsize=9)
+    fig.legend(loc="outside upper center", ncols=2, fontsize=9, frameon=False)
     same, other = means
     return with_alt(
         fig,
@@ -187,13 +187,14 @@ def loops_and_inventions(
     heats = list(next(iter(unknown.values())))
     width = 1.2 / (len(unknown) + 1)
     hatches = ["", "//", "..", "xx", "--"]
+    colours = ["C0", "C1", "C2", "0.6", "#CC79A7"]
     for n, (name, by_heat) in enumerate(unknown.items()):
         at = [heats.index(heat) * 1.3 + n * width for heat in by_heat]
-        _means(right, at, list(by_heat.values()), f"C{n}", hatches[n], name, width)
+        _means(right, at, list(by_heat.values()), colours[n], hatches[n], name, width)
     middle = width * (len(unknown) - 1) / 2
     right.set_xticks([1.3 * n + middle for n in range(len(heats))], [f"{heat:g}" for heat in heats])
     low, high = (100 * share for share in melville)
-    right.axhspan(low, high, color="0.5", alpha=0.35, lw=0, label="Melville's own pages")
+    right.axhspan(low, high, color="0.5", alpha=0.35, lw=0, zorder=0, label="Melville's own pages")
     right.set_title("words unknown to the pages", fontsize=11)
     right.set_ylabel("% of words")
     right.legend(loc="upper left", fontsize=9)
