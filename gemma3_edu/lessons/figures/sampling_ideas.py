@@ -116,12 +116,13 @@ def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int)
         widest = max(widest, x)
     bottom = len(rows) * 1.5 + 0.1
     x = 0.0
-    for fill, edge, text, line in [
-        (PALE, NEW, "marks", "-"),
-        (KEPT, EDGE, "text of the prompt", "-"),
-        (_GREEN, EDGE, "dashed: written by the model", "--"),
+    for fill, edge, text in [
+        (PALE, NEW, "marks"),
+        (KEPT, EDGE, "text of the prompt"),
+        (_GREEN, EDGE, "dashed: written by the model"),
     ]:
-        _box(ax, x, bottom, 0.5, 0.5, fill, edge).set_linestyle(line)
+        box = _box(ax, x, bottom, 0.5, 0.5, fill, edge)
+        box.set_linestyle("--" if fill == _GREEN else "-")
         say(ax, x + 0.7, bottom + 0.25, text, "left", size=9)
         x += 1.6 + 0.19 * len(text)
     _canvas(ax, (-0.2, max(widest, x, 12.0)), (bottom + 0.7, -0.2))
