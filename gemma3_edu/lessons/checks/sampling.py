@@ -24,7 +24,7 @@ from ...model.presets import PRESETS
 from ...naive.sampling import keep_top_p
 from ...prompt.chat_template import Message
 from .difference import show
-from .grading import Case, Check, Function, ask, require, standard_torch
+from .grading import Case, Check, CheckError, Function, ask, require, standard_torch
 
 # Top-p
 
@@ -77,6 +77,12 @@ def _unlikeliest(logits: Tensor, p: float) -> Tensor:
     return logits.masked_fill(~kept, -torch.inf)
 
 
+def _by_order(logits: Tensor, p: float) -> Tensor:
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+    share = ordered.softmax(-1)
+    return logits.masked_fill((share.cumsum(-1) - share >= p).gather(-1, order), -torch.inf)
+
+
 def _by_id(logits: Tensor, p: float) -> Tensor:
     share = logits.softmax(-1)
     return logits.masked_fill(share.cumsum(-1) - share >= p, -torch.inf)
@@ -119,7 +125,17 @@ check_top_p = Check(
         ),
         "the mask is in order of likelihood and was laid on logits in order of ids; put it back"
         " first": _not_put_back,
+        "the mask was put back by `order`, which says which id is at each place; it takes the"
+        " inverse, `order.argsort(-1)`, at which place each id is": _by_order,
         "the logits came back sorted; put them back in order of ids": _left_sorted,
+        "the rows were not cut each for itself; sort, softmax and sum along dim=-1": [
+            lambda logits, p: keep_top_p(logits.reshape(1, -1), p).reshape(logits.shape),
+            lambda logits, p: keep_top_p(logits.t(), p).t(),
+        ],
+        "of equal logits the one with the higher id was kept; a sort with `descending=True,"
+        " stable=True` has the lower id first": lambda logits, p: keep_top_p(
+            logits.flip(-1), p
+        ).flip(-1),
         "the unlikeliest were kept: sort with the largest first": _unlikeliest,
         "summed in order of ids; sort first, the largest first": _by_id,
         "tokens as likely as the last one stay too; the set has no more than it needs": _with_ties,
@@ -152,9 +168,13 @@ def _draw_cases() -> list[Case]:
     gaps = torch.tensor([0.0, 8.0, 0.0, 4.0, 3.0, 1.0, 0.0]) / 16
     short = torch.tensor([0.5, 0.25, 0.25 - 2**-6, 0.0, 0.0])  # sums to 1 - 2**-6
     sure = torch.tensor([0.0, 0.0, 1.0, 0.0])
+    rising = torch.tensor([1.0, 3.0, 0.0, 4.0, 8.0]) / 16
+    rounded = torch.tensor([6.0, 1.0, 6.0, 6.0, 0.0, 0.0]) / 19  # in float32 its sum is below 1
     cases = [(gaps, n / 32) for n in range(32)] + [(gaps, 1 - 2**-7)]
-    cases += [(short, u) for u in (0.0, 0.625, 0.875, 1 - 2**-7)]
-    return cases + [(sure, u) for u in (0.0, 0.5, 1 - 2**-7)]
+    cases += [(short, u) for u in (0.0, 0.625, 0.755, 0.875, 1 - 2**-7)]
+    cases += [(rising, n / 16) for n in range(16)]
+    cases += [(sure, u) for u in (0.0, 0.5, 1 - 2**-7)]
+    return [*cases, (rounded, 1 - 2**-24)]  # the largest number that torch.rand gives
 
 
 def _drawn(row: Tensor, u: float) -> int:
@@ -165,6 +185,21 @@ def _drawn(row: Tensor, u: float) -> int:
             if u < reached:
                 break
     return last
+
+
+def _upper_border(row: Tensor, u: float) -> int:
+    reached, last = 0.0, 0
+    for token, share in enumerate(row.tolist()):
+        if share > 0:
+            reached, last = reached + share, token
+            if u <= reached:
+                break
+    return last
+
+
+def _sorted_first(row: Tensor, u: float) -> int:
+    ordered, order = row.sort(descending=True, stable=True)
+    return int(order[_drawn(ordered, u)])
 
 
 def _undrawable(got: Any, want: int, row: Tensor, u: float) -> str | None:
@@ -194,6 +229,15 @@ check_draw = Check(
             lambda row, u: min(int((row.cumsum(0) < u).sum()), len(row) - 1),
             lambda row, u: int((row.cumsum(0) < u).sum()),
         ],
+        "at a border the id before it was drawn; the lower border belongs to a stretch and the"
+        " upper one to the next, so go on while the sum is <= u": _upper_border,
+        "the probabilities were divided by their sum, which moves every border and is itself"
+        " rounded, so u can still be past the last; leave them and treat such a u apart": [
+            lambda row, u: int(((row / row.sum()).cumsum(0) <= u).sum()),
+            lambda row, u: _drawn(row / row.sum(), u),
+        ],
+        "the stretches were laid out from the likeliest to the least likely; here they follow one"
+        " another in order of ids": _sorted_first,
         "where rounding leaves the sum below u, the last id is drawn though its probability is 0;"
         " draw the last one that has any": (
             lambda row, u: min(int((row.cumsum(0) <= u).sum()), len(row) - 1)
@@ -225,6 +269,27 @@ def _third_best(logits: Any) -> int:
     return int(logits.argsort(descending=True, stable=True)[2])
 
 
+def _refusals(steps: Iterable[Any], widths: list[int]) -> Iterator[Any]:
+    """The steps; where the cache refuses a batch, what the learner can do about it."""
+    try:
+        yield from steps
+    except ValueError as error:
+        if "columns in order" not in str(error):
+            raise
+        many = widths[-1] > 1
+        raise CheckError(_GIVEN_TWICE if many else _NOT_NEXT) from error
+
+
+_GIVEN_TWICE = (
+    "the whole text was given to a cache that has most of it already; after the prompt, give the"
+    " model the new token alone"
+)
+_NOT_NEXT = (
+    "the cache does not end where the new token begins; make one cache, before the loop, and take"
+    " `next_column()` of the layout of the batch before"
+)
+
+
 def _ran(fn: Function, prompt: list[int], stops: Any, limit: int) -> dict[str, list[int]]:
     """The ids that came, the columns of each call of the model, and how many calls they took."""
     with torch.random.fork_rng():
@@ -234,11 +299,13 @@ def _ran(fn: Function, prompt: list[int], stops: Any, limit: int) -> dict[str, l
     columns: list[int] = []
     calls: list[int] = []
     model.language_model.norm.register_forward_hook(lambda _, __, out: columns.append(out.shape[1]))
+    widths: list[int] = []  # of what was given, also where the cache refuses it
+    model.language_model.register_forward_pre_hook(lambda _, x: widths.append(x[0].shape[1]))
     batch = Batch.from_ids(torch.tensor([prompt]), model.config)
     steps = ask(fn, model, batch, _third_best, stops, limit)
     one_by_one = isinstance(steps, Iterable) and not isinstance(steps, Tensor)
     require(one_by_one, f"gave {type(steps).__name__}; yield one id after another")
-    for token in islice(steps, 2 * limit):
+    for token in islice(_refusals(steps, widths), 2 * limit):
         whole = isinstance(token, Integral) or (isinstance(token, Tensor) and token.shape == ())
         whole = whole and not (isinstance(token, Tensor) and token.dtype.is_floating_point)
         require(whole, f"yielded {show(token)}; yield ids, one at a time")
@@ -287,7 +354,12 @@ def _stops_in_the_prompt(model: Any, batch: Batch, choose: Any, stops: Any, limi
 
 
 def _which(got: Any, want: Any, *_: Any) -> str | None:
-    if got["ids"] != want["ids"]:
+    ids, right = got["ids"], want["ids"]
+    if ids != right and ids == right[: len(ids)]:
+        return f"the ids are right, but it ended after {len(ids)} of {len(right)}"
+    if ids != right and right == ids[: len(right)]:
+        return f"the first {len(right)} ids are right, and there it had to end"
+    if ids != right:
         return "other ids came than choose took from the logits of prompt and text so far"
     return "the ids are right, but the model was called in other steps: prompt, then new tokens"
 

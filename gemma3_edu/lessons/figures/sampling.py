@@ -1,8 +1,8 @@
-"""Figures of lesson 10: what is kept of the next token's probabilities, and what temperature does.
+"""Lesson 10: how many tokens top-p keeps, and a box to talk to a model.
 
 >>> import torch
->>> mass_and_count(torch.tensor([0.5, 0.25, 0.125, 0.125]), [0.4, 0.6])
-([0.5, 0.75], [1, 2])
+>>> counts(torch.tensor([0.5, 0.25, 0.125, 0.125]), [0.4, 0.6])
+[1, 2]
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +20,6 @@ from ipywidgets import (  # type: ignore[import-untyped]
     VBox,
 )
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -32,79 +31,32 @@ PS = [n / 200 - 0.0005 for n in range(1, 201)]  # off the borders of even distri
 _LOOKS = [("C0", "-"), ("C1", "--"), ("C2", ":"), ("C3", "-.")]
 
 
-def mass_and_count(
-    probabilities: Float[Tensor, "V"], ps: Sequence[float]
-) -> tuple[list[float], list[int]]:
-    """For each p, the mass of the set that top-p keeps, and how many tokens it has."""
+def counts(probabilities: Float[Tensor, "V"], ps: Sequence[float]) -> list[int]:
+    """For each p, how many tokens top-p keeps."""
     logits = probabilities.log()[None]
-    kept = [keep_top_p(logits, p)[0].isfinite() for p in ps]
-    return [float(probabilities[k].sum()) for k in kept], [int(k.sum()) for k in kept]
+    return [int(keep_top_p(logits, p).isfinite().sum()) for p in ps]
 
 
-def kept_mass(
+def kept_tokens(
     named: Mapping[str, Float[Tensor, "V"]], ps: Sequence[float] = PS, k: int | None = None
 ) -> Figure:
-    """Kept mass and number of kept tokens against p, a staircase for each distribution.
+    """How many tokens top-p keeps against p, a staircase for each distribution.
 
-    `k` draws how many tokens top-k would keep beside them.
+    `k` draws how many top-k would keep, as a level line.
     """
-    fig, (mass, count) = plt.subplots(1, 2, figsize=(7, 3.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
     for (name, probabilities), (colour, style) in zip(named.items(), _LOOKS, strict=False):
-        masses, counts = mass_and_count(probabilities, ps)
-        mass.step(ps, masses, where="pre", color=colour, ls=style, label=name)
-        count.step(ps, counts, where="pre", color=colour, ls=style, label=name)
-    mass.plot([0, 1], [0, 1], color="0.45", ls="-", lw=1, label="p itself")
-    mass.set(xlabel="p", ylabel="kept mass", xlim=(0, 1), ylim=(0, 1.03))
-    mass.set_title("never below p", fontsize=10)
-    count.set(xlabel="p", ylabel="tokens kept", xlim=(0, 1), yscale="log")
-    count.set_title("how many that takes", fontsize=10)
-    count.yaxis.set_major_formatter("{x:,.0f}")
+        ax.step(ps, counts(probabilities, ps), where="pre", color=colour, ls=style, label=name)
+    ax.set(xlabel="p", ylabel="tokens kept", xlim=(0, 1), yscale="log")
+    ax.yaxis.set_major_formatter("{x:,.0f}")
     if k is not None:
-        count.axhline(k, color="0.45", ls="-", lw=1, label=f"k = {k}")
-        count.annotate(f"k = {k}", (0.02, k), (0, 3), textcoords="offset points", fontsize=9)
-    mass.legend(loc="lower right", fontsize=9)
-    takes = {name: mass_and_count(each, [0.9])[1][0] for name, each in named.items()}
-    told = listed(f"{count:,} for {name}" for name, count in takes.items())
+        ax.axhline(k, color="0.45", ls="-", lw=1, label=f"k = {k}")
+    ax.legend(loc="upper left", fontsize=9)
+    takes = listed(f"{counts(each, [0.9])[0]:,} for {name}" for name, each in named.items())
     return with_alt(
         fig,
-        "Kept mass and number of kept tokens against p, a staircase for each distribution: p = 0.9"
-        f" takes {told}, of {max(len(each) for each in named.values()):,} tokens.",
-    )
-
-
-def what_is_left(
-    logits: Float[Tensor, "V"], names: Sequence[str], samplers: Sequence[Sampler], shown: int = 8
-) -> Figure:
-    """A panel for each sampler: the likeliest tokens, before (outlined) and after it (filled).
-
-    `names` are the tokens' texts, by id.
-    """
-    before = logits.float().softmax(-1)
-    best = before.argsort(descending=True, stable=True)[:shown].tolist()
-    across = min(2, len(samplers))
-    rows = (len(samplers) + 1) // 2
-    size = (3.5 * across, 0.25 * shown * rows + 0.75 * rows)
-    fig, axes = plt.subplots(
-        rows, across, figsize=size, squeeze=False, sharex=True, sharey=True, layout="constrained"
-    )
-    counts = []
-    for ax, sampler in zip(axes.flat, samplers, strict=False):
-        after = sampler.probabilities(logits[None])[0]
-        _bars(ax, before[best].tolist(), after[best].tolist())
-        left = int((after > 0).sum())
-        told = f"{left:,} token{'s' if left > 1 else ''} left"
-        counts.append(f"{words(sampler)}: {told}")
-        ax.text(0.97, 0.06, told, ha="right", transform=ax.transAxes)
-        ax.set_title(words(sampler), fontsize=10)
-        ax.set_yticks(range(len(best)), [names[token] for token in best])
-        ax.set(xlim=(0, 1), ylim=(len(best) - 0.5, -0.5))
-        ax.label_outer()
-    for ax in axes[-1]:
-        ax.set_xlabel("probability")
-    axes[0, 0].legend(loc="center right", fontsize=9)
-    return with_alt(
-        fig,
-        f"The {len(best)} likeliest tokens before and after each way to draw. {'; '.join(counts)}.",
+        "Number of kept tokens against p, a staircase for each distribution: p = 0.9 takes"
+        f" {takes}.",
     )
 
 
@@ -119,14 +71,6 @@ def words(sampler: Sampler) -> str:
         told += [f"k = {sampler.top_k}"] if sampler.top_k is not None else []
         told += [f"p = {sampler.top_p:g}"] if sampler.top_p is not None else []
     return ", ".join(told)
-
-
-def _bars(ax: Axes, before: list[float], after: list[float]) -> None:
-    places = range(len(before))
-    ax.barh(places, after, height=0.5, color="#0072B2", label="drawn from")
-    ax.barh(
-        places, before, height=0.8, fill=False, edgecolor="black", linewidth=1, label="the model's"
-    )
 
 
 Answer = Callable[[Sequence[Message], Sampler, torch.Generator], Iterator[str]]

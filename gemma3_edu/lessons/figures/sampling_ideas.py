@@ -22,7 +22,7 @@ from .alt import alt_of, listed, with_alt
 from .cache_ideas import EDGE, GREY, KEPT, NEW, PALE
 from .parts import say
 
-__all__ = ["alt_of", "lines_of_a_chat", "loops_and_inventions", "pipeline"]
+__all__ = ["alt_of", "lines_of_a_chat", "loops_and_inventions", "pipeline", "readings"]
 
 _DARK, _GREEN = "#3F5B73", "#CFE8DE"
 _CONTROL = (1, 2, 105, 106)  # <eos>, <bos>, and the two that mark turns
@@ -119,9 +119,10 @@ def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int)
     for fill, edge, text in [
         (PALE, NEW, "marks"),
         (KEPT, EDGE, "text of the prompt"),
-        (_GREEN, EDGE, "written by the model"),
+        (_GREEN, EDGE, "dashed: written by the model"),
     ]:
-        _box(ax, x, bottom, 0.5, 0.5, fill, edge)
+        box = _box(ax, x, bottom, 0.5, 0.5, fill, edge)
+        box.set_linestyle("--" if fill == _GREEN else "-")
         say(ax, x + 0.7, bottom + 0.25, text, "left", size=9)
         x += 1.6 + 0.19 * len(text)
     _canvas(ax, (-0.2, max(widest, x, 12.0)), (bottom + 0.7, -0.2))
@@ -134,42 +135,105 @@ def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int)
     )
 
 
-def loops_and_inventions(
-    temperatures: Sequence[float],
-    repeated: Mapping[str, Sequence[float]],
-    invented: Mapping[str, Sequence[float]],
-    *,
-    novel: float,
-) -> Figure:
-    """How much of the text repeats itself, and how many words are invented, by temperature.
+def readings(again: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> Figure:
+    """Mean probability of a sentence's tokens, by its place among sentences: a thin line for each.
 
-    `novel` is the share of such words in the novel itself, a dotted line.
+    In a text of `again` the sentence is always the same; in one of `others` each is another.
     """
-    fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
-    titles = ["it repeats itself", "it invents words"]
-    marks = ["o", "s"]
-    for ax, title, lines in zip(axes, titles, (repeated, invented), strict=True):
-        for (name, values), mark in zip(lines.items(), marks, strict=False):
-            ax.plot(temperatures, [100 * v for v in values], marker=mark, ms=5, label=name)
-        ax.set(xlabel="temperature", xticks=list(temperatures))
-        ax.set_title(title, fontsize=11)
-        ax.set_ylim(bottom=0)
-        ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("% of runs of four tokens")
-    axes[1].set_ylabel("% of words")
-    axes[1].axhline(100 * novel, color="0.45", ls=":", label="the novel itself")
-    axes[1].legend(loc="upper left", fontsize=9)
-    ends = [
-        f"{name}: {values[0]:.0%} at temperature {temperatures[0]:g} and {values[-1]:.0%} at"
-        f" {temperatures[-1]:g}"
-        for name, values in invented.items()
+    fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    places = list(range(1, len(again[0]) + 1))
+    means = []
+    looks = [
+        ("the same sentence again", again, "C1", "o-"),
+        ("other sentences", others, "C0", "s--"),
     ]
-    first = next(iter(repeated.values()))
+    for name, texts, colour, look in looks:
+        for text in texts:
+            ax.plot(
+                places, [100 * share for share in text], look[1:], color=colour, lw=0.7, alpha=0.6
+            )
+        means.append([100 * sum(column) / len(texts) for column in zip(*texts, strict=True)])
+        ax.plot(places, means[-1], look, color=colour, lw=2.5, label=f"{name}, mean")
+    ax.set(xlabel="place in the text", xticks=places, ylim=(0, None))
+    ax.set_ylabel("% probability of its tokens")
+    ax.spines[["top", "right"]].set_visible(False)
+    fig.legend(loc="outside upper center", ncols=2, fontsize=9, frameon=False)
+    same, other = means
     return with_alt(
         fig,
-        f"Left, runs of four tokens that came before: {first[0]:.0%} at temperature"
-        f" {temperatures[0]:g}, then falling to {first[-1]:.0%}. Right, words that are not in the"
-        f" novel. {'; '.join(ends)}; the novel itself: {novel:.0%}.",
+        f"The mean probability of a sentence's tokens. The same sentence again: from {same[0]:.0f}%"
+        f" to {same[1]:.0f}% at once and {same[-1]:.0f}% at last. After other sentences:"
+        f" {other[0]:.0f}% in the first place and {other[-1]:.0f}% in the last.",
+    )
+
+
+def loops_and_inventions(
+    repeated: Mapping[float, Sequence[float]],
+    unknown: Mapping[str, Mapping[float, Sequence[float]]],
+    *,
+    melville: tuple[float, float],
+) -> Figure:
+    """Bars with error bars of two standard errors: repetition, and unknown words.
+
+    `repeated` has a temperature's shares, one for each text; `unknown` has for each way to cut the
+    same by temperature. `melville` is a band: the lowest and the highest share of his own pages.
+    """
+    fig, (left, right) = plt.subplots(
+        1, 2, figsize=(7.6, 3.4), width_ratios=[1, 2], layout="constrained"
+    )
+    _means(left, range(len(repeated)), list(repeated.values()), "C0", "", None)
+    left.set_xticks(range(len(repeated)), [f"{heat:g}" for heat in repeated])
+    left.set_title("runs that came before", fontsize=11)
+    left.set_ylabel("% of runs of four tokens")
+    heats = list(next(iter(unknown.values())))
+    width = 1.2 / (len(unknown) + 1)
+    hatches = ["", "//", "..", "xx", "--"]
+    colours = ["C0", "C1", "C2", "0.6", "#CC79A7"]
+    for n, (name, by_heat) in enumerate(unknown.items()):
+        at = [heats.index(heat) * 1.3 + n * width for heat in by_heat]
+        _means(right, at, list(by_heat.values()), colours[n], hatches[n], name, width)
+    middle = width * (len(unknown) - 1) / 2
+    right.set_xticks([1.3 * n + middle for n in range(len(heats))], [f"{heat:g}" for heat in heats])
+    low, high = (100 * share for share in melville)
+    right.axhspan(low, high, color="0.5", alpha=0.35, lw=0, zorder=0, label="Melville's own pages")
+    right.set_title("words unknown to the pages", fontsize=11)
+    right.set_ylabel("% of words")
+    right.legend(loc="upper left", fontsize=9)
+    for ax in (left, right):
+        ax.set_xlabel("temperature")
+        ax.spines[["top", "right"]].set_visible(False)
+    loops = listed(f"{_mean(each):.0%} at {heat:g}" for heat, each in repeated.items())
+    ways = "; ".join(
+        f"{name} " + listed(f"{_mean(each):.0%} at {heat:g}" for heat, each in by_heat.items())
+        for name, by_heat in unknown.items()
+    )
+    return with_alt(
+        fig,
+        f"By temperature. Left, runs of four tokens that came before: {loops}. Right, words unknown"
+        f" to the pages: {ways}; Melville's own pages {low:.0f}% to {high:.0f}%.",
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _means(
+    ax: Axes,
+    at: Sequence[float],
+    groups: Sequence[Sequence[float]],
+    colour: str,
+    hatch: str,
+    label: str | None,
+    width: float = 0.6,
+) -> None:
+    """A bar for each group's mean in percent, with two standard errors to either side."""
+    means = [100 * _mean(group) for group in groups]
+    errors = [200 * float(torch.tensor(group).std()) / len(group) ** 0.5 for group in groups]
+    low = [min(mean, error) for mean, error in zip(means, errors, strict=True)]  # not below 0
+    ax.bar(at, means, width, color=colour, hatch=hatch, edgecolor="white", label=label)
+    ax.errorbar(
+        at, means, yerr=[low, errors], fmt="none", ecolor="black", elinewidth=1.2, capsize=3
     )
 
 

@@ -138,6 +138,29 @@ def test_nano_must_answer_too():
 # answers that no mistake explains
 
 
+def grows_with_a_cache(model, batch, choose, stop_tokens, limit):
+    cache, tokens = KVCache(model.config.text), batch.tokens
+    for _ in range(limit):
+        token = choose(model(Batch.from_ids(tokens, model.config), cache)[0, -1])
+        yield token
+        tokens = torch.cat([tokens, torch.tensor([[token]])], dim=1)
+
+
+def new_cache_each_step(model, batch, choose, stop_tokens, limit):
+    for _ in range(limit):
+        token = choose(model(batch, KVCache(model.config.text))[0, -1])
+        yield token
+        batch = Batch(torch.tensor([[token]]), batch.layout.next_column())
+
+
+def one_less_if_no_stop(model, batch, choose, stop_tokens, limit):
+    yield from cached_loop(model, batch, choose, stop_tokens, max(1, limit - 1))
+
+
+def endless_after_two(model, batch, choose, stop_tokens, limit):
+    yield from cached_loop(model, batch, choose, (), limit + 2)
+
+
 def twice_at_once(model, batch, *given):
     model(batch)
     yield from cached_loop(model, batch, *given)
@@ -149,6 +172,10 @@ def twice_at_once(model, batch, *given):
         (check_draw, lambda row, u: 7, "drew an id that does not exist; rounding left the sum bel"),
         (check_draw, lambda row, u: 2, "drew an id whose probability is 0 (probabilities = [0, 0."),
         (check_loop, lambda *_: None, "gave NoneType; yield one id after another (prompt = [2,"),
+        (check_loop, grows_with_a_cache, "the whole text was given to a cache that has most"),
+        (check_loop, new_cache_each_step, "the cache does not end where the new token begins"),
+        (check_loop, one_less_if_no_stop, "the ids are right, but it ended after 3 of 4"),
+        (check_loop, endless_after_two, "the first 4 ids are right, and there it had to end"),
         (check_loop, lambda *_: iter([1]), "other ids came than choose took from the logits of"),
         (check_loop, twice_at_once, "the ids are right, but the model was called in other ste"),
         (

@@ -16,7 +16,7 @@ from gemma3_edu.lessons.figures.pan_and_scan import what_if
 from gemma3_edu.lessons.figures.parity import error_per_stage, loss_by_position
 from gemma3_edu.lessons.figures.pictures import asked
 from gemma3_edu.lessons.figures.rope import dials
-from gemma3_edu.lessons.figures.sampling import kept_mass
+from gemma3_edu.lessons.figures.sampling import kept_tokens
 from gemma3_edu.lessons.figures.vision import gradients, patch_fields
 from gemma3_edu.lessons.figures.windows import looking_back, ways_back, what_is_kept
 from gemma3_edu.model.config import layer_pattern
@@ -69,7 +69,7 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
             lambda: dials(65_536),
             "at distance 65,536: the slowest pair has gone round 1.12 times with base 10k",
         ),
-        (lambda: kept_mass({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even, of 4 tokens"),
+        (lambda: kept_tokens({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even."),
         (lambda: patch_fields({"x": torch.arange(4.0)}, "far", low=0, high=3), "x 0.00 to 3.00"),
         (lambda: gradients({"one": (ZEROS, EYE)}), "changed, 3 for one"),
         (

@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from matplotlib.container import BarContainer
 
 from gemma3_edu import naive
 from gemma3_edu.generation.chat import stream
@@ -12,9 +11,8 @@ from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.sampling import (
     PS,
     ChatBox,
-    kept_mass,
-    mass_and_count,
-    what_is_left,
+    counts,
+    kept_tokens,
     words,
 )
 from gemma3_edu.model.gemma3 import Gemma3
@@ -31,85 +29,28 @@ def closed_afterwards():
     plt.close("all")
 
 
-# Kept mass
+# Kept tokens
 
 
-def test_mass_and_count_are_those_of_the_loops():
+def test_counts_are_those_of_the_loops():
     shares = (torch.sin(torch.arange(40.0) ** 2) * 2).softmax(0)
-    masses, counts = mass_and_count(shares, PS)
-    for p, mass, count in zip(PS, masses, counts, strict=True):
+    for p, count in zip(PS, counts(shares, PS), strict=True):
         kept = naive.sampling.keep_top_p(shares.log()[None], p)[0].isfinite()
         assert count == int(kept.sum())
-        assert mass == pytest.approx(float(shares[kept].sum()))
-        assert p - 1e-6 <= mass
-        assert mass - float(shares[kept].min()) < p + 1e-6
 
 
-def test_kept_mass_draws_both_and_the_diagonal():
+def test_kept_tokens_draws_a_staircase_for_each_and_a_line_for_k():
     flat = torch.full((50,), 1 / 50)
-    fig = kept_mass({"toy": SIXTEENTHS, "flat": flat}, [0.3, 0.6, 0.8, 0.99])
-    mass, count = fig.axes
-    assert [line.get_label() for line in mass.lines] == ["toy", "flat", "p itself"]
-    assert list(mass.lines[0].get_ydata()) == [0.5, 0.75, 0.875, 1.0]
-    assert list(count.lines[0].get_ydata()) == [1, 2, 3, 5]
-    assert next(iter(count.lines[1].get_ydata())) in (15, 16)
-    text = describe(fig)
-    assert "line 'toy' over 0.3..0.99: n=4 first=1 last=5 min=1 max=5 mean=2.75" in text
-    assert fig.get_size_inches()[0] <= 7
-
-
-def test_a_staircase_holds_its_height_up_to_p():
-    """Between two values of p the height is that of the larger one, so never below the diagonal."""
-    for ax in kept_mass({"toy": SIXTEENTHS}, [0.3, 0.6, 0.8]).axes:
-        assert ax.lines[0].get_drawstyle() == "steps-pre"
-
-
-def test_k_is_a_line_beside_the_counts():
-    _, count = kept_mass({"toy": SIXTEENTHS}, [0.3, 0.6], k=3).axes
-    assert [line.get_label() for line in count.lines] == ["toy", "k = 3"]
-    assert list(count.lines[1].get_ydata()) == [3, 3]
-    assert [text.get_text() for text in count.texts] == ["k = 3"]
-    _, without = kept_mass({"toy": SIXTEENTHS}, [0.3, 0.6]).axes
-    assert (len(without.lines), len(without.texts)) == (1, 0)
-
-
-# Before and after the sampler
-
-
-def bars(ax) -> list[list[float]]:
-    return [list(c.datavalues) for c in ax.containers if isinstance(c, BarContainer)]
-
-
-@pytest.mark.parametrize(
-    ("sampler", "left", "after"),
-    [
-        (Sampler(1.0, None, None), "5 tokens left", [0.5, 0.25, 0.125, 0.0625, 0.0625]),
-        (Sampler(1.0, None, 0.8), "3 tokens left", [4 / 7, 2 / 7, 1 / 7, 0, 0]),
-        (Sampler(1.0, 2, None), "2 tokens left", [2 / 3, 1 / 3, 0, 0, 0]),
-        (Sampler(temperature=0), "1 token left", [1, 0, 0, 0, 0]),
-        (Sampler(0.5, None, None), "5 tokens left", [64 / 86, 16 / 86, 4 / 86, 1 / 86, 1 / 86]),
-    ],
-)
-def test_a_panel_shows_what_the_sampler_leaves(sampler, left, after):
-    fig = what_is_left(SIXTEENTHS.log(), list("abcde"), [sampler])
+    fig = kept_tokens({"toy": SIXTEENTHS, "flat": flat}, [0.3, 0.6, 0.8, 0.99], k=3)
     (ax,) = fig.axes
-    drawn, before = bars(ax)
-    assert before == pytest.approx([0.5, 0.25, 0.125, 0.0625, 0.0625])
-    assert drawn == pytest.approx(after)
-    assert [text.get_text() for text in ax.texts] == [left]
-    assert ax.get_title() == words(sampler)
-    assert "y ticks b | e | c | a | d" in describe(fig)
-
-
-def test_small_multiples_are_single_panels():
-    samplers = [Sampler(), Sampler(0.5), Sampler(2.0, None, None), Sampler(1, 3, None)]
-    fig = what_is_left(SIXTEENTHS.log(), list("abcde"), samplers, shown=4)
-    panels = [bars(ax) for ax in fig.axes]
-    assert panels == [
-        bars(what_is_left(SIXTEENTHS.log(), list("abcde"), [one], shown=4).axes[0])
-        for one in samplers
-    ]
-    assert len({str(panel) for panel in panels}) == 4
+    assert [line.get_label() for line in ax.lines] == ["toy", "flat", "k = 3"]
+    assert list(ax.lines[0].get_ydata()) == [1, 2, 3, 5]
+    assert next(iter(ax.lines[1].get_ydata())) in (15, 16)
+    assert list(ax.lines[2].get_ydata()) == [3, 3]
+    assert ax.lines[0].get_drawstyle() == "steps-pre"  # up to p the height is that of p
+    assert "line 'toy' over 0.3..0.99: n=4 first=1 last=5 min=1 max=5 mean=2.75" in describe(fig)
+    (without,) = kept_tokens({"toy": SIXTEENTHS}, [0.3, 0.6]).axes
+    assert len(without.lines) == 1
 
 
 # The chat box

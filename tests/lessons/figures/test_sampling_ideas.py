@@ -12,6 +12,7 @@ from gemma3_edu.lessons.figures.sampling_ideas import (
     lines_of_a_chat,
     loops_and_inventions,
     pipeline,
+    readings,
 )
 
 NAMES = ["Jonah", "Ishmael", "later", "Pip", "Ahab"]
@@ -71,17 +72,34 @@ def test_a_chat_has_a_row_for_each_line_and_colours_for_who_wrote_it():
     assert heights == {0.0, 1.5, 3.0, 4.5}
     assert (filled(ax, PALE), filled(ax, KEPT)) == (5 + 1, 6 + 1)  # and a square each in the legend
     dashed = [p for p in ax.patches if p.get_linestyle() in ("--", "dashed")]
-    assert len(dashed) == 3
+    assert len(dashed) == 3 + 1
     assert "in 4 lines: 5 of them are marks, the first 10 are the prompt" in alt_of(fig)
     assert alt_of(fig).endswith("the model wrote the last 3, ending in <end_of_turn>.")
 
 
-def test_loops_and_inventions_are_in_percent():
-    repeated, invented = {"free": [0.5, 0.0], "cut": [0.5, 0.25]}, {"free": [0, 0.5], "cut": [0, 1]}
-    fig = loops_and_inventions([0, 2], repeated, invented, novel=0.02)
+def test_readings_are_means_over_texts_in_percent():
+    fig = readings([[0.0, 0.5], [0.5, 1.0]], [[0.25, 0.25], [0.0, 0.25]])
+    (ax,) = fig.axes
+    means = [line for line in ax.lines if line.get_label().endswith("mean")]
+    assert [list(line.get_ydata()) for line in means] == [[25, 75], [12.5, 25]]
+    assert len(ax.lines) == 2 + 4
+    assert "from 25% to 75% at once and 75% at last" in alt_of(fig)
+    assert alt_of(fig).endswith("12% in the first place and 25% in the last.")
+
+
+def test_loops_and_inventions_are_means_with_two_standard_errors():
+    repeated = {0: [0.5, 0.5], 1: [0.0, 0.5]}
+    unknown = {"free": {1: [0.25, 0.25], 2: [0.5, 0.5]}, "cut": {2: [0.0, 1.0]}}
+    fig = loops_and_inventions(repeated, unknown, melville=(0.0625, 0.125))
     left, right = fig.axes
-    assert [list(line.get_ydata()) for line in left.lines] == [[50, 0], [50, 25]]
-    assert [list(line.get_ydata()) for line in right.lines] == [[0, 50], [0, 100], [2, 2]]
-    assert [line.get_label() for line in right.lines] == ["free", "cut", "the novel itself"]
-    assert "50% at temperature 0, then falling to 0%" in alt_of(fig)
-    assert "cut: 0% at temperature 0 and 100% at 2; the novel itself: 2%." in alt_of(fig)
+    assert [bar.get_height() for bar in left.patches] == [50, 25]
+    assert [bar.get_height() for bar in right.patches][:3] == [25, 50, 50]
+    ends = left.containers[1].lines[2][0].get_segments()
+    assert ends[0].tolist() == [[0, 50], [0, 50]]
+    low, high = ends[1][:, 1]  # two standard errors of 0 and 0.5: 2 * 35.4 / 1.41; none below 0
+    assert (low, high) == (0, pytest.approx(75))
+    free, cut = right.get_xticks() - right.patches[0].get_x() > 0
+    assert free
+    assert cut
+    assert "Left, runs of four tokens that came before: 50% at 0 and 25% at 1." in alt_of(fig)
+    assert "cut 50% at 2; Melville's own pages 6% to 12%." in alt_of(fig)
