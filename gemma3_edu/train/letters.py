@@ -54,17 +54,14 @@ def _learn(make: Callable[[], nn.Module], rate: float, layers: int, draw: int, s
     torch.manual_seed(draw)
     rows, losses = _rows(), []
     count = int(rows.max()) + 1
-    network = nn.Sequential(
-        nn.Embedding(count, EACH),
-        nn.Flatten(),
-        *(make() for _ in range(layers)),
-        RMSNorm(WIDTH),
-        nn.Linear(WIDTH, count, bias=False),
+    embed = nn.Embedding(count, EACH)
+    body = nn.Sequential(
+        *(make() for _ in range(layers)), RMSNorm(WIDTH), nn.Linear(WIDTH, count, bias=False)
     )
-    for part in network[1:]:
-        for matrix in part.parameters():
-            if matrix.dim() == 2:
-                nn.init.normal_(matrix, std=matrix.shape[1] ** -0.5)
+    for matrix in body.parameters():
+        if matrix.dim() == 2:
+            nn.init.normal_(matrix, std=matrix.shape[1] ** -0.5)
+    network = nn.Sequential(embed, nn.Flatten(), body)
     adam = torch.optim.Adam(network.parameters(), lr=rate, fused=True)
     for _ in range(steps):
         drawn = rows[torch.randint(len(rows), (64,))]

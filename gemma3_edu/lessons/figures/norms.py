@@ -226,7 +226,7 @@ def placements(
         fine = [point for point in points if isfinite(point[1])]
         broken = [(at, 0.0) for at, loss in points if not isfinite(loss)]
         for panel, shown in ((ax, fine), (strip, broken)):
-            x, y = zip(*shown, strict=True) if shown else ((), ())
+            x, y = [at for at, _ in shown], [height for _, height in shown]
             style = {"color": colour, "marker": marker, "ls": "none", "mfc": "none"}
             panel.plot(x, y, ms=7, mew=1.6, label=place, **style)
         ends.append(f"{place} {len(broken)} of {len(points)}")
