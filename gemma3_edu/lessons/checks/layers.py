@@ -52,6 +52,10 @@ def _mean_square(x: Tensor) -> Tensor:
     return x.float().square().mean(-1, keepdim=True)
 
 
+def _mean_size(x: Tensor) -> Tensor:
+    return x.float().abs().mean(-1, keepdim=True)
+
+
 def _scaled(x: Tensor, factor: Tensor, gain: Tensor) -> Tensor:
     return (x.float() * factor * gain.float()).to(x.dtype)
 
@@ -98,6 +102,11 @@ check_rmsnorm = (
             "left out eps, or fixed it; add the argument to the mean square": [
                 lambda x, w, eps: _scaled(x, _mean_square(x).rsqrt(), 1 + w),
                 lambda x, w, eps: _scaled(x, (_mean_square(x) + 1e-6).rsqrt(), 1 + w),
+                lambda x, w, eps: _scaled(x, (_mean_square(x) + 1e-5).rsqrt(), 1 + w),
+            ],
+            "used the mean of the absolute values; use the root of the mean square": [
+                lambda x, w, eps: _scaled(x, 1 / (_mean_size(x) + eps), 1 + w),
+                lambda x, w, eps: _scaled(x, 1 / _mean_size(x), 1 + w),
             ],
             "used the sum of squares; use the mean": lambda x, w, eps: _scaled(
                 x, (x.shape[-1] * _mean_square(x) + eps).rsqrt(), 1 + w
@@ -139,6 +148,17 @@ check_rmsnorm = (
             " convert x first": lambda x, w, eps: _scaled(
                 x, (x.pow(2).float().mean(-1, keepdim=True) + eps).rsqrt(), 1 + w.float()
             ),
+            "16 bits: rounded the factor, 1 / rms; keep it in float32": lambda x, w, eps: _scaled(
+                x, (_mean_square(x) + eps).rsqrt().to(x.dtype), 1 + w.float()
+            ),
+            "16 bits: rounded the mean square; keep it in float32": [
+                lambda x, w, eps: _scaled(
+                    x, (_mean_square(x).to(x.dtype).float() + eps).rsqrt(), 1 + w.float()
+                ),
+                lambda x, w, eps: _scaled(
+                    x, (_mean_square(x).to(x.dtype) + eps).float().rsqrt(), 1 + w.float()
+                ),
+            ],
             _THROUGHOUT: [
                 lambda x, w, eps: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * (1 + w),
                 lambda x, w, eps: x / (x.pow(2).mean(-1, keepdim=True) + eps).sqrt() * (1 + w),
@@ -194,6 +214,9 @@ check_fold = Check(
         "added w; multiply by 1 + w": lambda matrix, w: matrix + w,
         "turned the matrix around; give it back as (outputs, inputs)": lambda matrix, w: (
             (matrix * (1 + w)).T
+        ),
+        "turned the matrix around and then scaled it; leave it as it is": lambda matrix, w: (
+            matrix.T * (1 + w)
         ),
     },
 )

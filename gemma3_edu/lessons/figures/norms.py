@@ -10,8 +10,7 @@ A size is a root mean square everywhere here.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import isfinite, nan, pi, sqrt
-from statistics import median
+from math import isfinite, pi, sqrt
 
 import matplotlib.pyplot as plt
 import torch
@@ -152,7 +151,7 @@ def five_numbers(x: Float[Tensor, "D"], w: Float[Tensor, "D"]) -> Figure:
 def stream_and_copies(model: Gemma3, batch: Batch) -> Figure:
     """The stream of a model layer by layer, and the copies that attention and MLP read.
 
-    The median size over the tokens of the first text but its first, `<bos>`, whose size is its own.
+    Of the sizes of the first text's tokens the median, and a band from the smallest to the largest.
     """
     layers = "language_model.layers.*."
     with (
@@ -164,77 +163,85 @@ def stream_and_copies(model: Gemma3, batch: Batch) -> Figure:
     ):
         x = model.embed(batch)
         model.hidden_states(batch)
-    stream = [_median_size(x)]
+    stream = [_sizes(x)]
     for (first,), (second,) in zip(heard.values(), thought.values(), strict=True):
         x = x + first + second
-        stream.append(_median_size(x))
-    reads = [[_median_size(y) for (y,) in seen.values()] for seen in (attention, mlp)]
-    fig, ax = plt.subplots(figsize=(6.6, 3.3), layout="constrained")
-    count = len(stream)
-    ax.plot(range(count), stream, "C1--o", ms=5, label="the stream x")
-    ax.plot(range(1, count), reads[0], "C0-s", ms=5, label="what attention reads")
-    ax.plot(range(1, count), reads[1], "C2:^", ms=5, label="what the MLP reads")
-    ax.set(xlabel="layer (0: before the first)", ylabel="size", ylim=(0, 1.15 * max(stream)))
-    ax.legend(loc="upper left")
-    every = [*reads[0], *reads[1]]
+        stream.append(_sizes(x))
+    reads = [[_sizes(y) for (y,) in seen.values()] for seen in (attention, mlp)]
+    fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+    for sizes, colour, dashes, name in [
+        (stream, "C1", "--", "the stream x"),
+        (reads[0], "C0", "-", "what attention reads"),
+        (reads[1], "C2", ":", "what the MLP reads"),
+    ]:
+        low, middle, high = zip(*sizes, strict=True)
+        at = range(len(stream) - len(sizes), len(stream))
+        band = f"{name}, all tokens"
+        ax.fill_between(at, low, high, color=colour, alpha=0.25, lw=0, label=band)
+        ax.plot(at, middle, color=colour, ls=dashes, lw=2, label=name)
+    ax.set(xlabel="layer (0: before the first)", ylabel="size", ylim=(0, None))
+    ax.legend(handles=list(ax.lines), title="median; band: all tokens")
+    count, every = len(stream) - 1, torch.tensor([*reads[0], *reads[1]])
+    ends = [
+        f"{where} {sizes[0]:.2g} to {sizes[-1]:.2g}"
+        for where, sizes in (("before the first", stream[0]), ("after the last", stream[-1]))
+    ]
     return with_alt(
         fig,
-        f"Sizes in {count - 1} layers: the stream goes from {stream[0]:.2g} to {stream[-1]:.2g};"
-        f" what attention and MLP read stays between {min(every):.2g} and {max(every):.2g}.",
+        f"Sizes in {count} layers, smallest and largest token: the stream {listed(ends)}; what"
+        f" attention and MLP read {every.min():.2g} to {every.max():.2g}.",
     )
 
 
-def _median_size(x: Float[Tensor, "B T D"]) -> float:
-    return x[0, 1:].pow(2).mean(-1).sqrt().median().item()
+def _sizes(x: Float[Tensor, "B T D"]) -> list[float]:
+    """The smallest, the median and the largest size of the first text's tokens."""
+    sizes = x[0].pow(2).mean(-1).sqrt()
+    return [value.item() for value in (sizes.min(), sizes.median(), sizes.max())]
 
 
-PLACES = ("nowhere", "before", "after", "before and after")
-_LOOKS = dict(zip(PLACES, ("C1--o", "C0-s", "C2:^", "k-.D"), strict=True))
+_LOOKS = [("C1", "o"), ("C0", "s"), ("C2", "^"), ("C3", "D")]
 
 
 def placements(
-    rates: Sequence[float],
-    losses: Mapping[str, Sequence[Sequence[float]]],
-    added: Mapping[str, Sequence[Sequence[float]]],
-    unread: float,
+    rates: Sequence[float], losses: Mapping[str, Sequence[Sequence[float]]], unread: float
 ) -> Figure:
-    """Loss and size of what a layer adds, for each place of the norms, learning rate and seed.
+    """The loss of every training, for each place of the norms and learning rate.
 
-    A place has a row for each rate, and in it a number for each seed; nan is a cross at the top.
-    `unread` is the loss of one who reads nothing and knows how often each letter occurs.
+    A place has a row for each rate, and in it a number for each draw; nan has a strip of its own.
+    `unread` is the loss of reading nothing and knowing how often each letter occurs.
     """
-    fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    axes[0].axhline(unread, color="black", lw=1, ls=":", label="letter frequencies")
-    found = [loss for rows in losses.values() for row in rows for loss in row if isfinite(loss)]
-    top = max(found) + 0.15
-    for ax, values in zip(axes, (losses, added), strict=True):
-        for number, (place, rows) in enumerate(values.items()):
-            where = [at + 0.13 * (number - 1.5) for at in range(len(rates))]
-            middles = [median(row) if all(map(isfinite, row)) else nan for row in rows]
-            (line,) = ax.plot(where, middles, _LOOKS[place], ms=6, label=place)
-            for at, row in zip(where, rows, strict=True):
-                seen = [value for value in row if isfinite(value)]
-                style = {"color": line.get_color(), "marker": ".", "ls": "none"}
-                ax.plot([at] * len(seen), seen, label="seeds", **style)
-        ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-        ax.set(xlabel="learning rate", xlim=(-0.4, len(rates) - 0.6))
-    crosses = [
-        at - 0.195 for at, row in enumerate(losses["nowhere"]) if not all(map(isfinite, row))
-    ]
-    axes[0].plot(crosses, [top] * len(crosses), "C1x", ls="none", ms=9, mew=2, label="nan")
-    axes[0].set(ylabel="loss (lower is better)", ylim=(None, top + 0.1))
-    axes[1].set(ylabel="size of what the last layer adds", yscale="log")
-    handles, labels = axes[0].get_legend_handles_labels()
-    kept = [(h, name) for h, name in zip(handles, labels, strict=True) if name != "seeds"]
-    fig.legend(*zip(*kept, strict=True), loc="outside lower center", ncols=6, fontsize=9)
-    ends = [
-        f"{place} {f'{median(rows[-1]):.2g}' if all(map(isfinite, rows[-1])) else 'nan'}"
-        for place, rows in losses.items()
-    ]
+    fig, (strip, ax) = plt.subplots(
+        2, 1, figsize=(7.4, 4.2), layout="constrained", height_ratios=[1, 5], sharex=True
+    )
+    ax.axhline(unread, color="black", lw=1, ls=":", label="reads nothing")
+    ends = []
+    for number, ((place, rows), (colour, marker)) in enumerate(
+        zip(losses.items(), _LOOKS, strict=False)
+    ):
+        points = [
+            (at + 0.2 * (number - 1.5) + 0.045 * (draw - (len(row) - 1) / 2), loss)
+            for at, row in enumerate(rows)
+            for draw, loss in enumerate(row)
+        ]
+        fine = [point for point in points if isfinite(point[1])]
+        broken = [(at, 0.0) for at, loss in points if not isfinite(loss)]
+        for panel, shown in ((ax, fine), (strip, broken)):
+            x, y = [at for at, _ in shown], [height for _, height in shown]
+            style = {"color": colour, "marker": marker, "ls": "none", "mfc": "none"}
+            panel.plot(x, y, ms=7, mew=1.6, label=place, **style)
+        ends.append(f"{place} {len(broken)} of {len(points)}")
+    strip.set(ylim=(-1, 1), yticks=[0], yticklabels=["nan"])
+    ax.set(xlabel="learning rate", ylabel="loss (lower is better)", xlim=(-0.5, len(rates) - 0.5))
+    ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    for panel in (strip, ax):
+        for border in range(1, len(rates)):
+            panel.axvline(border - 0.5, color="0.8", lw=1, ls="-", label="border")
+    named = [line for line in ax.lines if line.get_label() != "border"]
+    fig.legend(handles=named, loc="outside lower center", ncols=5, fontsize=9)
     return with_alt(
         fig,
-        f"Left, the loss after training at {len(rates)} learning rates for norms in four places;"
-        f" at the largest: {listed(ends)}. Right, the size of what the last layer then adds.",
+        f"The loss of single trainings at {len(rates)} learning rates, for norms in"
+        f" {len(losses)} places. Trainings that end in nan: {listed(ends)}.",
     )
 
 

@@ -71,29 +71,30 @@ def test_stream_and_copies_are_measured_on_the_model():
         model(batch)
     layers = range(config.text.num_hidden_layers)
     outputs = [seen[f"language_model.layers.{i}"][0] for i in layers]
-    want = [x[0, 1:].square().mean(-1).sqrt().median() for x in outputs]
-    assert_near(line(ax, "the stream x")[1:], torch.stack(want).double())
+    want = torch.stack([x[0].square().mean(-1).sqrt() for x in outputs])
+    assert_near(line(ax, "the stream x")[1:], want.median(1).values.double())
+    (band,) = [a for a in ax.collections if a.get_label() == "the stream x, all tokens"]
+    heights = torch.as_tensor(band.get_paths()[0].vertices)[:, 1]
+    for sizes in (want.amin(1), want.amax(1)):
+        for size in sizes.tolist():
+            assert (heights - size).abs().min() < 1e-5
     reads = [seen[f"language_model.layers.{i}.pre_feedforward_layernorm"][0] for i in layers]
-    want = [x[0, 1:].square().mean(-1).sqrt().median() for x in reads]
-    assert_near(line(ax, "what the MLP reads"), torch.stack(want).double())
+    want = torch.stack([x[0].square().mean(-1).sqrt() for x in reads])
+    assert_near(line(ax, "what the MLP reads"), want.median(1).values.double())
 
 
-def test_a_place_has_its_median_all_its_seeds_and_a_cross_where_one_is_nan():
+def test_every_training_is_a_mark_and_nan_has_a_strip():
     nan = float("nan")
     losses = {
         "nowhere": [[2.5, 2.7, 2.6], [nan, 2.5, 2.6]],
         "before": [[2.4, 2.5, 2.8], [3.0, 3.1, 3.2]],
     }
-    added = {place: [[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]] for place in losses}
-    fig = norms.placements([0.01, 0.1], losses, added, 3.05)
-    left, right = fig.axes
-    assert line(left, "before").tolist() == [2.5, 3.1]
-    assert line(right, "before").tolist() == [2.0, 16.0]
-    assert line(left, "nowhere")[0] == 2.6
-    assert line(left, "nowhere")[1].isnan()
-    assert line(left, "nan").tolist() == pytest.approx([3.35])
-    assert sum(a.get_label() == "seeds" and len(a.get_ydata()) == 3 for a in left.lines) == 3
-    assert "at the largest: nowhere nan and before 3.1." in alt_of(fig)
+    fig = norms.placements([0.01, 0.1], losses, 3.05)
+    strip, ax = fig.axes
+    assert line(ax, "before").tolist() == [2.4, 2.5, 2.8, 3.0, 3.1, 3.2]
+    assert line(ax, "nowhere").tolist() == [2.5, 2.7, 2.6, 2.5, 2.6]
+    assert (len(line(strip, "nowhere")), len(line(strip, "before"))) == (1, 0)
+    assert "nowhere 1 of 6 and before 0 of 6." in alt_of(fig)
 
 
 def test_the_digests_hold_no_rounding_noise():

@@ -1,0 +1,35 @@
+"""The small task of letters: what it counts, that layers learn it, and that a broken run is NaN."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from gemma3_edu.train.letters import WIDTH, frequencies_alone, learn_letters
+
+
+class Explodes(nn.Module):
+    """Infinity minus infinity, as far larger numbers would give in the end."""
+
+    def forward(self, x):
+        return x * torch.inf - x * torch.inf
+
+
+def test_frequencies_alone_are_the_entropy_of_the_letters():
+    assert frequencies_alone() == pytest.approx(3.08, abs=0.01)
+
+
+def test_layers_are_trained_from_a_draw_of_their_own():
+    make, before = partial(nn.Linear, WIDTH, WIDTH, bias=False), torch.get_rng_state()
+    found = learn_letters(make, rate=0.01, layers=1, draws=2, steps=8)
+    assert found == learn_letters(make, rate=0.01, layers=1, draws=2, steps=8)
+    assert found[0] != found[1]
+    untrained = learn_letters(make, rate=0.0, layers=1, draws=2, steps=8)
+    assert all(a < b for a, b in zip(found, untrained, strict=True))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_broken_run_is_nan():
+    assert all(map(math.isnan, learn_letters(Explodes, rate=0.01, layers=1, steps=3)))
