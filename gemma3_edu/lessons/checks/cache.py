@@ -9,9 +9,11 @@ Exercise 3: always yes; once the ring has gone round, old tokens are overwritten
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...hub.checkpoint import ASSETS, load
 from ...model.cache import KVCache
@@ -44,12 +46,40 @@ def _stored(fn: Function, store: Tensor, new: Tensor, length: int) -> dict[str, 
 
     The oldest token of a full ring is needed by no query, and may come back or not.
     """
-    back = require_tensor(ask(fn, store, new, length), (None, _H), torch.float32)
+    with _EachPlaceOnce():
+        answer = ask(fn, store, new, length)
+    back = require_tensor(answer, (None, _H), torch.float32)
     known = length + len(new)
     unneeded = str(length - len(store))
     seen = [c for c in _tokens(back, known) if c != unneeded]
     seen.sort(key=lambda c: (len(c), c))
     return {"tokens back": " ".join(seen), "tokens stored": " ".join(_tokens(store, known))}
+
+
+class _EachPlaceOnce(TorchDispatchMode):
+    """Refuses a write that names a place twice: with several threads, either row may stay."""
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        count = _COUNTS.get(operation.overloadpacket.__name__.rstrip("_"))
+        if count and isinstance(
+            args[-1], Tensor
+        ):  # not where rows are added up, or a number is set
+            written = count(torch.zeros_like(args[0]), *args[1:-1], torch.ones_like(args[-1]))
+            require(written.max() < 2, _ONE_WRITE)
+        return operation(*args, **(kwargs or {}))
+
+
+_ONE_WRITE = (
+    "one write named a slot twice, and PyTorch does not promise which row stays; write only the"
+    " last rows of a long chunk, or one row after another"
+)
+_COUNTS: dict[str, Callable[..., Tensor]] = {
+    "index_put": lambda into, places, ones: into.index_put_(places, ones, accumulate=True),
+    "index_copy": Tensor.index_add_,
+    "scatter": Tensor.scatter_add_,
+}
 
 
 def _store_cases() -> dict[str, Case]:
@@ -186,6 +216,7 @@ check_store_columns = Check(
     token c in slot c mod slots; slots not yet written hold NaN. Afterwards the store, changed in
     place, holds the last ones of `length` + T tokens by the same rule. What comes back,
     Float[S H], has each token once, in any order: the new ones, and the slots - 1 before each.
+    A write that names a slot twice is refused, since PyTorch leaves open which row stays.
     """,
     "store new length",
     _one_by_one,

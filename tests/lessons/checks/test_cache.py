@@ -1,5 +1,7 @@
 """The checks on the cache accept what is right, however written; mistakes: test_checks."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -54,9 +56,47 @@ def by_only_what_is_needed(store: Tensor, new: Tensor, length: int) -> Tensor:
     return torch.stack([*old, *new]).flip(0)
 
 
-@pytest.mark.parametrize("answer", [by_package, by_loop, by_list, by_only_what_is_needed])
+def by_mask(store: Tensor, new: Tensor, length: int) -> Tensor:
+    """Marks slots, with one number for a place named twice, and writes each slot once."""
+    seen = torch.cat([store[: min(length, len(store))], new])
+    last, marked = torch.arange(length, length + len(new)), torch.zeros(len(store), dtype=bool)
+    marked[last % len(store)] = True
+    order = last[-len(store) :]
+    slots = marked.nonzero().flatten()
+    store[slots] = new[order[(order % len(store)).argsort()] - length]
+    return seen
+
+
+@pytest.mark.parametrize("answer", [by_package, by_loop, by_list, by_only_what_is_needed, by_mask])
 def test_right_ways_to_store(answer):
     check_store_columns(answer)
+
+
+def all_at_once(write: Callable[[Tensor, Tensor, Tensor], object]) -> Callable[..., Tensor]:
+    """Right if the last row for a slot stays, which PyTorch does not promise."""
+
+    def fn(store: Tensor, new: Tensor, length: int) -> Tensor:
+        seen = torch.cat([store[: min(length, len(store))], new])
+        write(store, torch.arange(length, length + len(new)) % len(store), new)
+        return seen
+
+    return fn
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store, places, new: store.__setitem__(places, new),
+        lambda store, places, new: store.__setitem__(places.tolist(), new),
+        lambda store, places, new: store.index_copy_(0, places, new),
+        lambda store, places, new: store.copy_(store.index_copy(0, places, new)),
+        lambda store, places, new: store.scatter_(0, places[:, None].expand_as(new), new),
+    ],
+)
+def test_a_slot_named_twice_in_one_write_is_refused(write):
+    words = message(check_ring, all_at_once(write))
+    assert words.startswith("one write named a slot twice")
+    assert words.endswith("(ring of 5, 9 tokens stored, 12 new)")
 
 
 def right_when_small(store: Tensor, new: Tensor, length: int) -> Tensor:
