@@ -63,9 +63,7 @@ class _EachPlaceOnce(TorchDispatchMode):
         self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         count = _COUNTS.get(operation.overloadpacket.__name__.rstrip("_"))
-        if count and isinstance(
-            args[-1], Tensor
-        ):  # not where rows are added up, or a number is set
+        if count and isinstance(args[-1], Tensor):  # a number that is set twice is the same
             written = count(torch.zeros_like(args[0]), *args[1:-1], torch.ones_like(args[-1]))
             require(written.max() < 2, _ONE_WRITE)
         return operation(*args, **(kwargs or {}))
