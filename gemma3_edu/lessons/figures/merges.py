@@ -174,7 +174,7 @@ def learning_curves(panels: Mapping[str, Mapping[str, Mapping[int, int]]]) -> Fi
             for size in sorted({common, max(points)}):
                 value = points[size]
                 above = value == max(curve[size] for curve in curves.values())
-                text = ax.text(size, value + (110 if above else -110), f"{value:,}", ha="right")
+                text = ax.text(size, value + (110 if above else -110), f"{value:,}", ha="center")
                 text.set(va="bottom" if above else "top", color=f"C{number}", weight="bold")
                 told.append(f"{size} pieces {value:,}")
             said.append(f"learned from {learned}, {language} costs with {listed(told)}")
