@@ -11,19 +11,20 @@ ALT = (
     " turns the model's last vector into a score for each piece."
 )
 LONG = (
-    "At the left stands the text, the white whale. Below it the three pieces it is cut into, the"
-    " second and the third with their space, written as a low bar; below each piece its id. From"
-    " the ids an arrow leads to a table of V rows with D numbers each, three of whose rows are"
-    " filled in. The three rows go through a circle, times the root of D, into the layers of the"
-    " model. From the layers a way leads back below everything to the same table, whose rows, this"
-    " time without the factor, give each of the V pieces a score."
+    "At the left are the three pieces of the text, the white whale, one below the other, the second"
+    " and the third with their space, written as a low bar; at the right of each piece is its id."
+    " From each id an arrow leads to the row of that number in a table of V rows with D numbers"
+    " each, so that the order of the three rows is that of their ids. The three rows go through a"
+    " circle, times the root of D, as embeddings into the layers of the model. From the layers a"
+    " way leads back below everything to the same table, and from the table an arrow to the left,"
+    " to V scores, one for each row."
 )
 
 MONO = ' font-family="DejaVu Sans Mono, monospace"'
 TEXT = "the white whale"
-LEFT, WIDE, APART = 24, 84, 94  # the columns of pieces and ids
-TABLE = (372, 30, 120, 190)  # x, y, width, height
-MIDDLE, BACK = 125, 262  # heights of the way in and of the way back
+TABLE = (330, 34, 130, 210)  # x, y, width, height
+ROWS = (3, 6, 9)  # of ten that are drawn, those that are picked
+MIDDLE, BACK, OUT = 139, 282, 229  # heights of the way in, of the way back, and of the scores
 
 
 def draw() -> str:
@@ -32,38 +33,41 @@ def draw() -> str:
     ids = tokenizer.encode(TEXT, add_bos=False)
     x, y, width, height = TABLE
     parts = [
-        words(LEFT, 46, f"text: {TEXT}", anchor="start"),
-        words(x + width // 2, 20, "table: V rows of D numbers"),
+        words(66, 22, "piece"),
+        words(176, 22, "id"),
+        words(x + width // 2, 22, "table: V rows of D numbers"),
         rect(x, y, width, height, corner=6),
     ]
-    for number, index in enumerate(ids):
-        left = LEFT + number * APART
-        parts += [
-            rect(left, 70, WIDE, 34, corner=6),
-            words(left + WIDE // 2, 92, tokenizer.piece(index), more=MONO),
-            way((left + WIDE // 2, 104), (left + WIDE // 2, 134)),
-            rect(left, 136, WIDE, 34, corner=6),
-            words(left + WIDE // 2, 158, str(index)),
-        ]
-    parts += [words(LEFT, 196, "pieces, and below each its id", anchor="start")]
     for row in range(1, 10):
         at = y + row * height // 10
         parts.append(line(x, at, x + width, at, width=0.6))
-    for row in (1, 5, 8):
-        at = y + row * height // 10
-        parts.append(rect(x, at, width, height // 10, BLUE))
-    end = LEFT + 2 * APART + WIDE
+    for number, index in enumerate(ids):
+        at = 58 + 52 * number
+        row = y + (ROWS[sorted(ids).index(index)] - 2) * height // 10
+        parts += [
+            rect(20, at - 17, 92, 34, corner=6),
+            words(66, at + 6, tokenizer.piece(index), more=MONO),
+            way((112, at), (143, at)),
+            rect(146, at - 17, 60, 34, corner=6),
+            words(176, at + 6, str(index)),
+            rect(x, row, width, height // 10, BLUE),
+            words(x + width // 2, row + 16, f"row {index}", fill=WHITE, size=14),
+        ]
+        bend = 240 + 20 * number
+        parts.append(way((206, at), (bend, at), (bend, row + 10), (x - 3, row + 10)))
     parts += [
-        way((end, 153), (end + 30, 153), (end + 30, MIDDLE), (x - 3, MIDDLE)),
-        way((x + width, MIDDLE), (560, MIDDLE)),
-        circle(590, MIDDLE, 27, BLUE),
-        words(590, MIDDLE + 6, "\N{MULTIPLICATION SIGN} √D", fill=WHITE),
-        way((617, MIDDLE), (667, MIDDLE)),
-        rect(670, MIDDLE - 48, 110, 96, corner=6),
-        words(725, MIDDLE - 4, "the model's"),
-        words(725, MIDDLE + 16, "layers"),
-        words(590, MIDDLE + 52, "embeddings"),
-        way((780, MIDDLE), (820, MIDDLE), (820, BACK), (432, BACK), (432, y + height + 3)),
-        words(816, BACK + 20, "the same table, without √D: a score for each piece", anchor="end"),
+        way((x + width, MIDDLE), (533, MIDDLE)),
+        circle(563, MIDDLE, 27, BLUE),
+        words(563, MIDDLE + 6, "\N{MULTIPLICATION SIGN} √D", fill=WHITE),
+        words(563, MIDDLE + 52, "embeddings"),
+        way((590, MIDDLE), (647, MIDDLE)),
+        rect(650, MIDDLE - 48, 110, 96, corner=6),
+        words(705, MIDDLE - 4, "the model's"),
+        words(705, MIDDLE + 16, "layers"),
+        way((760, MIDDLE), (800, MIDDLE), (800, BACK), (395, BACK), (395, y + height + 3)),
+        words(796, BACK + 20, "the same table, without √D", anchor="end"),
+        way((x, OUT), (209, OUT)),
+        rect(20, OUT - 19, 186, 38, corner=6),
+        words(113, OUT + 6, "V scores, one a row"),
     ]
-    return drawing(860, 290, parts)
+    return drawing(830, 312, parts)

@@ -5,6 +5,7 @@
 'wrong'
 """
 
+import re
 import sys
 import sysconfig
 import traceback
@@ -57,7 +58,8 @@ def verdict_of(error: BaseException) -> Verdict:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Spaces stay as they are, as they may be those of an answer."""
+    return re.sub(r"\s*[^\S ]\s*", " ", text).strip()
 
 
 def _learners_line(error: BaseException) -> str:

@@ -2,8 +2,9 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 1", check_join, lambda parts, scores: parts)
-Exercise 1: nothing was joined (['b', 'a', 'n', 'a', 'n', 'a']: got 6 entries, expected 3: got
-    ['b', 'a', 'n', 'a', 'n', 'a'], expected ['b', 'an', 'ana'])
+Exercise 1: nothing was joined (['b', 'a', 'n', 'a', 'n', 'a'] with the scores {'an': 0, 'ana': -1,
+    'ba': -3, 'bana': -2}: got 6 entries, expected 3: got ['b', 'a', 'n', 'a', 'n', 'a'], expected
+    ['b', 'an', 'ana'])
 """
 
 import sys
@@ -35,12 +36,22 @@ _WORDS = ["banana", "bana", "there", "other", "not", "nothing", "aaa", "tea?", "
 
 # A piece that is better than its part: after one join a better one has become possible.
 _LATE = {"a": -1.0, "aba": 5.0, "ab": 1.0, "b": -2.0}
+_LOW = {"oo": -1e6, "no": -2e6, "noo": -1e30}  # below any floor that one might think of
 
 
 def _join_cases() -> dict[str, Case]:
-    words = {str(list(word)): (list(word), _SCORES) for word in _WORDS}
-    late = (list("abab"), _LATE)
-    return words | {"list('banana' * 3)": (list("banana" * 3), _SCORES), f"'abab', {_LATE}": late}
+    cases = [*((word, _SCORES) for word in [*_WORDS, "banana" * 3]), ("abab", _LATE)]
+    return {_told(word, scores): (list(word), scores) for word, scores in [*cases, ("noo", _LOW)]}
+
+
+def _told(word: str, scores: Scores) -> str:
+    """A case in words: its characters, and the scores of what can be joined in it."""
+    used = {
+        piece: f"{s + 0.0:g}" for piece, s in scores.items() if len(piece) > 1 and piece in word
+    }
+    told = ", ".join(f"{piece!r}: {score}" for piece, score in used.items())
+    parts = str(list(word)) if len(word) < 12 else f"list({word!r})"
+    return f"{parts} with the scores {{{told}}}"
 
 
 def _score(parts: list[str], i: int, scores: Scores) -> float:
@@ -67,6 +78,20 @@ def _by(choose: Callable[[list[str], list[int], Scores], int], rounds: int = 99)
 
 def _best(parts: list[str], places: list[int], scores: Scores) -> int:
     return max(places, key=lambda i: _score(parts, i, scores))
+
+
+def _above(floor: float) -> Join:
+    """The search for the best begins with a number, which no lower score is better than."""
+
+    def joined(parts: list[str], scores: Scores) -> list[str]:
+        while True:
+            pairs = ["".join(pair) for pair in pairwise(parts)]
+            places = [i for i, pair in enumerate(pairs) if scores.get(pair, floor) > floor]
+            if not places:
+                return parts
+            parts = _joined_at(parts, _best(parts, places, scores))
+
+    return joined
 
 
 def _longest_match(parts: list[str], scores: Scores) -> list[str]:
@@ -162,12 +187,13 @@ def _ask_for_a_join(fn: Join, parts: list[str], scores: Scores) -> Any:
         got = ask(fn, parts, table)
     finally:
         sys.settrace(outer)
+    require(not isinstance(got, tuple), "gave a tuple; a list is asked for")
     require(table == scores, "changed scores in place; leave it as it is")
     return got
 
 
 def _no_pieces(got: Any, want: list[str], parts: list[str], scores: Scores) -> str | None:
-    if not isinstance(got, list | tuple) or not all(isinstance(part, str) for part in got):
+    if not isinstance(got, list) or not all(isinstance(part, str) for part in got):
         return None
     if "".join(got) != "".join(parts):
         return f"the parts of the answer spell {''.join(got)!r}"
@@ -204,6 +230,10 @@ check_join = Check(
         "the last two neighbours are never joined; n parts have n - 1 pairs": _without_last_pair,
         "a piece with the score 0 was passed over, as 0 counts as false; ask `piece in"
         " scores`": _without_score_zero,
+        "low scores were never joined, as the search for the best began with a number; a score may"
+        " be any number, so let it begin with the first piece that is found": [
+            _above(floor) for floor in (0.0, -1.0, -2.0, -3.0, -5.0, -10.0, -100.0, -1e9)
+        ],
         "joined only characters; look for neighbours again after each join": _pairs_of_the_start,
     },
     call=_ask_for_a_join,
@@ -240,6 +270,8 @@ check_embedding = Check(
         "took the root of V, the number of rows; D is the length of a row": _times(
             lambda i, table: len(table) ** 0.5
         ),
+        "multiplied by the root of 128, which is nano's width; D is the length of a row of this"
+        " table": _times(lambda i, table: 128**0.5),
         "took the root of T, the number of tokens; D is the length of a row": _times(
             lambda i, table: i.shape[1] ** 0.5
         ),

@@ -1,4 +1,4 @@
-"""The nearest rows of a table: each piece a dot, the nearer to the middle the more alike its row.
+"""The nearest rows of a table, and whether the rows of a group are closer than chance.
 
 >>> import torch
 >>> unit = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -7,22 +7,19 @@
 """
 
 from collections.abc import Mapping, Sequence
-from math import cos, pi, sin
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
-import numpy as np
+import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from .alt import listed, with_alt
-from .tokens import KINDS
 
-CLOUD, RING = "#9DB4C6", "#6F6F6F"
-_GOLDEN = pi * (3 - 5**0.5)  # the angle that spreads dots evenly, as in a sunflower
-_TURN = 0.5  # where the first named neighbour is
-_ASIDE = _TURN - pi / 2  # where the rings are named, between two of six neighbours
+CLOUD = "#9DB4C6"
+_LOWEST, _BINS = -0.7, 34  # cosines to the left of that are not drawn
 
 
 def nearest(unit: Float[Tensor, "V D"], index: int, how_many: int) -> list[tuple[int, float]]:
@@ -35,53 +32,62 @@ def nearest(unit: Float[Tensor, "V D"], index: int, how_many: int) -> list[tuple
     return [(i, like[i]) for i in order if i != index][:how_many]
 
 
+def mean_cosine(unit: Float[Tensor, "V D"]) -> float:
+    """The cosine of two different rows, which have length 1, on average over all pairs.
+
+    >>> mean_cosine(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))  # 0, 1 and 0
+    0.3333333432674408
+    """
+    n = len(unit)
+    total = (unit @ unit.T).sum() - n  # without each row's cosine with itself
+    return (total / (n * (n - 1))).item()
+
+
+def drawn_cosines(
+    unit: Float[Tensor, "V D"], among: Sequence[int], size: int, draws: int = 1000
+) -> list[float]:
+    """`mean_cosine` of `size` rows that are drawn from those of `among`, for each of many draws."""
+    rows = unit[torch.tensor(among)]
+    return [mean_cosine(rows[torch.randperm(len(rows))[:size]]) for _ in range(draws)]
+
+
 def neighbourhoods(
     unit: Float[Tensor, "V D"], pieces: Sequence[str], of: Mapping[str, str], how_many: int = 6
 ) -> Figure:
-    """A panel for each piece of `of`, in its colour: the piece in the middle, all others around it.
+    """A panel for each piece of `of`, in its colour: the cosines of all other pieces to it.
 
-    A row's distance from the middle is 1 - cosine. The nearest ones are named.
+    The grey bars count them, and the nearest ones are named, the best at the top.
     """
-    fig, axes = plt.subplots(2, 2, figsize=(8, 8.2), layout="constrained")
+    fig, axes = plt.subplots(2, 2, figsize=(8, 5.6), layout="constrained", sharex=True, sharey=True)
     said = []
     for ax, (piece, colour) in zip(axes.flat, of.items(), strict=True):
-        index = pieces.index(piece)
-        found = nearest(unit, index, len(pieces) - 1)
-        named, others = found[:how_many], found[how_many:]
-        _cloud(ax, [like for _, like in others])
-        for number, (i, like) in enumerate(named):
-            _name(ax, pieces[i], like, _TURN + 2 * pi * number / how_many, colour)
-        ax.text(0, 0, piece, family="monospace", fontsize=12, weight="bold").set(
-            ha="center", va="center", zorder=6, color="white", bbox=_chip(colour, colour)
-        )
-        told = listed(pieces[i] for i, _ in named)
+        found = nearest(unit, pieces.index(piece), len(pieces) - 1)
+        named = [(pieces[i], like) for i, like in found[:how_many]]
+        _count(ax, [like for _, like in found])
+        for height, (name, like) in enumerate(reversed(named), start=1):
+            _name(ax, name, like, height, colour)
+        ax.set_title(f"next to {piece}", color=colour, weight="bold")
         said.append(
-            f"around {piece} are {told}, with cosines from {named[0][1]:.2f} to {named[-1][1]:.2f}"
+            f"next to {piece} are {listed(name for name, _ in named)}, with cosines from"
+            f" {named[0][1]:.2f} to {named[-1][1]:.2f}"
         )
-    return with_alt(fig, f"Each of {len(pieces):,} pieces as a dot: {'; '.join(said)}.")
+    for ax in axes[1]:
+        ax.set_xlabel("cosine")
+    axes[0, 0].set(xlim=(_LOWEST, 1), ylim=(0, how_many + 0.7), yticks=[])
+    return with_alt(fig, f"The cosines of {len(pieces):,} pieces: {'; '.join(said)}.")
 
 
-def _cloud(ax: Axes, likes: Sequence[float]) -> None:
-    far = np.round(1 - np.array(likes), 3)
-    angles = _GOLDEN * np.arange(len(far))
-    x, y = np.round(far * np.cos(angles), 3), np.round(far * np.sin(angles), 3)
-    ax.scatter(x, y, s=5, color=CLOUD, alpha=0.8, linewidths=0, zorder=1, label="other pieces")
-    turn = np.linspace(0, 2 * pi, 121)
-    for like, style, name in [(0.5, "--", "0.5"), (0.0, ":", "cosine 0")]:
-        away = 1 - like
-        ax.plot(away * np.cos(turn), away * np.sin(turn), color=RING, ls=style, lw=1, label="ring")
-        text = ax.text(away * cos(_ASIDE), away * sin(_ASIDE), name, color=RING, fontsize=8)
-        text.set(ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 1}, zorder=3)
-    ax.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
-    ax.axis("off")
+def _count(ax: Axes, likes: Sequence[float]) -> None:
+    """Bars that count cosines, the highest one as high as the names."""
+    edges = [_LOWEST + (1 - _LOWEST) * n / _BINS for n in range(_BINS + 1)]
+    counts = [sum(low <= like < high for like in likes) for low, high in pairwise(edges)]
+    heights = [6 * count / max(counts) for count in counts]
+    ax.bar(edges[:-1], heights, edges[1] - edges[0], align="edge", color=CLOUD, label="all others")
 
 
-def _name(ax: Axes, piece: str, like: float, angle: float, colour: str) -> None:
-    x, y = (1 - like) * cos(angle), (1 - like) * sin(angle)
-    ax.plot([0, round(x, 3)], [0, round(y, 3)], color=colour, ls="-", lw=1.2, zorder=4, label=piece)
-    text = ax.text(x, y, piece, family="monospace", fontsize=10)
-    text.set(ha="center", va="center", zorder=5, bbox=_chip(KINDS["learned piece"][0], colour))
-
-
-def _chip(fill: str, edge: str) -> dict[str, object]:
-    return {"boxstyle": "round,pad=0.25", "facecolor": fill, "edgecolor": edge, "linewidth": 1.2}
+def _name(ax: Axes, piece: str, like: float, height: float, colour: str) -> None:
+    x = round(like, 3)
+    ax.plot([x, x], [0, height], color=colour, ls="-", lw=0.8, label=piece)
+    ax.plot([x], [height], color=colour, ls="none", marker="o", markersize=5, label=piece)
+    text = ax.text(x + 0.035, height, piece, family="monospace", fontsize=10)
+    text.set(ha="left", va="center", parse_math=False)

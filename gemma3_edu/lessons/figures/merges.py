@@ -159,19 +159,25 @@ def three_ways(text: str, tokenizer: Tokenizer, letters: int, words: int) -> Fig
 def learning_curves(panels: Mapping[str, Mapping[str, Mapping[int, int]]]) -> Figure:
     """A panel for each text that was learned from, in it a curve for each language.
 
-    A curve gives the tokens of a text for each number of pieces that were learned.
+    A curve gives the tokens of a text for each number of pieces that were learned. Its value is
+    written at its end and where the shortest curve ends.
     """
-    fig, axes = plt.subplots(1, len(panels), figsize=(8, 3.1), layout="constrained", sharey=True)
-    said = []
+    fig, axes = plt.subplots(
+        1, len(panels), figsize=(8, 3.1), layout="constrained", sharex=True, sharey=True
+    )
+    said, common = [], min(max(curve) for curves in panels.values() for curve in curves.values())
     for ax, (learned, curves) in zip(axes, panels.items(), strict=True):
         for number, (language, points) in enumerate(curves.items()):
             look = {"color": f"C{number}", "ls": ["-", "--"][number], "marker": "os"[number]}
             ax.plot(list(points), list(points.values()), label=language, markersize=4, **look)
-            first, *_, last = points.values()
-            above = last == max(curve[max(points)] for curve in curves.values())
-            text = ax.text(max(points), last + (110 if above else -110), f"{last:,}", ha="right")
-            text.set(va="bottom" if above else "top", color=f"C{number}", weight="bold")
-            said.append(f"learned from {learned}, {language} goes from {first:,} to {last:,}")
+            told = [f"{min(points)} pieces {points[min(points)]:,}"]
+            for size in sorted({common, max(points)}):
+                value = points[size]
+                above = value == max(curve[size] for curve in curves.values())
+                text = ax.text(size, value + (110 if above else -110), f"{value:,}", ha="center")
+                text.set(va="bottom" if above else "top", color=f"C{number}", weight="bold")
+                told.append(f"{size} pieces {value:,}")
+            said.append(f"learned from {learned}, {language} costs with {listed(told)}")
         ax.set(title=f"learned from {learned}", xlabel="pieces learned", ylim=(0, None))
     axes[0].set_ylabel("tokens of the same passage")
     axes[0].legend(loc="lower left", frameon=False)

@@ -125,6 +125,28 @@ def by_length(parts: list[str], scores: Scores) -> list[str]:
         parts = [*parts[:i], pairs[i], *parts[i + 2 :]]
 
 
+def above(floor: float):
+    """The beginner's loop: the best score so far starts at a number."""
+
+    def joined(parts: list[str], scores: Scores) -> list[str]:
+        parts = list(parts)
+        while True:
+            best, place = floor, None
+            for i in range(len(parts) - 1):
+                piece = parts[i] + parts[i + 1]
+                if piece in scores and scores[piece] > best:
+                    best, place = scores[piece], i
+            if place is None:
+                return parts
+            parts[place : place + 2] = [parts[place] + parts[place + 1]]
+
+    return joined
+
+
+def test_a_search_that_begins_below_every_number_is_right():
+    check_join(above(-float("inf")))
+
+
 def emptied(parts: list[str], scores: Scores) -> list[str]:
     got = by_recursion(parts, scores)
     scores.clear()
@@ -141,6 +163,11 @@ def emptied(parts: list[str], scores: Scores) -> list[str]:
         (never_ends, "does not end; stop when no neighbours make a piece (['b', "),
         (never_moves, "does not end; stop when no neighbours make a piece (['b', "),
         (by_length, "took the first neighbours that make a piece, or the longest piece; the high"),
+        *[
+            (above(floor), "low scores were never joined, as")
+            for floor in (0, -1, -20, -1e5, -1e12)
+        ],
+        (lambda parts, scores: tuple(by_recursion(parts, scores)), "gave a tuple; a list is asked"),
         (emptied, "changed scores in place; leave it as it is"),
     ],
 )
@@ -159,13 +186,13 @@ def test_joins_that_are_refused(answer, words: str):
         ),
         (
             lambda parts, scores: ["".join(parts)],
-            "'banana' is no piece (['b', 'a', 'n', 'a', 'n', 'a']: ",
+            "'banana' is no piece (['b', 'a', 'n', 'a', 'n', 'a'] with the ",
         ),
         (
             lambda parts, scores: (
                 by_recursion(parts, scores) if len(parts) < 6 else ["ba", "n", "ana"]
             ),
-            "got ['ba', 'n', 'ana'], expected ['b', 'an', 'ana'] (['b', 'a', 'n', 'a', 'n', 'a'])",
+            "got ['ba', 'n', 'ana'], expected ['b', 'an', 'ana'] (['b', 'a', 'n', 'a', 'n', 'a'] ",
         ),
     ],
 )
@@ -205,6 +232,11 @@ def test_an_embedding_in_another_dtype_is_refused_with_the_case():
     assert words.endswith("table = bfloat16 of shape (7, 11))")
 
 
+def test_nano_s_width_in_place_of_the_table_s_is_named():
+    words = message(check_embedding, lambda tokens, table: table[tokens] * 128**0.5)
+    assert words.startswith("multiplied by the root of 128, which is nano's width; D is the length")
+
+
 # check_lost_text
 
 ANGSTROM, OHM, JAMO = "\u212b", "\u2126", "\u1100\u1161"
@@ -228,6 +260,7 @@ BACK = "the suspect brings {} back; what does it do to a text before it cuts it?
         (BACK.format("'\\ufb01'"), "\ufb01"),
         (BACK.format("'\\u0301'"), "\u0301"),
         ("a right tokenizer loses '▁' as well: it comes back as a space", f"{SPACE}e\u0301"),
+        (BACK.format("'  a'"), "  a"),  # both spaces
         ("4 characters; at most 3 are asked for", "cafe"),
         ("the text is empty, and nothing of it can be lost", ""),
         ("'\\ud83d' holds half of a surrogate pair", "\ud83d"),

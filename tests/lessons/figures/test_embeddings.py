@@ -1,13 +1,17 @@
 """The figure of the embedding draws the nearest rows where they are."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import torch
 
 from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
-from gemma3_edu.lessons.figures.embeddings import nearest, neighbourhoods
+from gemma3_edu.lessons.figures.embeddings import (
+    drawn_cosines,
+    mean_cosine,
+    nearest,
+    neighbourhoods,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -28,24 +32,34 @@ def test_nearest_rows_are_those_of_the_highest_cosine():
     assert [like for _, like in found] == pytest.approx(want, abs=1e-6)
 
 
-def test_the_further_from_the_middle_the_smaller_the_cosine():
-    fig = neighbourhoods(UNIT, PIECES, {"a": "C0", "d": "C1", "h": "C2", "e": "C3"}, how_many=2)
+def test_cosines_of_a_group_and_of_drawn_rows():
+    like = UNIT @ UNIT.T
+    want = (like[0, 1] + like[0, 2] + like[1, 2]) / 3
+    assert mean_cosine(UNIT[:3]) == pytest.approx(want.item(), abs=1e-6)
+    torch.manual_seed(0)
+    drawn = drawn_cosines(UNIT, [1, 4, 7], size=2, draws=50)
+    pairs = [like[i, j].item() for i, j in [(1, 4), (1, 7), (4, 7)]]
+    assert {round(value, 4) for value in drawn} == {round(value, 4) for value in pairs}
+
+
+MIDDLES = {"a": "C0", "d": "C1", "h": "C2", "e": "C3"}
+
+
+def test_names_and_bars_are_where_the_cosines_are():
+    fig = neighbourhoods(UNIT, PIECES, MIDDLES, how_many=2)
     like = UNIT @ UNIT.T
     for ax, middle, near in zip(fig.axes, (0, 3, 7, 4), ("bc", "ce", "gf", "df"), strict=True):
-        rays = {line.get_label(): line.get_xydata()[-1] for line in ax.lines}
-        rays.pop("ring")
-        assert "".join(rays) == near
-        for name, end in rays.items():
-            want = 1 - like[middle, PIECES.index(name)].item()
-            assert np.hypot(*end) == pytest.approx(want, abs=2e-3)
-        (cloud,) = ax.collections
-        far = np.hypot(*np.asarray(cloud.get_offsets()).T)
-        others = [i for i, piece in enumerate(PIECES) if piece not in near and i != middle]
-        want = sorted(1 - like[middle, i].item() for i in others)
-        assert far.tolist() == pytest.approx(want, abs=2e-3)
+        ends = {line.get_label(): line.get_xydata()[-1] for line in ax.lines}
+        assert [name for name, _ in sorted(ends.items(), key=lambda end: -end[1][1])] == list(near)
+        for name, (x, _) in ends.items():
+            assert x == pytest.approx(like[middle, PIECES.index(name)].item(), abs=1e-3)
+        bars = [bar for bar in ax.patches if bar.get_height()]
+        others = [like[middle, i].item() for i in range(len(PIECES)) if i != middle]
+        held = [bar.get_x() <= x < bar.get_x() + bar.get_width() for bar in bars for x in others]
+        assert sum(held) == len([x for x in others if x >= -0.7])
 
 
 def test_the_words_name_the_neighbours():
-    fig = neighbourhoods(UNIT, PIECES, {"a": "C0", "d": "C1", "h": "C2", "e": "C3"}, how_many=2)
-    assert "around a are b and c, with cosines from 1.00 to 0.96; around d are" in alt_of(fig)
-    assert "text 0.5 | cosine 0 | b | c | a" in describe(fig)
+    fig = neighbourhoods(UNIT, PIECES, MIDDLES, how_many=2)
+    assert "next to a are b and c, with cosines from 1.00 to 0.96; next to d are" in alt_of(fig)
+    assert "text c | b" in describe(fig)

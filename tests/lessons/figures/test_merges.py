@@ -84,14 +84,19 @@ def test_three_ways_to_cut_one_text(nano: Tokenizer):
 
 
 def test_learning_curves_draw_their_numbers():
-    costs = {"A": {"A": {0: 90, 50: 40}, "B": {0: 90, 50: 80}}, "both": {"A": {0: 90, 50: 60}}}
+    costs = {
+        "A": {"A": {0: 90, 50: 40}, "B": {0: 90, 50: 80}},
+        "both": {"A": {0: 90, 50: 60, 100: 30}},
+    }
     fig = learning_curves(costs)
     for ax, (name, curves) in zip(fig.axes, costs.items(), strict=True):
         assert ax.get_title() == f"learned from {name}"
         got = {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in ax.lines}
         assert got == curves
-        ends = sorted(text.get_text() for text in ax.texts)
-        assert ends == sorted(str(list(curve.values())[-1]) for curve in curves.values())
+        told = sorted(text.get_text() for text in ax.texts)
+        assert told == sorted(
+            str(curve[size]) for curve in curves.values() for size in {50, max(curve)}
+        )
     left = fig.axes[0].lines
     assert len({line.get_linestyle() for line in left}) == len({line.get_color() for line in left})
-    assert "learned from both, A goes from 90 to 60." in alt_of(fig)
+    assert "both, A costs with 0 pieces 90, 50 pieces 60 and 100 pieces 30." in alt_of(fig)
