@@ -9,7 +9,6 @@ Exercise 2: a block of Llama: two norms, and what they are named there; Gemma 3 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -65,8 +64,12 @@ Build = Callable[[Tensor, Sequence[Part], Part, Part], Tensor]
 
 def _with_norm(norm: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
     """The right block, but with another norm."""
+
+    def bound(weight: Tensor) -> Part:
+        return lambda x: norm(x, weight)
+
     return lambda x, w, attention, mlp: _block(
-        x, [partial(norm, w=w[f"{name}.weight"]) for name in _NORMS], attention, mlp
+        x, [bound(w[f"{name}.weight"]) for name in _NORMS], attention, mlp
     )
 
 
