@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...naive.layers import rms_norm
 from .difference import show
@@ -34,6 +35,8 @@ def _block_cases() -> dict[str, Case]:
     for b, t, d in [(1, 2, 3), (2, 5, 7), (3, 4, 6)]:
         x = torch.randn(d, b, t, generator=g).movedim(0, -1)  # not contiguous
         w = {f"{name}.weight": torch.randn(d, generator=g) for name in _NORMS}
+        if b == 3:
+            x[0, 2] *= 1e-4  # so small a token that eps decides
         cases[f"x of shape {(b, t, d)}"] = (x, w, *_parts(d, g))
     return cases
 
@@ -57,6 +60,17 @@ def _norm(weight: Tensor) -> Part:
 
 
 Build = Callable[[Tensor, Sequence[Part], Part, Part], Tensor]
+
+
+def _with_norm(norm: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """The right block, but with another norm."""
+
+    def bound(weight: Tensor) -> Part:
+        return lambda x: norm(x, weight)
+
+    return lambda x, w, attention, mlp: _block(
+        x, [bound(w[f"{name}.weight"]) for name in _NORMS], attention, mlp
+    )
 
 
 def _with_norms(build: Build) -> Callable[..., Tensor]:
@@ -149,6 +163,19 @@ check_block = Check(
             _with_norms(_twice(*times)) for times in [(2, 2), (2, 1), (1, 2)]
         ],
         "scaled by w; a gain is 1 + w": _gains_of_w,
+        "left out the gains; each norm multiplies by its 1 + w": _with_norm(
+            lambda x, w: rms_norm(x, torch.zeros_like(w))
+        ),
+        "subtracted the mean, as LayerNorm does; RMSNorm only divides": _with_norm(
+            lambda x, w: rms_norm(x - x.mean(-1, keepdim=True), w)
+        ),
+        "divided by the length, the root of the sum of squares; take the root of their mean": (
+            _with_norm(lambda x, w: F.normalize(x, dim=-1) * (1 + w))
+        ),
+        "took 1e-5 as eps; Gemma 3 has 1e-6": _with_norm(lambda x, w: rms_norm(x, w, 1e-5)),
+        "left out eps; Gemma 3 adds 1e-6 to the mean square": _with_norm(
+            lambda x, w: x * x.square().mean(-1, keepdim=True).rsqrt() * (1 + w)
+        ),
         "left out both norms after the branches": _without(1, 3),
         "left out both norms before the parts": _without(0, 2),
         "left out all four norms": _without(0, 1, 2, 3),
@@ -229,15 +256,14 @@ def check_diagnosis(fn: Callable[[Callable[[float], Part]], Any]) -> None:
     `make_block(factor)` gives the block, a function of x (..., T, 8) of any float dtype, whose
     branches have their last matrix multiplied by `factor`. Nothing else of it can be seen.
     """
-    for seed in range(2):
-        for kind in (NONE, BEFORE, AFTER):
-            answer = ask(fn, _unseen(kind, seed))
-            require(
-                isinstance(answer, str) and answer in (BEFORE, AFTER, NONE),
-                f"gave {show(answer) or type(answer).__name__}; answer with {BEFORE!r}, {AFTER!r}"
-                f" or {NONE!r}",
-            )
-            require(answer == kind, f"said {answer!r} of a block with {_KINDS[kind]}")
+    for seed, kind in enumerate((NONE, BEFORE, AFTER, AFTER, BEFORE, NONE)):  # no counter knows
+        answer = ask(fn, _unseen(kind, seed))
+        require(
+            isinstance(answer, str) and answer in (BEFORE, AFTER, NONE),
+            f"gave {show(answer) or type(answer).__name__}; answer with {BEFORE!r}, {AFTER!r}"
+            f" or {NONE!r}",
+        )
+        require(answer == kind, f"said {answer!r} of a block with {_KINDS[kind]}")
 
 
 _KINDS = {

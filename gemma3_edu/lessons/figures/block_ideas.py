@@ -38,7 +38,7 @@ def two_branches() -> Figure:
     ax.text(-0.3, -0.15, "the stream x", va="top", ha="left")
     for branch, (part, colour) in enumerate([("attention", _ATTENTION), ("MLP", _MLP)]):
         left = 6.6 * branch
-        _arrow(ax, (left + 0.5, 0.3), (left + 0.5, 2.0))
+        _arrow(ax, (left + 0.5, -0.3 * branch), (left + 0.5, 2.0))  # from below all lanes
         _arrow(ax, (left + 5.6, 2.0), (left + 5.6, 0.42), colour)
         _arrow(ax, (left + 1.25, 2.35), (left + 1.9, 2.35))
         _arrow(ax, (left + 3.75, 2.35), (left + 4.35, 2.35))
@@ -55,9 +55,10 @@ def two_branches() -> Figure:
     ax.set(xlim=(-0.5, 14.3), ylim=(-0.75, 3.7))
     return with_alt(
         fig,
-        "The stream, a grey road, runs from left to right. Twice a copy leaves it upwards, passes a"
-        " norm, then attention or the MLP, then another norm, and comes back to a plus sign, from"
-        " where a lane of its own colour runs beside the grey one. The norms are numbered 1 to 4.",
+        "The stream, a grey road, runs from left to right. Twice a copy of all its lanes leaves it"
+        " upwards, passes a norm, then attention or the MLP, then another norm, and comes back to a"
+        " plus sign, from where a lane of its own colour runs beside those before. The norms are"
+        " numbered 1 to 4.",
     )
 
 
@@ -115,8 +116,12 @@ def one_branch(x: Float[Tensor, "D"], parts: Mapping[str, Callable[[Tensor], Ten
         for left, width, v in [(0.0, 11.4, x), (11.4, 2.4, x + added)]:
             _pipe(ax, left, width, 0.0, v, "0.75")
         _arrow(ax, (0.9, 0.2), (0.9, 1.65))
-        for left, v, colour in [(2.0, read, "0.75"), (5.5, answer, _MLP), (9.0, added, _MLP)]:
-            _pipe(ax, left, 2.2, 2.0, v, colour)
+        for left, width, v, colour in [
+            (2.0, 2.0, read, "0.75"),
+            (5.6, 1.9, answer, _MLP),
+            (9.1, 2.3, added, _MLP),
+        ]:
+            _pipe(ax, left, width, 2.0, v, colour)
         for left, word, colour in [
             (0.4, "norm 3", "C0"),
             (4.0, "MLP", _MLP),
@@ -131,8 +136,8 @@ def one_branch(x: Float[Tensor, "D"], parts: Mapping[str, Callable[[Tensor], Ten
         told.append(f"{name}, {', '.join(f'{word} {_vector(v)}' for word, v in steps)}")
     return with_alt(
         fig,
-        f"A token {_vector(x)} on the stream, through a branch: {'; '.join(told)}. Pipes are as"
-        " wide as the vectors in them are large.",
+        f"A token {_vector(x)} on the stream, through a branch: {'; '.join(told)}. Pipes are the"
+        " wider, the larger their vectors are, by a logarithm.",
     )
 
 

@@ -1,5 +1,6 @@
 """The checks on the block accept what is right, however written; mistakes: test_checks."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -98,7 +99,13 @@ def test_right_diagnoses(answer):
     check_diagnosis(answer)
 
 
+def by_turns() -> Callable[..., str]:
+    turn = itertools.cycle([NONE, BEFORE, AFTER])
+    return lambda make_block: next(turn)
+
+
 DIAGNOSIS_MUTANTS: list[tuple[Callable[..., object], str]] = [
+    (by_turns(), "said 'none' of a block with its second norms after the add"),
     (
         lambda make_block: BEFORE,
         "said 'before the add' of a block with no second norms; a larger last matrix makes a larger"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from matplotlib.patches import Rectangle
+from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from gemma3_edu.lessons.figures import block_ideas
 from gemma3_edu.lessons.figures.alt import alt_of
@@ -28,6 +28,13 @@ def test_each_branch_has_a_norm_at_both_ends():
         "pre_feedforward_layernorm",
         "post_feedforward_layernorm",
     ]
+
+
+def test_each_copy_is_read_across_all_lanes_so_far():
+    (ax,) = block_ideas.two_branches().axes
+    reads = [a for a in ax.patches if isinstance(a, FancyArrowPatch)]
+    feet = [a._posA_posB[0] for a in reads if a._posA_posB[0][1] <= 0]
+    assert feet == [(0.5, 0.0), (7.1, -0.3)]  # lanes begin at 0 and at -0.3
 
 
 def test_only_an_open_door_lets_something_through():
