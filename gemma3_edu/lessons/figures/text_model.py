@@ -92,7 +92,7 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     ax.set_yticks(range(len(tokens)), [pieces[token] for token in tokens])
     ax.invert_yaxis()
     ax.set(xlabel="probability of the token that came, %", xlim=(0, 100))
-    ax.legend(loc="lower right", fontsize=9)
+    ax.legend(loc="center right", fontsize=9)
     return with_alt(
         fig,
         f"A bar for each of {len(tokens)} tokens: its probability before it came, at most"
@@ -112,7 +112,8 @@ def surprise_by_loading(
     for row, (name, each) in enumerate(nats.items()):
         mean, half = each.mean().item(), 2.1 * each.std().item() / len(each) ** 0.5
         ax.errorbar([mean], [row], xerr=[half], fmt="o", color="C0", ls="none", capsize=5)
-        ax.text(mean, row - 0.22, f"{mean:.1f}", ha="center", va="bottom", size=9)
+        clear: dict[str, Any] = {"bbox": {"fc": "white", "ec": "none", "pad": 1}}
+        ax.text(mean, row - 0.22, f"{mean:.1f}", ha="center", va="bottom", size=9, **clear)
         told.append(f"{name} {mean:.1f} ± {half:.1g}")
     lines = [
         ax.axvline(mean, color=colour, ls=style, lw=1.5, label=name)
