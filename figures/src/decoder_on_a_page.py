@@ -7,7 +7,8 @@ ALT = (
     "Left to right: embed_tokens, layers.0 to layers.11, norm and the head; 2 masks with rotations"
     " above serve 10 local and 2 global layers; a dashed way joins embed_tokens to the head."
 )
-LONG = """The text "It was the white" enters at the left as four cells. A blue box, embed_tokens,
+LONG = """The text "It was the white" enters at the left as five cells,
+the first of which is <bos>. A blue box, embed_tokens,
 takes a row of D numbers from the table for each token, times the root of D. The residual stream,
 one line, runs from there through twelve narrow boxes, layers.0 to layers.11, of which the sixth and
 the twelfth, orange, are global and the ten others are local. Above them are two small masks: a
@@ -22,7 +23,7 @@ ORANGE, SKY, PEACH = "#D55E00", "#D6E4F0", "#FBE3D4"
 STREAM = 250  # height of the stream
 FIRST, STEP, WIDE, TALL = 246, 37, 29, 96  # the layers' boxes
 GLOBALS = (5, 11)
-TOKENS = ("It", "was", "the", "white")
+TOKENS = ("&lt;bos&gt;", "It", "was", "the", "white")
 
 
 def draw() -> str:
@@ -33,8 +34,8 @@ def draw() -> str:
 def _tokens() -> list[str]:
     parts = []
     for n, token in enumerate(TOKENS):
-        y = STREAM - 68 + 34 * n
-        parts += [rect(12, y, 62, 34), words(43, y + 22, token, size=15)]
+        y = STREAM - 75 + 30 * n
+        parts += [rect(12, y, 62, 30), words(43, y + 20, token, size=15)]
     return [*parts, way((74, STREAM), (98, STREAM))]
 
 

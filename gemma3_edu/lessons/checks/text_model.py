@@ -7,14 +7,15 @@ gemma3_edu.lessons.checks.grading.CheckError: ('doubled', 'layers.0.o.weight') i
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...model.cache import KVCache
-from ...model.config import AttentionType, TextConfig
+from ...model.config import AttentionType, TextConfig, layer_pattern
 from ...model.gemma3 import Decoder
 from ...model.layout import TokenLayout
 from ...model.masks import attention_mask
@@ -40,6 +41,8 @@ def _forward(
     start: Callable[[Tensor], Tensor] = lambda x: x,
     end: Callable[[Tensor, Decoder], Tensor] = lambda x, decoder: decoder.norm(x),
     last: int | None = None,
+    turn: Callable[[Tensor], Tensor] = lambda mask: mask,
+    types: Callable[[TextConfig], Sequence[AttentionType]] = lambda config: config.layer_types,
 ) -> Function:
     """The forward pass; each argument replaces a part of it by a wrong one."""
 
@@ -47,10 +50,10 @@ def _forward(
         config, kinds = decoder.config, (LOCAL, GLOBAL)
         at = seen(layout)
         keys = cache.begin(layout, config, x.dtype) if cache else dict.fromkeys(kinds, at)
-        masks = {k: attention_mask(at, keys[k], config.window(k)) for k in kinds}
+        masks = {k: turn(attention_mask(at, keys[k], config.window(k))) for k in kinds}
         ropes = {k: rope_table(place(layout), config.head_dim, config.rope(k)) for k in kinds}
         x = start(x)
-        for block, kind in list(zip(decoder.layers, config.layer_types, strict=True))[:last]:
+        for block, kind in list(zip(decoder.layers, types(config), strict=True))[:last]:
             x = step(block(x, masks[mask(kind)], ropes[rope(kind)], cache), x, decoder)
         if cache is not None:
             cache.commit(layout)
@@ -108,7 +111,7 @@ def _in_chunks(
             out.append(ask(fn, decoder, x[:, a:b], layout.columns(a, b), cache))
         except NotImplementedError:
             raise
-        except (RuntimeError, TypeError) as error:
+        except (RuntimeError, TypeError, ValueError) as error:
             raise _misused(cache, chunk) or error from error
         if wrong := _misused(cache, chunk):
             raise wrong
@@ -130,7 +133,10 @@ def _misused(cache: _Watched, chunk: int) -> CheckError | None:
     for wrong, sentence in [
         (not any(counts), "the cache was not used; a chunk must see the tokens before it"),
         (not cache.begun, "the masks do not know the stored keys; ask `cache.begin` for them"),
-        (cache.begun > chunk, "`cache.begin` was called twice; once a step is enough"),
+        (
+            cache.begun > chunk,
+            "`cache.begin` was called twice in a step; call it once, before the loop",
+        ),
         (not cache.updated, "the blocks did not get the cache; it is their last argument"),
         (
             cache.committed == chunk and cache.updated < all_layers,
@@ -148,13 +154,26 @@ def _misused(cache: _Watched, chunk: int) -> CheckError | None:
     return None
 
 
-def _texts() -> tuple[Decoder, Tensor, TokenLayout]:
+def _rows_are_queries(block: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """CheckError before a block gets a mask whose rows are keys."""
+    x, mask = (*given, *named.values())[:2]
+    new = x.shape[1]
+    if isinstance(mask, Tensor) and mask.ndim == 3 and mask.shape[1] != new == mask.shape[2]:
+        raise CheckError(
+            "a mask's rows were keys; `attention_mask(queries, keys, window)` takes `layout` first"
+        )
+
+
+def _texts(layer_types: Sequence[AttentionType] = ()) -> tuple[Decoder, Tensor, TokenLayout]:
     """A decoder, and two embedded texts of 17 columns, the second padded."""
     config = PRESETS["tiny-text"].text  # seven layers, of which the sixth is global
+    config = replace(config, layer_types=tuple(layer_types) or config.layer_types)
     g = torch.Generator().manual_seed(9)
     decoder = Decoder(config).eval().requires_grad_(False)
     for weight in decoder.parameters():
         weight.normal_(0.0, 0.3 if weight.ndim == 1 else weight.shape[-1] ** -0.5, generator=g)
+    for block in decoder.layers:
+        block.register_forward_pre_hook(_rows_are_queries, with_kwargs=True)
     x = torch.randn(2, 17, config.hidden_size, generator=g)
     return decoder, x, TokenLayout.of_text(torch.arange(17) >= torch.tensor([[0], [5]]))
 
@@ -162,10 +181,16 @@ def _texts() -> tuple[Decoder, Tensor, TokenLayout]:
 def _at_once() -> dict[str, Case]:
     decoder, x, layout = _texts()
     first = TokenLayout(layout.position[:1], layout.image_id[:1])
+    other, *_ = _texts((LOCAL, GLOBAL, LOCAL, LOCAL, GLOBAL))
     return {
         "one text at once": (decoder, x[:1], first, ()),
         "two texts, the second padded": (decoder, x, layout, ()),
+        "a decoder whose layers are L G L L G": (other, x[:1], first, ()),
     }
+
+
+def _inverted(mask: Tensor) -> Tensor:
+    return ~mask
 
 
 check_forward = Check(
@@ -214,6 +239,11 @@ check_forward = Check(
             end=lambda x, decoder: decoder.embed_tokens.logits(decoder.norm(x))
         ),
         "the last block was left out": _forward(last=-1),
+        "the final norm came twice": _forward(end=lambda x, decoder: decoder.norm(decoder.norm(x))),
+        "the masks were inverted; True is where a query may look": _forward(turn=_inverted),
+        "every sixth layer was global; `config.layer_types` has the order": _forward(
+            types=lambda config: layer_pattern(config.num_hidden_layers)
+        ),
     },
     call=_in_chunks,
 ).then(
@@ -247,9 +277,18 @@ def _file_cases() -> dict[str, Case]:
         "optimizer.step": (1,),
     }
     right = {f"model.{name}": shape for name, shape in wanted.items()}
+    twice = {"old.norm.weight": (7,), "model.norm.weight": (8,)}
+    strangers = {"old.norm.weight": (7,), "optimizer.step": (1,), "optimizer.rate": (1,)}
+    few = {"norm.weight": (6,)}
     return {
         "a file in which all is right": (wanted, right, _rename),
         "a file with five problems": (wanted, broken, _rename),
+        "two tensors for norm.weight, both of another shape": (few, twice, _rename),
+        "a second tensor of another shape, and two strangers": (
+            few,
+            {"model.norm.weight": (6,), **strangers},
+            _rename,
+        ),
     }
 
 
@@ -288,6 +327,44 @@ def _in_any_order(wanted: Shapes, found: Shapes, rename: Rename) -> Problems:
     return _problems(ours, theirs, rename)
 
 
+def _shape_first(wanted: Shapes, found: Shapes, rename: Rename) -> Problems:
+    """A tensor of another shape is not looked at again."""
+    out, known = _problems(wanted, {}, rename), set[str]()
+    for theirs, shape in found.items():
+        ours = rename(theirs)
+        if ours is None or ours not in wanted:
+            out.add(("unknown", theirs))
+            continue
+        out.discard(("missing", ours))
+        if shape != wanted[ours]:
+            out.add(("shape", ours))
+        elif ours in known:
+            out.add(("doubled", ours))
+        known.add(ours)
+    return out
+
+
+def _met_first(wanted: Shapes, found: Shapes, rename: Rename) -> set[Any]:
+    """Whatever has a name that was met before is doubled, None too."""
+    met, out = [rename(theirs) for theirs in found], set()
+    for n, (theirs, shape) in enumerate(found.items()):
+        if met[n] in met[:n]:
+            out.add(("doubled", met[n]))
+        else:
+            out |= _problems(wanted, {theirs: shape}, rename)
+    return {p for p in out if p[0] != "missing" or p[1] not in met}
+
+
+def _with_none_doubled(wanted: Shapes, found: Shapes, rename: Rename) -> set[Any]:
+    return _problems(wanted, found, rename) | _met_first(wanted, found, rename)
+
+
+def _both_judged(wanted: Shapes, found: Shapes, rename: Rename) -> Problems:
+    each = [_problems(wanted, {theirs: shape}, rename) for theirs, shape in found.items()]
+    shapes = {problem for problems in each for problem in problems if problem[0] == "shape"}
+    return _problems(wanted, found, rename) | shapes
+
+
 def _only_one(got: Any, want: Problems, *case: object) -> str | None:
     alone = isinstance(got, set) and len(got) == 1 < len(want) and got <= want
     return "stopped at one problem; report all at once" if alone else None
@@ -313,6 +390,12 @@ check_problems = Check(
         "a parameter without a tensor went unnoticed": _unnoticed("missing"),
         "a tensor of another shape went unnoticed": _unnoticed("shape"),
         "two tensors for one parameter went unnoticed": _unnoticed("doubled"),
+        "a second tensor of another shape was not told as doubled": _shape_first,
+        "the shape of a second tensor was told too; it is doubled and no more": _both_judged,
+        "two unknown tensors were told as doubled; `rename` gives None for both": [
+            _met_first,
+            _with_none_doubled,
+        ],
     },
     explain=_only_one,
 )

@@ -92,7 +92,7 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     ax.set_yticks(range(len(tokens)), [pieces[token] for token in tokens])
     ax.invert_yaxis()
     ax.set(xlabel="probability of the token that came, %", xlim=(0, 100))
-    ax.legend(loc="lower right", fontsize=9)
+    ax.legend(loc="center right", fontsize=9)
     return with_alt(
         fig,
         f"A bar for each of {len(tokens)} tokens: its probability before it came, at most"
@@ -100,24 +100,35 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     )
 
 
-def surprise_by_loading(nats: Mapping[str, Float[Tensor, "P"]], chance: float) -> Figure:
-    """Mean surprise of each way to load, with an interval of 95 % over P, about 20, texts."""
+def surprise_by_loading(
+    nats: Mapping[str, Float[Tensor, "P"]], without: Mapping[str, float]
+) -> Figure:
+    """Mean surprise of each way to load, with an interval of 95 % over P, about 20, texts.
+
+    `without` are one or two means that need no model, each drawn as a line.
+    """
     fig, ax = plt.subplots(figsize=(7, 0.5 * len(nats) + 1.1), layout="constrained")
     told = []
     for row, (name, each) in enumerate(nats.items()):
         mean, half = each.mean().item(), 2.1 * each.std().item() / len(each) ** 0.5
         ax.errorbar([mean], [row], xerr=[half], fmt="o", color="C0", ls="none", capsize=5)
-        ax.lines[-1].set_label(name)
-        ax.text(mean, row - 0.22, f"{mean:.1f}", ha="center", va="bottom", size=9)
+        clear: dict[str, Any] = {"bbox": {"fc": "white", "ec": "none", "pad": 1}}
+        ax.text(mean, row - 0.22, f"{mean:.1f}", ha="center", va="bottom", size=9, **clear)
         told.append(f"{name} {mean:.1f} ± {half:.1g}")
-    ax.axvline(chance, color="black", ls=":", lw=1.5)
-    ax.text(chance - 0.1, -0.5, "all tokens alike", ha="right", va="center", size=9)
+    lines = [
+        ax.axvline(mean, color=colour, ls=style, lw=1.5, label=name)
+        for (name, mean), colour, style in zip(
+            without.items(), ("C1", "black"), ("--", ":"), strict=False
+        )
+    ]
+    ax.legend(handles=lines, loc="lower left", fontsize=9)
     ax.set_yticks(range(len(nats)), list(nats))
     ax.set(xlabel="surprise, nats a token", ylim=(len(nats) - 0.5, -0.8), xlim=(0, None))
+    lines_told = listed([f"{name} {mean:.1f}" for name, mean in without.items()])
     return with_alt(
         fig,
-        f"Mean surprise in nats a token, with intervals: {listed(told)}; with all tokens alike it"
-        f" would be {chance:.1f}.",
+        f"Mean surprise in nats a token, with intervals: {listed(told)}. Lines of what needs no"
+        f" model: {lines_told}.",
     )
 
 

@@ -16,14 +16,19 @@ def shipped(decoder, x, layout, cache) -> Tensor:
     return decoder(x, layout, cache)
 
 
-def layer_by_layer(begin=True, give=True, commit="once") -> Callable[..., Tensor]:
+def layer_by_layer(
+    begin=True, give=True, commit="once", again=False, turned=False
+) -> Callable[..., Tensor]:
     """Masks and rotations anew in every layer; without arguments it is right."""
 
     def fn(decoder, x, layout, cache) -> Tensor:
         config = decoder.config
         keys = cache.begin(layout) if cache and begin else dict.fromkeys(config.layer_types, layout)
         for block, kind in zip(decoder.layers, config.layer_types, strict=True):
-            mask = attention_mask(layout, keys[kind], config.window(kind))
+            if cache and again:
+                keys = cache.begin(layout)
+            pair = (keys[kind], layout) if turned else (layout, keys[kind])
+            mask = attention_mask(*pair, config.window(kind))
             rope = rope_table(layout.position, config.head_dim, config.rope(kind))
             x = block(x, mask, rope, cache if give else None)
             if cache and commit == "always":
@@ -51,6 +56,8 @@ def test_right_forward_passes(answer):
         (layer_by_layer(commit="never"), "`cache.commit(layout)` is missing after the last"),
         (layer_by_layer(commit="always"), "`cache.commit` came before the last block; it ends"),
         (layer_by_layer(commit="twice"), "`cache.commit` was called twice; once a step"),
+        (layer_by_layer(again=True), "`cache.begin` was called twice in a step; call it once"),
+        (layer_by_layer(turned=True), "a mask's rows were keys; `attention_mask(queries, keys"),
     ],
 )
 def test_misused_caches(answer, words: str):

@@ -90,11 +90,14 @@ def test_a_first_choice_is_named_where_it_is_clear(lead: float, told: str):
 
 def test_means_and_intervals_of_ways_to_load():
     nats = {"one": torch.tensor([4.0, 6.0, 5.0, 5.0]), "two": torch.tensor([8.0, 8.0, 8.0, 8.0])}
-    fig = surprise_by_loading(nats, chance=7.0)
+    fig = surprise_by_loading(nats, {"counts": 6.0, "all alike": 7.0})
     (ax,) = fig.axes
     segments = [bars.get_segments()[0][:, 0] for bars in ax.collections]
     half = 2.1 * (2 / 3) ** 0.5 / 2
     assert segments[0] == pytest.approx([5 - half, 5 + half])
     assert segments[1] == pytest.approx([8, 8])
-    assert "one 5.0 ± 0.9 and two 8.0 ± 0; with all tokens alike it would be 7.0" in alt_of(fig)
+    assert "one 5.0 ± 0.9 and two 8.0 ± 0. Lines" in alt_of(fig)
+    assert "no model: counts 6.0 and all alike 7.0." in alt_of(fig)
+    lines = {line.get_label(): line.get_xdata()[0] for line in ax.lines}
+    assert (lines["counts"], lines["all alike"]) == (6.0, 7.0)
     assert ax.get_xlim()[0] == 0
