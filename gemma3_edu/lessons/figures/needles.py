@@ -149,17 +149,6 @@ def page_losses(
     return torch.cat(found)
 
 
-def loss_changes(
-    nano: Gemma3, pages: Int[Tensor, "pages length"], windows: Sequence[int]
-) -> dict[int, Float[Tensor, "pages"]]:
-    """For other windows of the local layers, how far the loss of each page rises."""
-    right, rises = page_losses(nano, pages), {}
-    for window in windows:
-        with local_window(nano, window):
-            rises[window] = page_losses(nano, pages) - right
-    return rises
-
-
 def _attend_with(
     change: Callable[[Mask], Mask],
     attend: Attend,
