@@ -108,6 +108,26 @@ def score(
     return Score(task, items, right, stopped)
 
 
+def right_at_once(
+    model: Gemma3, processor: Processor, examples: Sequence[Example], batch_size: int = 10
+) -> int:
+    """How many greedy answers are right, without writing one: what `score` counts, but faster.
+
+    The model reads questions together with their right answers. It would have written an answer
+    itself if each of its tokens, the end of the turn too, has the largest logit after those before.
+    """
+    right = 0
+    for start in range(0, len(examples), batch_size):
+        some = examples[start : start + batch_size]
+        batch = processor([one.messages() for one in some], add_generation_prompt=False)
+        batch = batch.to(model.language_model.embed_tokens.weight.device)
+        hits = model(batch)[:, :-1].argmax(-1) == batch.tokens[:, 1:]
+        for row, one in zip(hits, some, strict=True):
+            length = len(processor.tokenizer.encode(one.answer, add_bos=False)) + 1
+            right += bool(row[-1 - length : -1].all())  # the very last token is a new line
+    return right
+
+
 def needles_at(
     length: int, depth: float, items: int, split: str, setting: Setting, seed: int = 0
 ) -> Iterator[Example]:

@@ -9,10 +9,11 @@ import re
 import pytest
 import torch
 
-from gemma3_edu import Gemma3, Processor, save
+from gemma3_edu import Gemma3, Processor, load, save
 from gemma3_edu.train import scores
 from gemma3_edu.train.baselines import gzip_bits, ngram_bits
 from gemma3_edu.train.data.draw import Setting
+from gemma3_edu.train.data.examples import ask
 from gemma3_edu.train.data.mixture import Mixture
 from gemma3_edu.train.evaluate import PARTS, main
 from gemma3_edu.train.probes import (
@@ -22,7 +23,14 @@ from gemma3_edu.train.probes import (
     surprise_by_position,
     surprises,
 )
-from gemma3_edu.train.scores import DEPTHS, interval, margin, needles_at, score
+from gemma3_edu.train.scores import (
+    DEPTHS,
+    interval,
+    margin,
+    needles_at,
+    right_at_once,
+    score,
+)
 from tests.tokenizers import small_config, small_tokenizer
 
 MIXTURE = Mixture("instruct", "validation")
@@ -70,6 +78,23 @@ def test_what_comes_after_the_stop_does_not_count(model_and_processor, monkeypat
     stop = small_tokenizer().end_of_turn_id
     monkeypatch.setattr(scores, "generate", someone_who(lambda r: (answers[r], [stop, 600, 601])))
     assert score(*model_and_processor, "copying", examples("copying", 3)).right == 3
+
+
+def test_right_at_once_counts_as_writing_the_answers_does():
+    nano, processor = load("nano-it", text_only=True)
+    asked = [Mixture("instruct", "test").of_task("arithmetic", number) for number in range(24)]
+    by_length = sorted(asked, key=lambda one: len(one.answer))
+    some = [*by_length[:6], *by_length[-6:]]  # padded, some of them wrong
+    found = score(nano, processor, "arithmetic", some).right
+    assert right_at_once(nano, processor, some, batch_size=5) == found
+    assert found > 0
+    wrong = [replace_answer(one) for one in some]
+    assert right_at_once(nano, processor, wrong) == 0
+
+
+def replace_answer(one):
+    ((question, answer),) = ((turn.question, turn.answer) for turn in one.conversations[0])
+    return dataclasses.replace(one, conversations=(ask(question, answer + "0"),))
 
 
 def test_prose_bits_of_a_model_that_knows_nothing(model_and_processor):

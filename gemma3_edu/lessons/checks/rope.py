@@ -69,6 +69,34 @@ def _neighbours(x: Tensor, position: Tensor, theta: float, factor: float) -> Ten
     return y.unflatten(-1, (2, H // 2)).transpose(-1, -2).flatten(-2)
 
 
+def _joined(join: Callable[..., Tensor], own_half: bool = False) -> Callable[..., Tensor]:
+    """Right but for how the halves are turned and joined, a function of both, cos and sin.
+
+    With `own_half` the exponent counts the numbers of a half instead of a head's.
+    """
+
+    def fn(x: Tensor, position: Tensor, theta: float, factor: float) -> Tensor:
+        first, second = x.double().chunk(2, dim=-1)
+        half = first.shape[-1]
+        exponent = -2 * torch.arange(half) / (half if own_half else 2 * half)
+        angle = position[:, :, None, None].double() / factor * theta**exponent
+        return join(first, second, angle.cos(), angle.sin()).to(x.dtype)
+
+    return fn
+
+
+def _overwritten(first: Tensor, second: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    first = first * cos - second * sin
+    return torch.cat([first, second * cos + first * sin], -1)
+
+
+def _half_the_pairs(x: Tensor, position: Tensor, theta: float, factor: float) -> Tensor:
+    """H from one half, and so half as many angles: they fit where there is one."""
+    H = x.shape[-1] // 2
+    p = position[:, :, None, None].double()
+    return _rotated(x, p / factor * theta ** (-2 * torch.arange(H // 2) / H))
+
+
 def _rounded_table(x: Tensor, position: Tensor, theta: float, factor: float) -> Tensor:
     table = rope_table(position, x.shape[-1], RopeConfig(theta, factor))
     return apply_rope(x, *(each.to(x.dtype).float() for each in table))
@@ -92,6 +120,25 @@ check_turn = (
             "neighbours were paired; Gemma pairs element i with element i + H/2": _neighbours,
             "turned backwards; it is first * cos - second * sin, and second * cos + first * sin": (
                 _turned(lambda p, i, H, theta, f: -p / f * theta ** (-2 * i / H))
+            ),
+            "overwrote the first half and then computed the second from it; keep the old one": (
+                _joined(_overwritten)
+            ),
+            "took H from one half; in theta ** (-2 i / H) it is the width of the whole head": [
+                _joined(lambda a, b, c, s: torch.cat([a * c - b * s, b * c + a * s], -1), True),
+                _half_the_pairs,
+            ],
+            "interleaved the two halves, as stack does; put one after the other with cat": _joined(
+                lambda a, b, c, s: torch.stack([a * c - b * s, b * c + a * s], -1).flatten(-2)
+            ),
+            "swapped the halves; the first is first * cos - second * sin": _joined(
+                lambda a, b, c, s: torch.cat([b * c + a * s, a * c - b * s], -1)
+            ),
+            "the first half's sign: it is first * cos - second * sin": _joined(
+                lambda a, b, c, s: torch.cat([a * c + b * s, b * c + a * s], -1)
+            ),
+            "the second half's sign: it is second * cos + first * sin": _joined(
+                lambda a, b, c, s: torch.cat([a * c - b * s, b * c - a * s], -1)
             ),
             "cos and sin are swapped": _turned(
                 lambda p, i, H, theta, f: math.pi / 2 - p / f * theta ** (-2 * i / H)

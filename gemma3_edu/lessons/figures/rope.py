@@ -31,7 +31,6 @@ SETTINGS = {
 SMALL = RopeConfig(100.0)  # for a head of 8 numbers
 # Local, global, global of the large sizes: colour and line style together.
 _LOOKS = [("C1", "--"), ("C0", "-"), ("C3", "-.")]
-_PAIRS = (0, 16, 32, 48, 64, 80, 96, 112, 127)
 _APART = (1.35, 1.85)  # of the dials, across and down, in radii of 0.5
 
 
@@ -183,31 +182,6 @@ def wavelength_curves(
     )
 
 
-def dials(
-    distance: int,
-    settings: Mapping[str, RopeConfig] = SETTINGS,
-    head_dim: int = 256,
-    pairs: Sequence[int] = _PAIRS,
-) -> Figure:
-    """How far nine of the pairs have turned at a distance; below each dial its full turns."""
-    height = 0.35 + 0.76 * len(settings)
-    fig, ax = plt.subplots(figsize=(7, height))
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(left=0, right=1, top=1 - 0.05 / height, bottom=0.02 / height)
-    waves = torch.stack([wavelengths(head_dim, rope)[list(pairs)] for rope in settings.values()])
-    colours = [colour for colour, _ in _LOOKS[: len(settings)]]
-    _dials(ax, list(map(str, pairs)), list(settings), distance / waves, colours)
-    ax.text(-0.75, 0.72, "pair", ha="right", va="bottom", fontsize=10)
-    ax.set_title(f"distance {distance:,}; below a dial its turns", x=0.5, y=0.9, fontsize=10)
-    turns = {name: distance / wavelengths(head_dim, rope)[-1] for name, rope in settings.items()}
-    told = listed(f"{count:.3g} times with {name}" for name, count in turns.items())
-    return with_alt(
-        fig,
-        f"Dials of {len(pairs)} pairs for {len(settings)} settings at distance {distance:,}: the"
-        f" slowest pair has gone round {told}.",
-    )
-
-
 def _dials(
     ax: Axes,
     columns: Sequence[str],
@@ -297,19 +271,17 @@ def angles_seen(
     )
 
 
-def right_by_clock(right: Mapping[str, int], items: int) -> Figure:
-    """Right answers of a model with several clocks, the first as trained, and their intervals."""
-    fig, ax = plt.subplots(figsize=(7.2, 0.7 + 0.36 * len(right)), layout="constrained")
-    for row, (name, count) in enumerate(right.items()):
-        colour, hatch = ("C1", "//") if row == 0 else ("C0", "")
-        ax.barh(row, count, height=0.7, color=colour, hatch=hatch, edgecolor="white", label=name)
+def right_without_hands(right: Mapping[str, int], items: int) -> Figure:
+    """Right answers by the layers whose hands are stopped, the first of none, with intervals."""
+    fig, ax = plt.subplots(figsize=(7.6, 3.2), layout="constrained")
+    for place, (name, count) in enumerate(right.items()):
+        colour, hatch = ("C1", "//") if place == 0 else ("C0", "")
+        ax.bar(place, count, width=0.7, color=colour, hatch=hatch, edgecolor="white", label=name)
         low, high = (items * share for share in interval(count, items))
-        ax.plot([low, high], [row, row], color="0.25", ls="-", lw=1.5, marker="|", label="interval")
-        ax.text(1.02 * items, row, str(count), ha="left", va="center")
-    ax.axvline(next(iter(right.values())), color="0.35", ls=":", lw=1.2, label="as trained")
-    ax.set_yticks(range(len(right)), list(right))
-    ax.set(xlim=(0, 1.1 * items), xlabel=f"right answers of {items}; the line is a 95 % interval")
-    ax.invert_yaxis()
+        ax.plot([place] * 2, [low, high], color="0.25", ls="-", lw=1.5, marker="_", label="95 %")
+        ax.text(place, 1.03 * items, str(count), ha="center", va="bottom")
+    ax.set_xticks(range(len(right)), list(right))
+    ax.set(ylim=(0, 1.13 * items), ylabel=f"right of {items}", xlabel="layers with stopped hands")
     ax.spines[["top", "right"]].set_visible(False)
     told = "; ".join(f"{name} {count}" for name, count in right.items())
-    return with_alt(fig, f"Right answers of {items}: {told}.")
+    return with_alt(fig, f"Right answers of {items} by the layers with stopped hands: {told}.")

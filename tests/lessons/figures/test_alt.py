@@ -15,7 +15,7 @@ from gemma3_edu.lessons.figures.masks import reach_by_depth, who_notices
 from gemma3_edu.lessons.figures.pan_and_scan import what_if
 from gemma3_edu.lessons.figures.parity import error_per_stage, loss_by_position
 from gemma3_edu.lessons.figures.pictures import asked
-from gemma3_edu.lessons.figures.rope import dials
+from gemma3_edu.lessons.figures.rope import right_without_hands
 from gemma3_edu.lessons.figures.sampling import kept_tokens
 from gemma3_edu.lessons.figures.vision import gradients, patch_fields
 from gemma3_edu.lessons.figures.windows import looking_back, ways_back, what_is_kept
@@ -66,8 +66,8 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
         (lambda: orders("IqIa"), "image question image answer: image 1 no and image 2 yes"),
         (lambda: what_if((500, 2000)), "500 x 2000: 5 squares, .* 4.00 times .* 1.00 times in its"),
         (
-            lambda: dials(65_536),
-            "at distance 65,536: the slowest pair has gone round 1.12 times with base 10k",
+            lambda: right_without_hands({"none": 3, "0 to 2": 1}, 4),
+            "stopped hands: none 3; 0 to 2 1",
         ),
         (lambda: kept_tokens({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even."),
         (lambda: patch_fields({"x": torch.arange(4.0)}, "far", low=0, high=3), "x 0.00 to 3.00"),

@@ -12,9 +12,8 @@ from gemma3_edu.lessons.figures.rope import (
     SETTINGS,
     SMALL,
     angles_seen,
-    dials,
     hands_by_position,
-    right_by_clock,
+    right_without_hands,
     score_table,
     two_hands,
     wavelength_curves,
@@ -88,40 +87,11 @@ def hands(ax) -> dict[str, list[float]]:
     return found
 
 
-# The slider's two ends, where it starts, and a distance between.
-KNOB = {
-    0: "0.00 | 0.00 | 0.00 | base 10k",
-    16: "0.01 | 0.00 | 0.00 | 0.00 | base 10k",
-    1024: "0.16 | 0.05 | 0.02 | base 10k",
-    131_072: "660 | 209 | 65.97 | 20.86 | 6.60 | 2.24 | base 10k",
-}
-
-
-@pytest.mark.parametrize("distance", KNOB)
-def test_dials_show_the_angles(distance: int):
-    fig = dials(distance)
-    (ax,) = fig.axes
-    shown = hands(ax)
-    assert list(shown) == list(SETTINGS)
-    for name, rope in SETTINGS.items():
-        cos, sin = rope_table(torch.tensor([[distance]]), 256, rope)
-        angle = torch.atan2(sin, cos)[0, 0, [0, 16, 32, 48, 64, 80, 96, 112, 127]].double()
-        apart = torch.tensor(shown[name], dtype=torch.float64) - angle
-        assert apart.sin().abs().max() < 0.02  # float32's angles, far out
-        assert apart.cos().min() > 0.99
-    digest = describe(fig)
-    assert KNOB[distance] in digest
-    assert f"distance {distance:,}" in ax.get_title()
-    assert "-0.00" not in digest
-
-
 def test_turns_are_counted_below_the_dials():
-    (ax,) = dials(100, settings={"odd": ODD}, head_dim=8, pairs=(0, 3)).axes
-    turns = 100 / wavelengths(8, ODD)
+    (ax,) = hands_by_position([100], head_dim=4, rope=ODD).axes
     told = [text.get_text() for text in ax.texts]
-    assert told[:2] == ["0", "3"]
-    assert told[2:4] == [f"{turns[0].item():.2f}", f"{turns[3].item():.2f}"]
-    assert told[4] == "odd"
+    turns = [f"{turn:.2f}" for turn in (100 / wavelengths(4, ODD)).tolist()]
+    assert told == ["pair 0", "pair 1", *turns, "position 100"]
 
 
 def test_a_dial_is_tinted_as_far_as_its_hand_and_grey_once_it_is_round():
@@ -189,12 +159,11 @@ def test_angles_seen_stay_within_training_by_the_factor():
     assert [len(ax.patches) for ax in fig.axes] == [2, 3, 2]  # what was never seen: once
 
 
-def test_right_by_clock_draws_counts_and_intervals():
-    (ax,) = right_by_clock({"as trained": 5, "wrong": 1}, items=6).axes
-    assert [bars[0].get_width() for bars in ax.containers] == [5, 1]
-    drawn = [line for line in ax.lines if line.get_label() == "interval"]
+def test_right_without_hands_draws_counts_and_intervals():
+    (ax,) = right_without_hands({"none": 5, "0": 1}, items=6).axes
+    assert [bars[0].get_height() for bars in ax.containers] == [5, 1]
     low, high = interval(1, 6)
-    assert list(drawn[1].get_xdata()) == pytest.approx([6 * low, 6 * high])
+    assert list(ax.lines[1].get_ydata()) == pytest.approx([6 * low, 6 * high])
     assert ax.patches[0].get_hatch()
     assert not ax.patches[1].get_hatch()
-    assert alt_of(ax.figure) == "Right answers of 6: as trained 5; wrong 1."
+    assert alt_of(ax.figure).endswith("by the layers with stopped hands: none 5; 0 1.")
