@@ -18,6 +18,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -179,7 +180,11 @@ def stream_and_copies(model: Gemma3, batch: Batch) -> Figure:
         band = f"{name}, all tokens"
         ax.fill_between(at, low, high, color=colour, alpha=0.25, lw=0, label=band)
         ax.plot(at, middle, color=colour, ls=dashes, lw=2, label=name)
-    ax.set(xlabel="layer (0: before the first)", ylabel="size", ylim=(0, None))
+    ax.set(xlabel="layer (0: before the first)", ylabel="size", yscale="log")
+    ax.yaxis.set_minor_locator(NullLocator())
+    powers = [2.0**power for power in range(-1, 6)]
+    ax.set_yticks(powers, [f"{power:g}" for power in powers])
+    ax.grid(axis="y", alpha=0.4)
     ax.legend(handles=list(ax.lines), title="median; band: all tokens")
     count, every = len(stream) - 1, torch.tensor([*reads[0], *reads[1]])
     ends = [

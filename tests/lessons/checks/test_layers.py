@@ -134,6 +134,11 @@ UNMASKING_MUTANTS: list[tuple[Callable[[], object], str]] = [
         "the first token comes out 1.99 times too small; 2 or more are asked",
     ),
     (
+        lambda: torch.tensor([[[1e-5] * 5, [1e-4] * 5]]),
+        "the first token comes out 1.00 times too small; 2 or more are asked, and in tokens this"
+        " small eps hides the rest",
+    ),
+    (
         lambda: large_second().flip(1) - 1,
         "the first token comes out 1.41 times too large, not too small; what must the second token"
         " be like?",
