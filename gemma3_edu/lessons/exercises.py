@@ -16,6 +16,7 @@ from .checks import (
     gqa,
     image_tokens,
     layers,
+    loop,
     masks,
     memory_cost,
     pan_and_scan,
@@ -82,7 +83,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     },
     "10": {
         "my_top_p": sampling.check_top_p,
-        "my_loop": sampling.check_loop,
+        "my_loop": loop.check_loop,
         "my_draw": sampling.check_draw,
     },
     "11": {

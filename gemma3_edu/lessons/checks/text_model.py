@@ -374,8 +374,7 @@ check_problems = Check(
     """`fn(wanted, found, rename)` is the set of all that is wrong with a file, as (kind, name).
 
     `wanted` and `found` give each tensor's shape, by our name and by the file's; `rename` turns
-    the second into the first, or None. Kinds: "missing", "shape" and "doubled" go with our name,
-    "unknown" with the file's.
+    the second into the first, or None. "unknown" goes with the file's name, all else with ours.
     """,
     "wanted found rename",
     _problems,

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from gemma3_edu.generation.generate import decode, prefill
 from gemma3_edu.generation.sampling import keep_top_k, keep_top_p
-from gemma3_edu.lessons.checks.sampling import check_draw, check_loop, check_top_p
+from gemma3_edu.lessons.checks.loop import check_loop
+from gemma3_edu.lessons.checks.sampling import check_draw, check_top_p
 from gemma3_edu.model.cache import KVCache
 from gemma3_edu.model.layout import Batch
 from tests.lessons.checks.messages import message
