@@ -15,6 +15,7 @@ that was stopped and resumed ends with the same weights as one that was not.
 import json
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -188,8 +189,13 @@ class _Run:
         os.replace(fresh, self.path)
 
     def _resume(self) -> None:
-        state = torch.load(self.path, weights_only=True, map_location="cpu")
-        found = {name: tuple(p.shape) for name, p in state["parameters"].items()}
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            found = {name: tuple(p.shape) for name, p in state["parameters"].items()}
+        except (EOFError, RuntimeError, pickle.UnpicklingError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"state: {self.path} is damaged, or no state of a training; remove it to begin anew"
+            ) from error
         if found != {name: tuple(p.shape) for name, p in self.parameters.items()}:
             raise ValueError(
                 f"state: {self.path} holds other parameters than these; name another folder, or "

@@ -140,6 +140,22 @@ def test_another_models_state_is_refused(tmp_path):
         fit(other, loss_of, PLAN, tmp_path)
 
 
+@pytest.mark.parametrize("damage", ["empty", "half", "text", "another thing"])
+def test_a_damaged_state_is_named_and_stays(damage, tmp_path):
+    parameters, loss_of = problem()
+    fit(parameters, loss_of, PLAN, tmp_path)
+    state = tmp_path / "state.pt"
+    if damage == "another thing":
+        torch.save([torch.zeros(3)], state)
+    else:
+        whole = state.read_bytes()
+        state.write_bytes({"empty": b"", "half": whole[: len(whole) // 2], "text": b"no"}[damage])
+    before = state.read_bytes()
+    with pytest.raises(ValueError, match="is damaged, or no state of a training; remove it"):
+        fit(parameters, loss_of, PLAN, tmp_path)
+    assert state.read_bytes() == before
+
+
 def test_rates_rise_stay_and_fall(tmp_path):
     """A gradient that never changes: Adam moves by its rate, Muon by 0.4 of its own."""
     parameters = {
