@@ -23,7 +23,7 @@ READ, EACH, WIDTH = 3, 16, 48
 
 
 @cache
-def _rows() -> Int[Tensor, "R 4"]:
+def letter_rows() -> Int[Tensor, "R 4"]:
     """All stretches of four letters, as indices into the letters of the text."""
     novel = (ASSETS / "prose" / "moby-dick.txt").read_text(encoding="utf-8")[:60_000]
     letters = sorted(set(novel))
@@ -32,7 +32,7 @@ def _rows() -> Int[Tensor, "R 4"]:
 
 def frequencies_alone() -> float:
     """The loss of reading nothing and knowing how often each letter occurs."""
-    often = _rows()[:, -1].bincount().double() / len(_rows())
+    often = letter_rows()[:, -1].bincount().double() / len(letter_rows())
     return -often.xlogy(often).sum().item()
 
 
@@ -52,7 +52,7 @@ def learn_letters(
 
 def _learn(make: Callable[[], nn.Module], rate: float, layers: int, draw: int, steps: int) -> float:
     torch.manual_seed(draw)
-    rows, losses = _rows(), []
+    rows, losses = letter_rows(), []
     count = int(rows.max()) + 1
     embed = nn.Embedding(count, EACH)
     body = nn.Sequential(
