@@ -98,6 +98,13 @@ def test_a_branch_adds_the_same_however_loud_its_part_is():
     assert pipes[1][:3] + pipes[1][4:] == pytest.approx(pipes[0][:3] + pipes[0][4:])
 
 
+def test_numbers_have_three_digits_and_no_exponent():
+    parts = {"loud": lambda a: torch.tensor([-220.6, 1400.0])}
+    (ax,) = block_ideas.one_branch(torch.tensor([3.0, -3.0]), parts).axes
+    words = [text.get_text() for text in ax.texts]
+    assert {"[-221, 1400], size 1000", "[2.78, -1.6], size 2.27"} <= set(words)
+
+
 def test_every_figure_has_a_digest():
     assert describe(block_ideas.two_branches())
     assert describe(block_ideas.one_branch(torch.tensor([3.0, -3.0]), {"twice": lambda a: 2 * a}))
