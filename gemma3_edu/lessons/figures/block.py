@@ -72,19 +72,17 @@ def loudness(
     Both mappings are by part, "MLP" and "attention"; what is added has open marks.
     """
     fig, ax = plt.subplots(figsize=(7.4, 3.6), layout="constrained")
-    layers = range(1, len(stream) + 1)
+    layers, told = range(1, len(stream) + 1), []
     for sizes, verb, inside in [(returned, "returns", None), (added, "adds", "white")]:
         for part, (colour, style, marker) in _PARTS.items():
             label = f"{part} {verb}"
             ax.plot(layers, sizes[part], color=colour, ls=style, marker=marker, label=label)
-            ax.lines[-1].set(markerfacecolor=inside or colour)
+            ax.lines[-1].set_markerfacecolor(inside or colour)
+            told.append(f"{label} {_two(min(sizes[part]))} to {_two(max(sizes[part]))}")
     ax.plot(layers, stream, color="0.4", ls="-", lw=4, label="the stream")
+    told.append(f"the stream {_two(min(stream))} to {_two(max(stream))}")
     ax.set(xlabel="layer", ylabel="size", yscale="log")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    told = [
-        f"{line.get_label()} {_two(min(line.get_ydata()))} to {_two(max(line.get_ydata()))}"
-        for line in ax.lines
-    ]
     return with_alt(fig, f"Sizes in {len(stream)} layers, from one to another: {'; '.join(told)}.")
 
 
