@@ -50,18 +50,30 @@ def learn_letters(
         return [_learn(make, rate, layers, draw, steps) for draw in range(draws)]
 
 
-def _learn(make: Callable[[], nn.Module], rate: float, layers: int, draw: int, steps: int) -> float:
+def untrained_layers(make: Callable[[], nn.Module], layers: int, draw: int) -> nn.Sequential:
+    """The layers of one of those networks as they are drawn, before any step."""
+    with torch.random.fork_rng(devices=[]):
+        return _drawn(make, layers, draw)[1]
+
+
+def _drawn(
+    make: Callable[[], nn.Module], layers: int, draw: int
+) -> tuple[nn.Embedding, nn.Sequential, nn.Sequential]:
     torch.manual_seed(draw)
-    rows, losses = letter_rows(), []
-    count = int(rows.max()) + 1
+    count = int(letter_rows().max()) + 1
     embed = nn.Embedding(count, EACH)
-    body = nn.Sequential(
-        *(make() for _ in range(layers)), RMSNorm(WIDTH), nn.Linear(WIDTH, count, bias=False)
-    )
-    for matrix in body.parameters():
+    body = nn.Sequential(*(make() for _ in range(layers)))
+    head = nn.Sequential(RMSNorm(WIDTH), nn.Linear(WIDTH, count, bias=False))
+    for matrix in (*body.parameters(), *head.parameters()):
         if matrix.dim() == 2:
             nn.init.normal_(matrix, std=matrix.shape[1] ** -0.5)
-    network = nn.Sequential(embed, nn.Flatten(), body)
+    return embed, body, head
+
+
+def _learn(make: Callable[[], nn.Module], rate: float, layers: int, draw: int, steps: int) -> float:
+    rows, losses = letter_rows(), []
+    embed, body, head = _drawn(make, layers, draw)
+    network = nn.Sequential(embed, nn.Flatten(), body, head)
     adam = torch.optim.Adam(network.parameters(), lr=rate, fused=True)
     for _ in range(steps):
         drawn = rows[torch.randint(len(rows), (64,))]

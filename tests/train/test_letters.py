@@ -7,7 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from gemma3_edu.train.letters import WIDTH, frequencies_alone, learn_letters
+from gemma3_edu.train.letters import (
+    WIDTH,
+    frequencies_alone,
+    learn_letters,
+    untrained_layers,
+)
 
 
 class Explodes(nn.Module):
@@ -33,3 +38,20 @@ def test_layers_are_trained_from_a_draw_of_their_own():
 
 def test_a_broken_run_is_nan():
     assert all(map(math.isnan, learn_letters(Explodes, rate=0.01, layers=1, steps=3)))
+
+
+def test_untrained_layers_are_those_that_training_begins_with():
+    seen = []
+
+    class Watched(nn.Linear):
+        def forward(self, x):
+            seen.append(self.weight.detach().clone())
+            return super().forward(x)
+
+    make, before = partial(Watched, WIDTH, WIDTH, bias=False), torch.get_rng_state()
+    learn_letters(make, rate=0.01, layers=2, draws=2, steps=1)
+    for draw, first in [(0, seen[:2]), (1, seen[2:])]:
+        layers = untrained_layers(make, layers=2, draw=draw)
+        assert all(torch.equal(a.weight, b) for a, b in zip(layers, first, strict=True))
+    assert not torch.equal(seen[0], seen[2])
+    assert torch.equal(torch.get_rng_state(), before)

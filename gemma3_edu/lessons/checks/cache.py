@@ -338,8 +338,11 @@ check_can_rewind = Check(
         ),
         "always no; in the first round nothing was overwritten, and one token back is always"
         " right": lambda n, s, w, back: False,
-        "the token gone back to lies in the ring, but its own window may not: ask for the window"
-        " - 1 tokens before it": lambda n, s, w, back: n <= s or back < s,
+        "asked for one token; the next query needs all `window` - 1 before it: ask for the oldest"
+        " of them": [
+            lambda n, s, w, back: n <= s or back < s,
+            lambda n, s, w, back: n <= s or back <= s,
+        ],
         "refused whenever the ring has gone round; with spare slots, and always for one token, it"
         " can still go back": [lambda n, s, w, back: n <= s, lambda n, s, w, back: n < s],
         "going back by one was refused; it is always right, since the next query brings its own"

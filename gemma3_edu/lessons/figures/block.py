@@ -1,4 +1,4 @@
-"""Figures of lesson 07: the curve that gates the MLP, and a nudge through thirty parts.
+"""Figures of lesson 07: the gate's curve, a nudge through thirty parts, a model's loud parts.
 
 >>> fig = activations()
 >>> [line.get_label() for line in fig.axes[0].lines]
@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from .alt import with_alt
 
-_WIRINGS = [("C3", "--", 2.4), ("C0", "-", 3.5), ("C2", (0, (4, 1, 1, 1)), 2.0)]
+_WIRINGS = [("C3", "--", 2.4), ("C0", "-", 3.5)]
+_PARTS = {"MLP": ("C2", "-", "s"), "attention": ("C1", "--", "o")}
 
 
 def activations() -> Figure:
@@ -39,11 +40,11 @@ def activations() -> Figure:
 
 
 def nudges(moved: Mapping[str, Sequence[Sequence[float]]], start: float) -> Figure:
-    """How far a nudge of the input moves what has passed each part, by wiring and draw.
+    """How far a nudge of the first part moves what has passed each part, by wiring and draw.
 
     Of each wiring the median of its draws is drawn, and a band from the smallest to the largest.
     """
-    fig, ax = plt.subplots(figsize=(7.4, 3.9), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7.4, 3.6), layout="constrained")
     told = []
     for (name, draws), (colour, style, width) in zip(moved.items(), _WIRINGS, strict=True):
         found = torch.tensor(draws)
@@ -52,10 +53,39 @@ def nudges(moved: Mapping[str, Sequence[Sequence[float]]], start: float) -> Figu
         ax.fill_between(parts, low, high, color=colour, alpha=0.2, lw=0, label="all draws")
         ax.plot(parts, middle, color=colour, ls=style, lw=width, label=name)
         told.append(f"{name} {low[-1]:.2g} to {high[-1]:.2g}")
-    ax.axhline(start, color="0.5", ls=":", lw=1.2, label="the nudge itself")
+    ax.axhline(start, color="0.5", ls=":", lw=1.2, label="a thousandth")
     ax.axhline(2**0.5, color="0.5", ls="-.", lw=1.2, label="two unrelated vectors")
     ax.set(xlabel="parts passed", ylabel="how far the two are apart", yscale="log")
     ax.legend(handles=list(ax.lines), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return with_alt(
-        fig, f"A nudge of {start:g}, after the last part, in the draws: {'; '.join(told)}."
+        fig, f"A nudge of the first part, after the last part, in the draws: {'; '.join(told)}."
     )
+
+
+def loudness(
+    returned: Mapping[str, Sequence[float]],
+    added: Mapping[str, Sequence[float]],
+    stream: Sequence[float],
+) -> Figure:
+    """By layer, the sizes of what attention and MLP return, of what is added, and of the stream.
+
+    Both mappings are by part, "MLP" and "attention"; what is added has open marks.
+    """
+    fig, ax = plt.subplots(figsize=(7.4, 3.6), layout="constrained")
+    layers, told = range(1, len(stream) + 1), []
+    for sizes, verb, inside in [(returned, "returns", None), (added, "adds", "white")]:
+        for part, (colour, style, marker) in _PARTS.items():
+            label = f"{part} {verb}"
+            ax.plot(layers, sizes[part], color=colour, ls=style, marker=marker, label=label)
+            ax.lines[-1].set_markerfacecolor(inside or colour)
+            told.append(f"{label} {_two(min(sizes[part]))} to {_two(max(sizes[part]))}")
+    ax.plot(layers, stream, color="0.4", ls="-", lw=4, label="the stream")
+    told.append(f"the stream {_two(min(stream))} to {_two(max(stream))}")
+    ax.set(xlabel="layer", ylabel="size", yscale="log")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return with_alt(fig, f"Sizes in {len(stream)} layers, from one to another: {'; '.join(told)}.")
+
+
+def _two(number: float) -> str:
+    """Two digits, without an exponent."""
+    return f"{float(f'{number:.2g}'):,g}"

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,19 +27,22 @@ _NAMES = (
     "post_feedforward_\nlayernorm",
 )
 _ATTENTION, _MLP = "C1", "C2"
+_TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def two_branches() -> Figure:
-    """One layer: the stream as a road, to which each of two branches adds a lane of its colour."""
+    """One layer: the stream as a road, on which each of two branches lays a lane of its colour."""
     fig, ax = _blank(8.6, 3.9)
     lanes = [(-0.4, "0.75"), (5.6, _ATTENTION), (12.2, _MLP)]  # where each begins, and its colour
     for lane, (begin, colour) in enumerate(lanes):
-        ax.add_patch(Rectangle((begin, -0.3 * lane), 14.2 - begin, 0.28, facecolor=colour))
-    ax.text(-0.3, -0.15, "the stream x", va="top", ha="left")
+        y = 0.3 * lane - 0.6
+        ax.add_patch(Rectangle((begin, y), 14.2 - begin, 0.28, facecolor=colour, label="lane"))
+    ax.text(-0.3, -0.7, "the stream x", va="top", ha="left")
     for branch, (part, colour) in enumerate([("attention", _ATTENTION), ("MLP", _MLP)]):
         left = 6.6 * branch
-        _arrow(ax, (left + 0.5, -0.3 * branch), (left + 0.5, 2.0))  # from below all lanes
-        _arrow(ax, (left + 5.6, 2.0), (left + 5.6, 0.42), colour)
+        start = 0.3 * branch - 0.16  # the middle of the lane that begins here
+        _arrow(ax, (left + 0.5, -0.6), (left + 0.5, 2.0))  # from below all lanes
+        _arrow(ax, (left + 5.6, 2.0), (left + 5.6, start + 0.25), colour)
         _arrow(ax, (left + 1.25, 2.35), (left + 1.9, 2.35))
         _arrow(ax, (left + 3.75, 2.35), (left + 4.35, 2.35))
         ax.text(left + 0.68, 1.1, "a copy is read", va="center", ha="left", size=9.5)
@@ -49,16 +52,16 @@ def two_branches() -> Figure:
             _box(ax, x, 2.0, 1.45, 0.7, f"norm {number + 1}", "C0", "white")
             ax.text(x + 0.72, 2.82, _NAMES[number], ha="center", va="bottom", size=8, color="0.3")
         _box(ax, left + 1.9, 1.8, 1.85, 1.1, part, colour, "white")
-        ax.plot([left + 5.6], [0.14], "o", color="white", mec="black", ms=16, ls="none")
+        ax.plot([left + 5.6], [start], "o", color="white", mec="black", ms=16, ls="none")
         ax.lines[-1].set_label("sum")
-        ax.text(left + 5.6, 0.13, "+", ha="center", va="center", size=13)
-    ax.set(xlim=(-0.5, 14.3), ylim=(-0.75, 3.7))
+        ax.text(left + 5.6, start - 0.01, "+", ha="center", va="center", size=13)
+    ax.set(xlim=(-0.5, 14.3), ylim=(-1.1, 3.7))
     return with_alt(
         fig,
         "The stream, a grey road, runs from left to right. Twice a copy of all its lanes leaves it"
         " upwards, passes a norm, then attention or the MLP, then another norm, and comes back to a"
-        " plus sign, from where a lane of its own colour runs beside those before. The norms are"
-        " numbered 1 to 4.",
+        " plus sign, from where a lane of its own colour runs on top of those before. The norms"
+        " are numbered 1 to 4.",
     )
 
 
@@ -67,7 +70,8 @@ def three_units(
 ) -> Figure:
     """Each unit of a GeGLU as a pipe: what `up` read flows from the left, the gate is the door.
 
-    Pipes are as wide as their numbers are large, all on one scale.
+    Pipes are as wide as their numbers are large, all on one scale; a door is as far open as the
+    factor says, at most wholly.
     """
     gate, up = w_gate @ x, w_up @ x
     opened = F.gelu(gate, approximate="tanh") + 0.0  # the sum makes a -0 a 0
@@ -75,25 +79,28 @@ def three_units(
     fig, ax = _blank(7.4, 1.3 * len(gate) + 0.5)
     told = []
     for unit, (g, o, u) in enumerate(zip(gate.tolist(), opened.tolist(), up.tolist(), strict=True)):
-        y, passed = 1.7 * (len(gate) - 1 - unit), o * u
-        wide = scale * abs(u)
+        y, passed = 2.2 * (len(gate) - 1 - unit), o * u
+        wide, out = scale * abs(u), scale * abs(passed)
         ax.add_patch(Rectangle((2.2, y - wide / 2), 3.0, wide, facecolor="C1", label="up"))
         ax.text(2.1, y, f"unit {unit + 1}: up reads {u:g}", ha="right", va="center")
-        gap = 0.62 if o > 1 else 0.0
-        for low, high in [(y - 0.55, y - gap / 2), (y + gap / 2, y + 0.55)]:
+        gap = min(max(o, 0.0), 1.0)
+        for low, high in [(y - 0.7, y - gap / 2), (y + gap / 2, y + 0.7)]:
             ax.add_patch(Rectangle((5.2, low), 0.3, high - low, facecolor="C0", label="door"))
-        ax.text(5.35, y + 0.62, f"gate {g:g}, GELU {o:g}", ha="center", va="bottom", color="C0")
+        words = f"gate {g:g}:  {_TIMES} {o:.2g}"
+        ax.text(5.35, y + 0.76, words, ha="center", va="bottom", color="C0", weight="bold")
         if not passed:
             ax.plot([5.5, 8.5], [y, y], color="0.75", ls=":", lw=1.5, label="nothing")
         else:
-            out = scale * abs(passed)
+            ends = [(5.2, y - wide / 2), (5.5, y - out / 2)]
+            ends += [(left, 2 * y - edge) for left, edge in reversed(ends)]
+            ax.add_patch(Polygon(ends, facecolor="C2", label="through the door"))
             ax.add_patch(Rectangle((5.5, y - out / 2), 3.0, out, facecolor="C2", label="passes"))
-        ax.text(8.6, y, f"{passed:g} passes", ha="left", va="center")
-        told.append(f"unit {unit + 1}: up {u:g}, gate {g:g}, {passed:g} passes")
-    ax.set(xlim=(-0.6, 10.4), ylim=(-0.8, 1.7 * len(gate) - 0.5))
+        ax.text(8.6, y, f"{passed:.2g} passes", ha="left", va="center")
+        told.append(f"unit {unit + 1}: up {u:g}, gate {g:g}, {_TIMES} {o:.2g}, {passed:.2g} passes")
+    ax.set(xlim=(-0.6, 10.4), ylim=(-0.9, 2.2 * len(gate) - 0.9))
     return with_alt(
         fig,
-        "Pipes, as wide as their numbers are large, with a door in each, open or shut;"
+        "Pipes, as wide as their numbers are large, with a door in each, more or less open;"
         f" {'; '.join(told)}.",
     )
 
@@ -113,7 +120,7 @@ def one_branch(x: Float[Tensor, "D"], parts: Mapping[str, Callable[[Tensor], Ten
             added = rms_norm(answer, no_w)
         ax.axis("off")
         ax.set_title(name, loc="left")
-        for left, width, v in [(0.0, 11.4, x), (11.4, 2.4, x + added)]:
+        for left, width, v in [(0.0, 11.4, x), (11.4, 3.3, x + added)]:
             _pipe(ax, left, width, 0.0, v, "0.75")
         _arrow(ax, (0.9, 0.2), (0.9, 1.65))
         for left, width, v, colour in [
@@ -131,7 +138,7 @@ def one_branch(x: Float[Tensor, "D"], parts: Mapping[str, Callable[[Tensor], Ten
         _arrow(ax, (11.4, 2.0), (11.4, 0.35), _MLP)
         ax.plot([11.4], [0.0], "o", color="white", mec="black", ms=16, ls="none", label="sum")
         ax.text(11.4, 0.0, "+", ha="center", va="center", size=13)
-        ax.set(xlim=(-0.2, 14.0), ylim=(-0.9, 3.3))
+        ax.set(xlim=(-0.2, 14.9), ylim=(-0.9, 3.3))
         steps = [("reads", read), ("answers", answer), ("adds", added), ("then", x + added)]
         told.append(f"{name}, {', '.join(f'{word} {_vector(v)}' for word, v in steps)}")
     return with_alt(
@@ -147,14 +154,19 @@ def _pipe(
     size = v.pow(2).mean().sqrt().item()
     high = 0.2 + 0.3 * float(np.log10(size))
     ax.add_patch(Rectangle((left, y - high / 2), width, high, facecolor=colour, label="pipe"))
-    words = f"{_vector(v)}, size {size:.4g}"
+    words = f"{_vector(v)}, size {_three(size)}"
     below = y == 0  # the stream's words stand below it, those of a branch above
     edge = y - high / 2 - 0.1 if below else y + max(high, 0.7) / 2 + 0.08
     ax.text(left + 0.15, edge, words, ha="left", va="top" if below else "bottom", size=9.5)
 
 
 def _vector(v: Float[Tensor, "D"]) -> str:
-    return f"[{', '.join(f'{number:.4g}' for number in v.tolist())}]"
+    return f"[{', '.join(map(_three, v.tolist()))}]"
+
+
+def _three(number: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{float(f'{number:.3g}'):g}"
 
 
 def _blank(width: float, height: float) -> tuple[Figure, Axes]:

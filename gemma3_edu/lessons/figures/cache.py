@@ -125,30 +125,32 @@ def slots_while_reading(text: TextConfig, count: int) -> dict[str, list[list[int
     return held
 
 
-def slots_by_age(held: Mapping[str, Sequence[Sequence[int]]], window: int) -> Figure:
-    """As `slots_over_time`, without numbers, for many slots: the age of what each slot holds.
+def slots_by_token(held: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
+    """As `slots_over_time`, without numbers, for many slots: the token in each, as a colour.
 
-    Darker is newer, grey what is `window` or more tokens old, and white a slot not used yet.
+    All panels have one scale, so that areas may be compared. White is a slot not used yet, and
+    grey where a cache has no more slots.
     """
-    fig, axes = plt.subplots(1, len(held), figsize=(7, 3.1), layout="constrained", squeeze=False)
-    hues = plt.get_cmap("cividis").with_extremes(over="0.78", bad="white")
+    most = max(len(step) for steps in held.values() for step in steps)
+    fig, axes = plt.subplots(
+        1, len(held), figsize=(7, 3.3), layout="constrained", sharey=True, squeeze=False
+    )
     told = []
     for ax, (name, steps) in zip(axes[0], held.items(), strict=True):
         table = np.full((max(map(len, steps)), len(steps)), np.nan)  # slots, steps
         for n, step in enumerate(steps):
-            table[: len(step), n] = max(step) - np.array(step)
-        shades = ax.imshow(table, cmap=hues, vmin=0, vmax=window - 1, aspect="auto")
-        ax.set(title=name, xlabel="tokens read", ylabel="slot")
-        told.append(f"{name} holds nothing older than {int(np.nanmax(table))} tokens")
-        if len(table) > window:
-            ax.text(0.27, 0.3, "not used yet", transform=ax.transAxes, ha="center", va="center")
-            words = f"{window} tokens\nold or older"
-            ax.text(0.73, 0.72, words, transform=ax.transAxes, ha="center", va="center")
-    bar = fig.colorbar(shades, ax=axes, extend="max")
-    bar.set_label("tokens since it was written")
-    return with_alt(
-        fig, f"Slots against tokens read, shaded by the age of what they hold: {'; '.join(told)}."
-    )
+            table[: len(step), n] = step
+        hues = plt.get_cmap("cividis").with_extremes(bad="white")
+        shades = ax.imshow(table, cmap=hues, vmin=0, vmax=most - 1, aspect="auto")
+        ax.set(title=name, xlabel="tokens read", ylim=(most - 0.5, -0.5), facecolor="0.88")
+        if len(table) < most:
+            ax.text(len(steps) / 2, (most + len(table)) / 2, "no more slots", ha="center")
+        else:
+            ax.text(0.28, 0.25, "not used yet", transform=ax.transAxes, ha="center")
+        told.append(f"{name} in the end holds tokens {min(steps[-1])} to {max(steps[-1])}")
+    axes[0, 0].set_ylabel("slot")
+    fig.colorbar(shades, ax=axes).set_label("the token in the slot")
+    return with_alt(fig, f"Slots against tokens read, a colour for each token: {'; '.join(told)}.")
 
 
 def bytes_against_context(sizes: Mapping[str, TextConfig]) -> Figure:

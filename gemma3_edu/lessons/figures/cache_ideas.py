@@ -66,7 +66,7 @@ def new_column(words: Sequence[str], layers: int = 3) -> Figure:
     ax.add_patch(
         Rectangle((-0.3, -0.3), right + 0.6, 1.6 * layers + 0.15, fc="#F4F7FA", ec=EDGE, ls="--")
     )
-    say(ax, right / 2, 1.6 * layers + 0.15, "computed before, and kept", color="#3F5B73")
+    say(ax, right / 2, 1.6 * layers + 0.15, "computed before", color="#3F5B73")
     for n, (x, word) in enumerate(zip(places, words, strict=True)):
         new = n == old
         ink = NEW if new else "black"

@@ -34,7 +34,19 @@ def test_each_copy_is_read_across_all_lanes_so_far():
     (ax,) = block_ideas.two_branches().axes
     reads = [a for a in ax.patches if isinstance(a, FancyArrowPatch)]
     feet = [a._posA_posB[0] for a in reads if a._posA_posB[0][1] <= 0]
-    assert feet == [(0.5, 0.0), (7.1, -0.3)]  # lanes begin at 0 and at -0.3
+    assert feet == [(0.5, -0.6), (7.1, -0.6)]  # below the first lane
+    assert all(a._posA_posB[1][1] == 2.0 for a in reads if a._posA_posB[0][1] <= 0)
+
+
+def test_an_answer_is_added_where_its_lane_begins_on_top_of_the_others():
+    (ax,) = block_ideas.two_branches().axes
+    lanes = [patch for patch in ax.patches if patch.get_label() == "lane"]
+    tops = [lane.get_y() + lane.get_height() for lane in lanes]
+    assert all(top < lane.get_y() for top, lane in zip(tops, lanes[1:], strict=False))
+    sums = [a.get_xydata()[0] for a in ax.lines if a.get_label() == "sum"]
+    for (x, y), lane in zip(sums, lanes[1:], strict=True):
+        assert x == lane.get_x()
+        assert lane.get_y() < y < lane.get_y() + lane.get_height()
 
 
 def test_only_an_open_door_lets_something_through():
@@ -48,7 +60,25 @@ def test_only_an_open_door_lets_something_through():
     widths = {box.get_height() for box in boxes if box.get_label() == "up"}
     assert sorted(widths) == pytest.approx([0.018, 0.9])  # 2 and 100, on one scale
     assert passes[0].get_height() == pytest.approx(0.144)
-    assert "unit 1: up 2, gate 8, 16 passes; unit 2: up 100, gate -8, 0 passes" in alt_of(fig)
+    assert "unit 1: up 2, gate 8, \N{MULTIPLICATION SIGN} 8, 16 passes; unit 2:" in alt_of(fig)
+
+
+def test_a_door_is_as_far_open_as_the_factor_and_the_pipe_grows_in_it():
+    x = torch.tensor([1.0, -1.0])
+    w_gate = torch.tensor([[4.0, -4.0], [-4.0, 4.0], [1.0, 0.0]])
+    fig = block_ideas.three_units(x, w_gate, torch.tensor([[1.0, -1.0], [10, -10], [2, -3]]))
+    ax = fig.axes[0]
+    doors = [p for p in ax.patches if p.get_label() == "door"]
+    gaps = [
+        top.get_y() - low.get_y() - low.get_height()
+        for low, top in zip(doors[::2], doors[1::2], strict=True)
+    ]
+    assert gaps == pytest.approx([1.0, 0.0, 0.841], abs=1e-3)
+    ends = [p.get_xy() for p in ax.patches if p.get_label() == "through the door"]
+    widths = [(xy[3, 1] - xy[0, 1], xy[2, 1] - xy[1, 1]) for xy in ends]
+    assert widths == [pytest.approx((0.09, 0.72)), pytest.approx((0.225, 0.189), abs=1e-3)]
+    factors = [text.get_text()[-6:].split()[-1] for text in ax.texts if "gate" in text.get_text()]
+    assert factors == ["8", "0", "0.84"]
 
 
 def test_a_branch_adds_the_same_however_loud_its_part_is():
@@ -66,6 +96,13 @@ def test_a_branch_adds_the_same_however_loud_its_part_is():
     pipes = [[p.get_height() for p in ax.patches if p.get_label() == "pipe"] for ax in fig.axes]
     assert pipes[1][3] > pipes[0][3]  # the answer's
     assert pipes[1][:3] + pipes[1][4:] == pytest.approx(pipes[0][:3] + pipes[0][4:])
+
+
+def test_numbers_have_three_digits_and_no_exponent():
+    parts = {"loud": lambda a: torch.tensor([-220.6, 1400.0])}
+    (ax,) = block_ideas.one_branch(torch.tensor([3.0, -3.0]), parts).axes
+    words = [text.get_text() for text in ax.texts]
+    assert {"[-221, 1400], size 1000", "[2.78, -1.6], size 2.27"} <= set(words)
 
 
 def test_every_figure_has_a_digest():

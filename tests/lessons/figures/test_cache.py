@@ -15,7 +15,7 @@ from gemma3_edu.lessons.figures.cache import (
     report_figures,
     saved_by_windows,
     size_table,
-    slots_by_age,
+    slots_by_token,
     slots_over_time,
     slots_while_reading,
     with_pattern,
@@ -146,13 +146,15 @@ def test_report_figures_draw_what_they_are_given():
 # Ages of many slots, and what windows save
 
 
-def test_ages_are_counted_from_the_newest_and_nothing_is_shown_before_it_is_written():
-    fig = slots_by_age({"ring": [[0], [0, 1], [0, 1, 2], [3, 1, 2]]}, window=3)
-    (image,) = fig.axes[0].images
-    ages = image.get_array().filled(-1)
-    assert ages.tolist() == [[0, 1, 2, 0], [-1, 0, 1, 2], [-1, -1, 0, 1]]
-    assert image.get_clim() == (0, 2)
-    assert alt_of(fig).endswith("ring holds nothing older than 2 tokens.")
+def test_a_slot_has_the_colour_of_its_token_on_one_scale_for_all_caches():
+    steps = [[0], [0, 1], [0, 1, 2], [3, 1, 2]]
+    fig = slots_by_token({"ring": steps, "list": [list(range(n + 1)) for n in range(4)]})
+    ring_ax, list_ax = fig.axes[:2]
+    (image,) = ring_ax.images
+    assert image.get_array().filled(-1).tolist() == [[0, 0, 0, 3], [-1, 1, 1, 1], [-1, -1, 2, 2]]
+    assert image.get_clim() == list_ax.images[0].get_clim() == (0, 3)
+    assert ring_ax.get_ylim() == list_ax.get_ylim() == (3.5, -0.5)
+    assert "ring in the end holds tokens 1 to 3; list in the end holds tokens 0 to 3" in alt_of(fig)
 
 
 def test_slots_are_those_of_the_cache():
