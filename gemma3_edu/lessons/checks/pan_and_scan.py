@@ -150,7 +150,11 @@ def _sideways(width: int, height: int, number: int) -> list[Box]:
 
 def _other_side(width: int, height: int, number: int) -> list[Box]:
     """Cut along the shorter side."""
-    return [(a, b, c, d) for b, a, d, c in _places(height, width, number)]
+    step = math.ceil(min(width, height) / number) if number else 1
+    starts = range(0, min(width, height), step) if number else []
+    if width >= height:
+        return [(0, start, width, min(start + step, height)) for start in starts]
+    return [(start, 0, min(start + step, width), height) for start in starts]
 
 
 def _always_across(width: int, height: int, number: int) -> list[Box]:

@@ -111,7 +111,7 @@ def test_wrong_places_without_a_name(answer, words: str):
     [
         [(2500, 1000), (1001, 400)],
         ((511, 256), (400, 1001)),
-        [[1000, 2500], [700, 300]],
+        [[1000, 2500], [769, 256]],
     ],
 )
 def test_right_sizes(sizes):
