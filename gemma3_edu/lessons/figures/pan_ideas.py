@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
+from ...prompt.images import Image
 from .alt import listed, with_alt
 from .parts import arrow, say
 
