@@ -97,9 +97,9 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_chunks": image_tokens.check_chunks,
     },
     "13": {
-        "my_crop_numbers": pan_and_scan.check_crop_numbers,
-        "my_seen_region": pan_and_scan.check_seen_region,
-        "my_crop_boxes": pan_and_scan.check_crop_boxes,
+        "my_crop_number": pan_and_scan.check_crop_number,
+        "my_crop_places": pan_and_scan.check_crop_places,
+        "my_two_sizes": pan_and_scan.check_two_sizes,
     },
     "14": {
         "my_join": full_model.check_join,

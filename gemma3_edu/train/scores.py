@@ -109,7 +109,11 @@ def score(
 
 
 def right_at_once(
-    model: Gemma3, processor: Processor, examples: Sequence[Example], batch_size: int = 10
+    model: Gemma3,
+    processor: Processor,
+    examples: Sequence[Example],
+    batch_size: int = 10,
+    pan_and_scan: bool = False,
 ) -> int:
     """How many greedy answers are right, without writing one: what `score` counts, but faster.
 
@@ -119,7 +123,11 @@ def right_at_once(
     right = 0
     for start in range(0, len(examples), batch_size):
         some = examples[start : start + batch_size]
-        batch = processor([one.messages() for one in some], add_generation_prompt=False)
+        batch = processor(
+            [one.messages() for one in some],
+            pan_and_scan=pan_and_scan,
+            add_generation_prompt=False,
+        )
         batch = batch.to(model.language_model.embed_tokens.weight.device)
         hits = model(batch)[:, :-1].argmax(-1) == batch.tokens[:, 1:]
         for row, one in zip(hits, some, strict=True):

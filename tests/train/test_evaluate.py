@@ -95,6 +95,14 @@ def test_right_at_once_counts_as_writing_the_answers_does():
     assert right_at_once(nano, processor, wrong) == 0
 
 
+def test_right_at_once_gives_crops_when_it_is_asked_to():
+    nano, processor = load("nano-it")
+    some = [Mixture("instruct", "test").of_task("wide", number) for number in range(4)]
+    found = score(nano, processor, "wide", some, pan_and_scan=True).right
+    assert right_at_once(nano, processor, some, pan_and_scan=True) == found
+    assert found > right_at_once(nano, processor, some)
+
+
 def replace_answer(one):
     ((question, answer),) = ((turn.question, turn.answer) for turn in one.conversations[0])
     return dataclasses.replace(one, conversations=(ask(question, answer + "0"),))
