@@ -86,6 +86,10 @@ def _windowed(rule: Callable[[Tensor], Tensor]) -> MixedMask:
     return lambda image_id, window: rule(image_id) & _near(image_id, window)
 
 
+def _with_or_without_window(rule: Callable[[Tensor], Tensor]) -> list[MixedMask]:
+    return [_windowed(rule), lambda image_id, window: rule(image_id)]
+
+
 def _explain_mixed(got: Any, want: Tensor, *_: Any) -> str | None:
     if isinstance(got, Tensor) and got.is_floating_point():
         return "gave numbers to add to scores; give True where a query may see a key, else False"
@@ -116,13 +120,13 @@ check_small_mixed_masks = Check(
     _mixed_cases,
     {
         "soft tokens look back only; those of one picture see each other ahead as well": (
-            _windowed(causal)
+            _with_or_without_window(causal)
         ),
-        "all text sees all text, because 0 equals 0; text belongs to no picture": _windowed(
-            lambda ids: causal(ids) | _alike(ids)
+        "all text sees all text, because 0 equals 0; text belongs to no picture": (
+            _with_or_without_window(lambda ids: causal(ids) | _alike(ids))
         ),
-        "two pictures see each other; ask whether both tokens are of the same one": _windowed(
-            lambda ids: causal(ids) | _both_soft(ids)
+        "two pictures see each other; ask whether both tokens are of the same one": (
+            _with_or_without_window(lambda ids: causal(ids) | _both_soft(ids))
         ),
         "a soft token sees only its own picture; it also sees all that comes before": _windowed(
             lambda ids: torch.where((ids > 0)[:, None], _own(ids), causal(ids))

@@ -142,17 +142,17 @@ def how_it_learns(question: Sequence[str], answer: Sequence[str], soft: int = 4)
     """From a picture through encoder and projector into a row of words; the error's way back."""
     fig, ax = plt.subplots(figsize=(8.6, 3.9))
     words = [*question, *answer]
-    cell, start, row, band = 1.15, 9.4, 2.0, 3.5
+    cell, start, row, band, level = 1.15, 9.9, 2.0, 3.6, 2.1
     width = cell * (soft + len(words)) - 0.15
     for left, name, fill, edge in [
         (0.0, "picture", "white", GREY),
-        (2.9, "encoder\n(SigLIP),\nfrozen", "#EEEEEE", GREY),
-        (5.9, "projector:\nmean, norm,\nmatrix", PALE_LEARNS, LEARNS),
+        (3.2, "encoder\n(SigLIP),\nfrozen", "#EEEEEE", GREY),
+        (6.4, "projector:\nmean, norm,\nmatrix", PALE_LEARNS, LEARNS),
     ]:
-        _box(ax, left, row - 0.45, 2.3, 1.8, name, fill, edge)
-    for left in (2.3, 5.2, 8.2):
+        _box(ax, left, row - 0.45, 2.5, 2.1, "", fill, edge)
+        say(ax, left + 1.25, row + 0.95, name, size=9)
         arrow(
-            ax, (left + 0.05, row + 0.85), (left + 0.62 + 0.5 * (left > 8), row + 0.85), "0.2", 1.5
+            ax, (left + 2.55, row + 0.75), (left + 3.15 + (left > 6) * 0.3, row + 0.75), "0.2", 1.5
         )
     _box(ax, start, band, width, 1.55, "", PALE_LEARNS, LEARNS)
     say(ax, start + width / 2, band + 1.1, "language model")
@@ -172,11 +172,10 @@ def how_it_learns(question: Sequence[str], answer: Sequence[str], soft: int = 4)
     say(ax, start + soft * cell / 2, band + 2.2, "no loss here", color=SOFT)
     first, last = start + cell / 2, start + width - cell / 2
     error = {"color": LEARNS, "lw": 2.2, "ls": "--"}
-    ax.plot([last, last, first, first], [band + 1.5, band + 0.5, band + 0.5, row + 0.2], **error)
-    ax.plot([first, 6.1], [row + 0.2, row + 0.2], **error)
-    ax.plot([5.55, 5.55], [row - 0.3, row + 0.7], color="black", lw=4, ls="-", label="stop")
-    ax.plot([5.65, 6.1], [row + 0.2, row + 0.2], **error)
-    say(ax, 5.55, row - 0.95, "the error stops here", color=LEARNS)
+    ax.plot([last, last, first, first], [band + 1.5, band + 0.5, band + 0.5, level], **error)
+    ax.plot([first, 6.05], [level, level], **error)
+    ax.plot([6.0, 6.0], [level - 0.4, level + 0.4], color="black", lw=4, ls="-", label="stop")
+    say(ax, 6.0, row - 0.95, "the error stops here", color=LEARNS)
     ax.set(xlim=(-0.2, start + width + 0.3), ylim=(0.6, band + 3.7))
     ax.axis("off")
     return with_alt(
@@ -317,7 +316,9 @@ def said_at_squares(picture: Picture, said: Mapping[int, str], squares: int = 4)
 
 
 def _frame(left: float, top: float, side: float) -> Rectangle:
-    return Rectangle((left, top), side, side, fill=False, ec=LEARNS, lw=2.5, label="square")
+    return Rectangle(
+        (left, top), side, side, fill=False, ec=LEARNS, lw=2.5, label="square", zorder=3
+    )
 
 
 def _box(
