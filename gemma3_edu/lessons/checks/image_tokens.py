@@ -210,7 +210,7 @@ Loss = Callable[[Tensor, Tensor, int], Tensor]
 def _loss_cases() -> list[Case]:
     g, cases = torch.Generator().manual_seed(12), []
     for soft, rows in [
-        (9, ["t##t"]),
+        (9, ["tt##t"]),
         (7, ["tt###ttt", "t####ttt"]),
         (0, ["##tttt", "tt##tt", "tttt##"]),
         (4, ["tttttt"]),
