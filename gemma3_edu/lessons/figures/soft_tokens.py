@@ -9,6 +9,7 @@ Green boxes are soft tokens, blue ones words; vermilion is what learns, and the 
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -171,7 +172,7 @@ def how_it_learns(question: Sequence[str], answer: Sequence[str], soft: int = 4)
     say(ax, start + width, band + 3.25, "loss: were these tokens expected?", ha="right")
     say(ax, start + soft * cell / 2, band + 2.2, "no loss here", color=SOFT)
     first, last = start + cell / 2, start + width - cell / 2
-    error = {"color": LEARNS, "lw": 2.2, "ls": "--"}
+    error: dict[str, Any] = {"color": LEARNS, "lw": 2.2, "ls": "--"}
     ax.plot([last, last, first, first], [band + 1.5, band + 0.5, band + 0.5, level], **error)
     ax.plot([first, 6.05], [level, level], **error)
     ax.plot([6.0, 6.0], [level - 0.4, level + 0.4], color="black", lw=4, ls="-", label="stop")
