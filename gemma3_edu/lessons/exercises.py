@@ -92,8 +92,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_mistake": vision.check_mistake,
     },
     "12": {
-        "my_pool": image_tokens.check_pool,
-        "my_image_ids": image_tokens.check_image_ids,
+        "my_mask": image_tokens.check_mixed_mask,
+        "my_loss": image_tokens.check_text_loss,
         "my_chunks": image_tokens.check_chunks,
     },
     "13": {
