@@ -167,9 +167,15 @@ def talks(rows: Sequence[Talk], who: Sequence[str] = ()) -> Figure:
         _card(ax, 8.2, 0.25, 7.6, 1.35, textwrap.fill(said, 40), PEACH, weight="bold")
         if wanted:
             ax.text(16.25, 0.92, mark, ha="center", va="center", color=ink, fontsize=17)
-        verdict = ", right" if fits else f", wrong, {wanted!r} is right"
-        told.append(f"{question} {said!r}{verdict if wanted else ''}")
+        verdict = ", right" if fits else f", wrong, {_brief(wanted)!r} is right"
+        told.append(f"{_brief(question)} {_brief(said)!r}{verdict if wanted else ''}")
     return with_alt(fig, f"{len(rows)} questions with what they are about: {'; '.join(told)}.")
+
+
+def _brief(text: str) -> str:
+    """A text of more than five words by its first two and its last two."""
+    words = text.split()
+    return text if len(words) < 6 else " ".join([*words[:2], "...", *words[-2:]])
 
 
 def _card(

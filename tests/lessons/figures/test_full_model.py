@@ -90,6 +90,11 @@ def test_talks_are_marked_right_only_if_they_are_what_is_wanted():
     describe(fig)
 
 
+def test_long_texts_are_told_in_brief():
+    fig = viz.talks([([], "Where does the red star go to?", "The star goes up.", "")])
+    assert "Where does ... go to? 'The star goes up.'." in alt_of(fig)
+
+
 def test_who_answers_is_written_before_the_answer():
     fig = viz.talks([([], "Which?", "second", "second")], ["friend"])
     assert [text.get_text() for text in fig.axes[0].texts] == ["Which?", "friend: second", "✓"]
