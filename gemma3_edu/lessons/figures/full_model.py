@@ -41,19 +41,19 @@ def two_towers() -> Figure:
     fig, ax = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
     ax.set(xlim=(0, 21), ylim=(1.2, 11.4))
     ax.axis("off")
-    row = ["w", "w", 1, 1, 1, "w", 2, 2, 2, "w", "w"]
+    row = [0, 0, 1, 1, 1, 0, 2, 2, 2, 0, 0]  # which picture; 0 is a word
     left, width = 3.4, 1.3
     for number, what in enumerate(row):
         x = left + width * number
-        fill = MIST if what == "w" else HUES[int(what) - 1]
+        fill = HUES[what - 1] if what else MIST
         ax.add_patch(Rectangle((x, 4.9), width - 0.12, 1.1, facecolor=fill, edgecolor=EDGE))
-        say(ax, x + width / 2 - 0.06, 5.45, str(number), color="black" if what == "w" else "white")
+        say(ax, x + width / 2 - 0.06, 5.45, str(number), color="white" if what else "black")
     say(ax, 1.5, 5.45, "one row", weight="bold")
     say(ax, 19.4, 5.45, "positions\ncount on", color=GREY, size=9)
     _box(ax, left, 1.6, width * len(row) - 0.12, "the table: a vector for each word", SKY)
     say(ax, 1.5, 2.15, "words", weight="bold")
     for number, what in enumerate(row):
-        if what == "w":
+        if not what:
             x = left + width * number + 0.59
             arrow(ax, (x, 2.7), (x, 4.85), EDGE, 1.6)
     for which, (x, end) in enumerate([(6.0, 3), (12.6, 7)]):
@@ -70,7 +70,7 @@ def two_towers() -> Figure:
     arrow(ax, (19.0, 9.15), (19.0, 10.05), "black", 1.6)
     return with_alt(
         fig,
-        f"One row of {len(row)} vectors, numbered from 0. {row.count('w')} come from the table of"
+        f"One row of {len(row)} vectors, numbered from 0. {row.count(0)} come from the table of"
         " words below it; 3 and 3 come from two pictures above it, each through encoder and"
         " projector. The row goes on to the language model, which gives the next word.",
     )
