@@ -103,8 +103,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     },
     "14": {
         "my_join": full_model.check_join,
-        "my_pixel_map": full_model.check_pixel_map,
-        "my_our_name": full_model.check_our_name,
+        "my_batch": full_model.check_batch,
     },
     "15": {
         "my_first_divergence": parity.check_first_divergence,
