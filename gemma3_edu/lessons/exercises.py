@@ -28,6 +28,7 @@ from .checks import (
     text_model,
     tokens,
     vision,
+    vision_block,
 )
 
 EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
@@ -87,8 +88,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_draw": sampling.check_draw,
     },
     "11": {
-        "my_patches": vision.check_patches,
-        "my_block_gradient": vision.check_block_gradient,
+        "my_pair_loss": vision.check_pair_loss,
+        "my_block": vision_block.check_vision_block,
         "my_mistake": vision.check_mistake,
     },
     "12": {

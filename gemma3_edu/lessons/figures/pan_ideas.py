@@ -15,17 +15,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ...prompt.images import Image
 from .alt import listed, with_alt
+from .pan_and_scan import BILINEAR
 from .parts import arrow, say
 
 WHOLE, CROP, TEXT, EDGE = "#D6E4F0", "#FBE3D4", "#F0F0F0", "#7D98B0"
 _ORANGE, _SHOWN = "#D55E00", 560  # pixels of the longer side of a picture as drawn
 
+Picture = Any  # Pillow's Image
 Interval = tuple[float, float, float]  # a share and the ends of its interval
 
 
-def papers_and_squares(papers: Sequence[Image.Image], side: int) -> Figure:
+def papers_and_squares(papers: Sequence[Picture], side: int) -> Figure:
     """Above, papers of one height in their own shape; below, the square made of each."""
     ratios = [paper.width / paper.height for paper in papers]
     fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
@@ -34,7 +35,7 @@ def papers_and_squares(papers: Sequence[Image.Image], side: int) -> Figure:
         _image(ax, paper, (left, 1.75), (ratio, 1.0))
         say(ax, left + ratio / 2, 2.95, f"{paper.width} x {paper.height}")
         middle = left + ratio / 2
-        _image(ax, paper.resize((side, side), Image.Resampling.BILINEAR), (middle - 0.5, 0), (1, 1))
+        _image(ax, paper.resize((side, side), BILINEAR), (middle - 0.5, 0), (1, 1))
         arrow(ax, (middle, 1.7), (middle, 1.06), EDGE, 1.5)
         say(ax, middle, -0.2, f"{side} x {side}")
         left += ratio + gap
@@ -68,7 +69,7 @@ def shares_by_factor(papers: Mapping[str, Mapping[float, Interval]]) -> Figure:
 
 
 def strip_to_prompt(
-    strip: Image.Image, boxes: Sequence[tuple[int, int, int, int]], side: int, tokens: int
+    strip: Picture, boxes: Sequence[tuple[int, int, int, int]], side: int, tokens: int
 ) -> Figure:
     """A strip and its cuts, the squares of the whole and of the crops, and the prompt's row."""
     crops = len(boxes)
@@ -79,7 +80,7 @@ def strip_to_prompt(
     views = [(0, 0, *strip.size), *boxes]
     places = [(length - 1.15) * n / crops for n in range(crops + 1)]
     for number, (box, x) in enumerate(zip(views, places, strict=True)):
-        square = strip.crop(box).resize((side, side), Image.Resampling.BILINEAR)
+        square = strip.crop(box).resize((side, side), BILINEAR)
         _image(ax, square, (x, 1.45), (1.15, 1.15), EDGE if number == 0 else _ORANGE)
         middle = (box[0] + box[2]) / 2 / strip.width * length
         start = (0.58, 3.16) if number == 0 else (middle, 3.16)
@@ -160,16 +161,16 @@ def shares_by_place(shares: Mapping[int, Interval], cuts: Sequence[int], width: 
     )
 
 
-def _legend_once(ax: Axes, place: str) -> None:
+def _legend_once(ax: Axes, place: Any) -> None:
     """A legend with one entry for each name."""
     handles, labels = ax.get_legend_handles_labels()
     once: dict[str, Any] = dict(zip(labels, handles, strict=True))
-    ax.legend(once.values(), once.keys(), loc=place, framealpha=1)
+    ax.legend(list(once.values()), list(once), loc=place, framealpha=1)
 
 
 def _image(
     ax: Axes,
-    picture: Image.Image,
+    picture: Picture,
     corner: tuple[float, float],
     size: tuple[float, float],
     edge: str = EDGE,
