@@ -25,6 +25,7 @@ from .checks import (
     rope,
     sampling,
     start,
+    strict_reader,
     text_model,
     tokens,
     vision,
@@ -80,7 +81,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     },
     "09": {
         "my_forward": text_model.check_forward,
-        "my_problems": text_model.check_problems,
+        "my_found": strict_reader.check_unseen,
+        "my_problems": strict_reader.check_problems,
     },
     "10": {
         "my_top_p": sampling.check_top_p,

@@ -163,7 +163,10 @@ def _draw_cases() -> list[Case]:
     cases += [(short, u) for u in (0.0, 0.625, 0.755, 0.875, 1 - 2**-7)]
     cases += [(rising, n / 16) for n in range(16)]
     cases += [(sure, u) for u in (0.0, 0.5, 1 - 2**-7)]
-    return [*cases, (rounded, 1 - 2**-24)]  # the largest number that torch.rand gives
+    cases += [(rounded, 1 - 2**-24)]  # the largest number that torch.rand gives
+    tiny = torch.tensor([0.0, 2**-33, 1.0, 0.0])
+    below = 1 - 2**-24  # times a border: the float32 number just below it
+    return [*cases, (gaps, 0.5 * below), (gaps, 0.75 * below), (tiny, 2**-33 * below)]
 
 
 def _drawn(row: Tensor, u: float) -> int:
@@ -217,6 +220,13 @@ check_draw = Check(
         " compare with <=": [
             lambda row, u: min(int((row.cumsum(0) < u).sum()), len(row) - 1),
             lambda row, u: int((row.cumsum(0) < u).sum()),
+        ],
+        "a small number was added to u, so a u just below a border draws the next id; compare with"
+        " <= instead": [
+            lambda row, u, added=added: min(
+                int((row.double().cumsum(0) < u + added).sum()), int(row.nonzero()[-1])
+            )
+            for added in (1e-6, 1e-8, 1e-12)
         ],
         "at a border the id before it was drawn; the lower border belongs to a stretch and the"
         " upper one to the next, so go on while the sum is <= u": _upper_border,
