@@ -22,7 +22,7 @@ from ...naive.layout import image_ids
 from ...naive.masks import may_see
 from ...prompt.images import load_image
 from .difference import show
-from .grading import Case, Check, Function, ask, require, require_tensor, standard_torch
+from .grading import Case, Check, CheckError, Function, ask, require, require_tensor, standard_torch
 
 # The mixed mask
 
@@ -177,6 +177,8 @@ def check_mixed_mask(fn: Function) -> None:
     """The small cases of `check_small_mixed_masks`; then nano reads a row with two pictures."""
     check_small_mixed_masks(fn)
     nano, processor = load("nano-it")
+    if processor is None:
+        raise CheckError("nano-it is here without its tokenizer")
     pictures = [load_image(ASSETS / "pictures" / f"{name}.png") for name in ("number", "hearts")]
     words = "Two pictures came with the post this morning, and nobody knows who sent them."
     assert processor is not None
