@@ -25,9 +25,11 @@ from .checks import (
     rope,
     sampling,
     start,
+    strict_reader,
     text_model,
     tokens,
     vision,
+    vision_block,
 )
 
 EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
@@ -79,7 +81,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     },
     "09": {
         "my_forward": text_model.check_forward,
-        "my_problems": text_model.check_problems,
+        "my_found": strict_reader.check_unseen,
+        "my_problems": strict_reader.check_problems,
     },
     "10": {
         "my_top_p": sampling.check_top_p,
@@ -87,24 +90,23 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_draw": sampling.check_draw,
     },
     "11": {
-        "my_patches": vision.check_patches,
-        "my_block_gradient": vision.check_block_gradient,
+        "my_pair_loss": vision.check_pair_loss,
+        "my_block": vision_block.check_vision_block,
         "my_mistake": vision.check_mistake,
     },
     "12": {
-        "my_pool": image_tokens.check_pool,
-        "my_image_ids": image_tokens.check_image_ids,
+        "my_mask": image_tokens.check_mixed_mask,
+        "my_loss": image_tokens.check_text_loss,
         "my_chunks": image_tokens.check_chunks,
     },
     "13": {
-        "my_crop_numbers": pan_and_scan.check_crop_numbers,
-        "my_seen_region": pan_and_scan.check_seen_region,
-        "my_crop_boxes": pan_and_scan.check_crop_boxes,
+        "my_crop_number": pan_and_scan.check_crop_number,
+        "my_crop_places": pan_and_scan.check_crop_places,
+        "my_two_sizes": pan_and_scan.check_two_sizes,
     },
     "14": {
         "my_join": full_model.check_join,
-        "my_pixel_map": full_model.check_pixel_map,
-        "my_our_name": full_model.check_our_name,
+        "my_batch": full_model.check_batch,
     },
     "15": {
         "my_first_divergence": parity.check_first_divergence,

@@ -69,8 +69,8 @@ def card(
         "`gemma3_edu/train/data` from seeds: pictures drawn with Pillow and the DejaVu fonts, and "
         "texts with exact answers. Answers show their work where that is what makes a skill "
         'learnable ("23 + 19 = 33 + 9 = 42"; places are named before they are compared, things '
-        "counted one by one), and restate what was asked where something is looked up "
-        '("The square is red."). A word is spelled, letter by letter. '
+        "counted one by one by their places), and restate what was asked where something is "
+        'looked up ("The square is red."). A word is spelled, letter by letter. '
         f"The kinds of the stage `{stage}`, by their share of examples:",
         ", ".join(
             f"{kind} {share / sum(SHARES[stage].values()):.1%}"

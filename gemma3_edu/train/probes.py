@@ -16,8 +16,9 @@ import statistics
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,7 +27,11 @@ from ..generation.sampling import Sampler
 from ..model import Gemma3
 from ..model.layout import Batch
 from ..prompt.chat_template import Message
+from ..prompt.images import resize_and_normalize
 from ..prompt.processor import Processor
+from .data.draw import Draw
+from .data.drawing import KINDS, SHAPES
+from .data.scenes import render, scene
 
 BORDERS = (0, 16, 64, 256, 512, 1024, 2048)
 """Where the stretches of positions begin whose surprise is averaged."""
@@ -96,6 +101,29 @@ def place_accuracy(
         right = (features[1] @ fitted).argmax(-1) == label
         found[name] = right.double().mean().item()
     return found
+
+
+def labelled_scenes(
+    count: int, split: str, side: int, patch: int
+) -> tuple[Float[Tensor, "I 3 Y X"], dict[str, Int[Tensor, "I P"]]]:
+    """Pictures of two to four shapes, and for each patch what is drawn there and where it is.
+
+    "shape" and "colour" count from 1, as `SHAPES` and `NAMED` do in order; 0 is bare ground. "row"
+    and "column" are the place of the patch. With the split "test" no model of ours has seen one.
+
+    >>> pictures, answers = labelled_scenes(2, "test", side=28, patch=14)
+    >>> pictures.shape, answers["row"].tolist()
+    (torch.Size([2, 3, 28, 28]), [[0, 0, 1, 1], [0, 0, 1, 1]])
+    """
+    draw = Draw("labelled scenes", split)
+    drawn = [render(draw, scene(draw, 2, 4), side) for _ in range(count)]
+    pixels = torch.stack([resize_and_normalize(each.image, side) for each in drawn])
+    what, colour = torch.tensor(np.stack([d.labels(side, patch) for d in drawn])).long().unbind(1)
+    first = KINDS.index(SHAPES[0])
+    across = side // patch
+    places = torch.arange(across**2).expand(count, -1)
+    answers = {"shape": (what - first + 1).clamp(0), "colour": colour}
+    return pixels, answers | {"row": places // across, "column": places % across}
 
 
 def speed(

@@ -13,15 +13,17 @@ last is scored.
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ..generation import generate
 from ..generation.sampling import Sampler
 from ..model import Gemma3
+from ..model.layout import Batch
 from ..prompt.processor import Processor
 from .data.draw import Draw, Setting
 from .data.examples import Example
@@ -109,23 +111,52 @@ def score(
 
 
 def right_at_once(
-    model: Gemma3, processor: Processor, examples: Sequence[Example], batch_size: int = 10
+    model: Gemma3,
+    processor: Processor,
+    examples: Sequence[Example],
+    batch_size: int = 10,
+    pan_and_scan: bool = False,
 ) -> int:
-    """How many greedy answers are right, without writing one: what `score` counts, but faster.
+    """How many greedy answers are right, without writing one: what `score` counts, but faster."""
+    device = model.language_model.embed_tokens.weight.device
+    hits = answer_hits(
+        processor,
+        examples,
+        lambda batch: model(batch.to(device)),
+        batch_size=batch_size,
+        pan_and_scan=pan_and_scan,
+    )
+    return sum(map(all, hits))
 
-    The model reads questions together with their right answers. It would have written an answer
-    itself if each of its tokens, the end of the turn too, has the largest logit after those before.
+
+def answer_hits(
+    processor: Processor,
+    examples: Sequence[Example],
+    run: Callable[[Batch], Float[Tensor, "B T V"]],
+    *,
+    batch_size: int = 10,
+    pan_and_scan: bool = False,
+) -> list[list[bool]]:
+    """For each right answer: whether each of its tokens, and the end of the turn, is chosen.
+
+    `run` makes logits of a batch, as a model does. It reads questions together with their right
+    answers, and would have written an answer itself if each token has the largest logit after those
+    before.
     """
-    right = 0
+    found = []
     for start in range(0, len(examples), batch_size):
         some = examples[start : start + batch_size]
-        batch = processor([one.messages() for one in some], add_generation_prompt=False)
-        batch = batch.to(model.language_model.embed_tokens.weight.device)
-        hits = model(batch)[:, :-1].argmax(-1) == batch.tokens[:, 1:]
+        batch = processor(
+            [one.messages() for one in some],
+            pan_and_scan=pan_and_scan,
+            add_generation_prompt=False,
+        )
+        chosen = run(batch)[:, :-1].argmax(-1)
+        hits = chosen == batch.tokens[:, 1:].to(chosen.device)
         for row, one in zip(hits, some, strict=True):
             length = len(processor.tokenizer.encode(one.answer, add_bos=False)) + 1
-            right += bool(row[-1 - length : -1].all())  # the very last token is a new line
-    return right
+            found.append(row[-1 - length : -1].tolist())  # the very last token is a new line
+    return found
 
 
 def needles_at(

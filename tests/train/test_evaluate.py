@@ -13,10 +13,13 @@ from gemma3_edu import Gemma3, Processor, load, save
 from gemma3_edu.train import scores
 from gemma3_edu.train.baselines import gzip_bits, ngram_bits
 from gemma3_edu.train.data.draw import Setting
+from gemma3_edu.train.data.drawing import COLOURS, SHAPES
 from gemma3_edu.train.data.examples import ask
 from gemma3_edu.train.data.mixture import Mixture
+from gemma3_edu.train.data.paper import PALETTE
 from gemma3_edu.train.evaluate import PARTS, main
 from gemma3_edu.train.probes import (
+    labelled_scenes,
     place_accuracy,
     prose_bits,
     speed,
@@ -92,6 +95,14 @@ def test_right_at_once_counts_as_writing_the_answers_does():
     assert right_at_once(nano, processor, wrong) == 0
 
 
+def test_right_at_once_gives_crops_when_it_is_asked_to():
+    nano, processor = load("nano-it")
+    some = [Mixture("instruct", "test").of_task("wide", number) for number in range(4)]
+    found = score(nano, processor, "wide", some, pan_and_scan=True).right
+    assert right_at_once(nano, processor, some, pan_and_scan=True) == found
+    assert found > right_at_once(nano, processor, some)
+
+
 def replace_answer(one):
     ((question, answer),) = ((turn.question, turn.answer) for turn in one.conversations[0])
     return dataclasses.replace(one, conversations=(ask(question, answer + "0"),))
@@ -163,6 +174,27 @@ def test_a_place_is_read_where_a_vector_tells_it(model_and_processor, monkeypatc
     found = place_accuracy(model, torch.zeros(40, 3, 36, 36), torch.zeros(30, 3, 36, 36))
     assert found["row"] > 0.99
     assert found["column"] == pytest.approx(1 / 6, abs=0.05)
+
+
+def test_labelled_scenes_say_what_is_in_a_patch():
+    pictures, answers = labelled_scenes(30, "test", side=112, patch=14)
+    assert {name: tuple(labels.shape) for name, labels in answers.items()} == dict.fromkeys(
+        ("shape", "colour", "row", "column"), (30, 64)
+    )
+    assert answers["shape"].max() <= len(SHAPES)
+    assert torch.equal(answers["shape"] > 0, answers["colour"] > 0)
+    assert (answers["row"][0, 17], answers["column"][0, 17]) == (2, 1)
+    pixels = pictures.unflatten(3, (8, 14)).unflatten(2, (8, 14)).permute(0, 2, 4, 3, 5, 1)
+    pixels = pixels.flatten(3, 4).flatten(1, 2)  # I P 196 3
+    even = (pixels.std(2) < 0.01).all(-1) & (answers["colour"] > 0)
+    assert even.sum() > 4
+    palette = torch.tensor([PALETTE[name] for name in COLOURS[1:]]) / 127.5 - 1
+    nearest = torch.cdist(pixels.mean(2)[even], palette).argmin(1) + 1
+    assert torch.equal(nearest, answers["colour"][even])
+    again, _ = labelled_scenes(30, "test", side=112, patch=14)
+    other, _ = labelled_scenes(30, "train", side=112, patch=14)
+    assert torch.equal(pictures, again)
+    assert not torch.equal(pictures, other)
 
 
 def test_wilsons_interval_holds_the_truth_about_95_times_in_100():

@@ -65,11 +65,12 @@ def about_scene(question, seen):
     if found := re.fullmatch(r"How many (?:(\w+) )?(\w+) are there\?", question):
         shape = singular(found[2])
         fitting = [
-            f"{c} {s}"
-            for c, s, _, _ in row_by_row(seen)
+            in_words(x, y, (0.39, 0.61))  # between the rows of either grid that things are put in
+            for c, s, x, y in row_by_row(seen)
             if found[1] in (None, c) and shape in (s, "thing")
         ]
-        counted = ", ".join(f"{i + 1} {pair}" for i, pair in enumerate(fitting))
+        assert len(set(fitting)) == len(fitting), "two things at one place cannot be told apart"
+        counted = ", ".join(f"{i + 1} {where}" for i, where in enumerate(fitting))
         return f"{counted or 'none'}: {len(fitting)}"
     pattern = r"Is the (\w+ \w+) (left or right of|above or below) the (\w+ \w+)\?"
     one, words, other = re.fullmatch(pattern, question).groups()
@@ -86,8 +87,12 @@ def about_scene(question, seen):
 def place(x, y):
     """In thirds, as one says it; nothing that is asked for is near a border."""
     assert all(abs(at - border) > 0.02 for at in (x, y) for border in (1 / 3, 2 / 3))
+    return in_words(x, y, (1 / 3, 2 / 3))
+
+
+def in_words(x, y, borders):
     column, row = (
-        (words[0] if at < 1 / 3 else words[2] if at > 2 / 3 else words[1])
+        (words[0] if at < borders[0] else words[2] if at > borders[1] else words[1])
         for at, words in ((x, ("left", "", "right")), (y, ("top", "", "bottom")))
     )
     return f"{row} {column}".strip() or "middle"

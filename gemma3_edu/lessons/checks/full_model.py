@@ -1,23 +1,23 @@
-"""Checks of the exercises on the whole model: joining, a map over a picture, a weight table.
+"""Checks of the exercises on the whole model: joining, and a batch that shows a mistake in it.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 1", check_join, lambda words, soft, vectors: words.clone())
-Exercise 1: the places of the pictures still hold words; write the vectors there (row .#, pictures
+>>> attempt("Exercise 2", check_join, lambda words, soft, vectors: words.clone())
+Exercise 2: the places of the pictures still hold words; write the vectors there (row .#, pictures
     of 1 token: got [[[-1, -2], [-3, -4]]], expected [[[-1, -2], [1, 2]]])
+>>> attempt("Exercise 3", check_batch, lambda: [".##.", "...."])
+Exercise 3: the colleague is right here: only one conversation has pictures (.##. ....)
 """
 
-from collections.abc import Callable, Mapping
-from math import isqrt
+import re
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from .grading import Case, Check
+from .grading import Case, Check, CheckError, Function, ask, require, standard_torch
 
-Table = Mapping[str, tuple[str, ...]]
 Join = Callable[[Tensor, Tensor, Tensor], Tensor]
-PixelMap = Callable[[Tensor, int, int], Tensor]
 
 # Joining
 
@@ -34,6 +34,44 @@ def _rows() -> dict[str, Case]:
         vectors = torch.arange(1.0, 1 + int(soft.sum()) * width).view(-1, size, width)
         plural = "s" * (size > 1)
         cases[f"row{plural} {rows}, pictures of {size} token{plural}"] = (words, soft, vectors)
+    return cases
+
+
+def _fits(soft: Tensor, vectors: Tensor) -> bool:
+    return int(soft.sum()) == vectors.shape[0] * vectors.shape[1]
+
+
+def _ask(fn: Function, words: Tensor, soft: Tensor, vectors: Tensor) -> Any:
+    """The answer; where vectors and places do not fit, whether it was a ValueError."""
+    if _fits(soft, vectors):
+        return ask(fn, words, soft, vectors)
+    many = vectors.shape[0] * vectors.shape[1] > int(soft.sum())
+    which = "vectors were left over" if many else "there were too few vectors"
+    try:
+        ask(fn, words, soft, vectors)
+    except ValueError:
+        return "ValueError"
+    except (CheckError, NotImplementedError):
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise CheckError(f"{which}: that ended in {kind}; raise a ValueError instead") from error
+    raise CheckError(f"{which}, and nothing was raised; raise a ValueError")
+
+
+def _right(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    if not _fits(soft, vectors):
+        raise ValueError("vectors and places")
+    return _joined(words, soft, vectors)
+
+
+def _misfits() -> dict[str, Case]:
+    cases = {}
+    for row, pictures in [(".##..", 2), (".##.##.", 1), (".....", 1)]:
+        soft = torch.tensor([[mark == "#" for mark in row]])
+        words = -torch.arange(1.0, 1 + 3 * len(row)).view(1, -1, 3)
+        name = f"row {row}, {pictures} picture{'s' * (pictures > 1)} of 2 tokens"
+        cases[name] = (words, soft, torch.arange(1.0, 1 + 6 * pictures).view(pictures, 2, 3))
     return cases
 
 
@@ -62,15 +100,38 @@ def _restarting(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
     return torch.cat([_joined(x[None], s[None], vectors) for x, s in rows])
 
 
+def _first_ones(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    return _joined(words, soft, vectors)
+
+
+def _only_left_over(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    if vectors.shape[0] * vectors.shape[1] > int(soft.sum()):
+        raise ValueError("vectors are left over")
+    return _joined(words, soft, vectors)
+
+
+def _scattered(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    if vectors.shape[0] * vectors.shape[1] > int(soft.sum()):
+        raise ValueError("vectors are left over")
+    return words.masked_scatter(soft[:, :, None], vectors)
+
+
+def _popped(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    places, x = [tuple(place) for place in soft.nonzero().tolist()], words.clone()
+    for vector in vectors.flatten(0, 1):
+        x[places.pop(0)] = vector
+    return x
+
+
 check_join = Check(
     """`fn(words, soft, vectors)` writes the pictures' vectors into the row of words' vectors.
 
     `words` is Float[B T D] and stays as it is; `soft` is Bool[B T], True at each soft token;
     `vectors` is Float[I M D], picture by picture, in the order of their places: row by row, left
-    to right.
+    to right. Where vectors and places do not fit in number, it raises a ValueError.
     """,
     "words soft vectors",
-    _joined,
+    _right,
     _rows,
     {
         "the places of the pictures still hold words; write the vectors there": (
@@ -98,158 +159,65 @@ check_join = Check(
             w, s, v * w.shape[-1] ** 0.5
         ),
     },
-)
-
-
-# A map over a picture
-
-
-def _pictures() -> list[Case]:
-    sizes = [(1, 2, 1), (2, 2, 4), (2, 4, 6), (3, 12, 6), (4, 8, 20)]
-    return [(torch.arange(1.0, side**2 + 1) ** 2 / 8, *picture) for side, *picture in sizes]
-
-
-def _by_pixel(values: Tensor, height: int, width: int) -> Tensor:
-    side, want = isqrt(len(values)), torch.empty(height, width)
-    for y in range(height):
-        for x in range(width):
-            want[y, x] = values[(y * side // height) * side + x * side // width]
-    return want
-
-
-def _square(values: Tensor) -> Tensor:
-    return values.view(isqrt(len(values)), -1)
-
-
-def _from(change: Callable[[Tensor], Tensor]) -> PixelMap:
-    """The right map of another square of values."""
-    return lambda values, *picture: _by_pixel(change(_square(values)).flatten(), *picture)
-
-
-def _blended(corners: bool) -> PixelMap:
-    return lambda values, *picture: F.interpolate(
-        _square(values)[None, None], picture, mode="bilinear", align_corners=corners
-    )[0, 0]
-
-
-check_pixel_map = Check(
-    """`fn(values, height, width)` lays M values over a picture: Float[height width].
-
-    The M = side * side soft tokens are squares of the picture in reading order, stretched with it;
-    every pixel takes the value of its square. `height` and `width` are multiples of `side`.
-    """,
-    "values height width",
-    _by_pixel,
-    _pictures,
+    call=_ask,
+).then(
+    _misfits,
     {
-        "read column by column; soft tokens come row by row": _from(lambda square: square.T),
-        "upside down: the first soft tokens are the top row": _from(lambda square: square.flip(0)),
-        "mirrored: the first soft token of a row is at the left": _from(
-            lambda square: square.flip(1)
+        "vectors were left over, and nothing was raised; raise a ValueError": _first_ones,
+        "there were too few vectors, and nothing was raised; raise a ValueError": _only_left_over,
+        "there were too few vectors: that ended in RuntimeError; raise a ValueError instead": (
+            _scattered
         ),
-        "the map was repeated like tiles; each value takes one connected block of pixels": (
-            lambda values, y, x: _square(values).repeat(
-                y // len(_square(values)), x // len(_square(values))
-            )
-        ),
-        "blended between squares; one value a square is all that is known": [
-            _blended(corners=False),
-            _blended(corners=True),
-        ],
-        "divided among the pixels of a square; every pixel takes the whole value": (
-            lambda values, y, x: _by_pixel(values * len(values) / (y * x), y, x)
-        ),
-        "scaled to a largest value of 1; keep the values": _from(
-            lambda square: square / square.max()
-        ),
-        "height and width are swapped": lambda values, y, x: _by_pixel(values, x, y),
-        "one value a square; give one a pixel": lambda values, y, x: _square(values),
+        "vectors were left over: that ended in IndexError; raise a ValueError instead": _popped,
     },
 )
 
 
-# A table of names
-
-_TABLE: Table = {
-    "words.": ("text.model.", "model.text.", "model."),
-    "eye.": ("sight.model.", "model.sight."),
-    "eye.out.": ("model.sight.out.joint.", "joint."),
-}
-_NAMES = [
-    "text.model.layers.0.q.weight",
-    "model.layers.0.q.weight",
-    "model.text.layers.11.q.weight",
-    "sight.model.layers.3.q.bias",
-    "model.sight.norm.weight",
-    "joint.weight",
-    "model.sight.out.joint.weight",
-    "text.model.layers.2.model.gate",
-    "model.layers.2.joint.model.gate",
-    "optimizer.step",
-    "old.text.model.norm.weight",
-    "models.norm.weight",
-]
+# A batch that shows a mistake
 
 
-def _pairs(table: Table) -> list[tuple[str, str]]:
-    return [(ours, theirs) for ours, spellings in table.items() for theirs in spellings]
+def colleagues_join(words: Tensor, image_id: Tensor, vectors: Tensor) -> Tensor:
+    """Picture n of each row gets vectors[n - 1], although n begins anew in each row."""
+    joined = words.clone()
+    for row, ids in zip(joined, image_id, strict=True):
+        for n in range(1, int(ids.max()) + 1):
+            row[ids == n] = vectors[n - 1]
+    return joined
 
 
-def _longest(name: str, table: Table) -> tuple[str, str] | None:
-    fits = [(ours, theirs) for ours, theirs in _pairs(table) if name.startswith(theirs)]
-    return max(fits, key=lambda fit: len(fit[1]), default=None)
+_LIKE = "return a list of texts, one a conversation, such as ['.##.', '.##.##']"
 
 
-def _our_name(name: str, table: Table) -> str | None:
-    fit = _longest(name, table)
-    return fit and fit[0] + name.removeprefix(fit[1])
+@standard_torch()
+def check_batch(fn: Function) -> None:
+    """`fn()` is a batch in which the colleague's joining takes a wrong vector.
 
-
-def _first(name: str, table: Table) -> str | None:
-    for ours, theirs in _pairs(table):
-        if name.startswith(theirs):
-            return ours + name.removeprefix(theirs)
-    return None
-
-
-def _last(name: str, table: Table) -> str | None:
-    return _first(name, dict(reversed([(o, s[::-1]) for o, s in table.items()])))
-
-
-def _anywhere(name: str, table: Table) -> str | None:
-    for ours, theirs in _pairs(table):
-        if theirs in name:
-            return name.replace(theirs, ours, 1)
-    return None
-
-
-def _everywhere(name: str, table: Table) -> str | None:
-    fit = _longest(name, table)
-    return fit and name.replace(fit[1], fit[0])
-
-
-check_our_name = Check(
-    """`fn(name, table)` is our name for a tensor in a file, or None if it is none of ours.
-
-    `table` gives, by our prefix, the prefixes that files have in its place; what follows is the
-    same on both sides. Where several fit, the longest decides, wherever in the table it stands.
-    """,
-    "name table",
-    _our_name,
-    lambda: {name: (name, _TABLE) for name in _NAMES},
-    {
-        "an unknown name was let through; give None, so that a loader can complain": (
-            lambda name, table: _our_name(name, table) or name
-        ),
-        "the file's prefix was taken away and ours not put in its place": lambda name, table: (
-            _our_name(name, {"": tuple(theirs for _, theirs in _pairs(table))})
-        ),
-        "only the first prefix of each row was tried; a row may have several": lambda name, table: (
-            _our_name(name, {ours: spellings[:1] for ours, spellings in table.items()})
-        ),
-        "the first prefix that fits was taken; try the longest first": _first,
-        "the last prefix that fits was taken; try the longest first": _last,
-        "the prefix was replaced wherever it occurs; change it at the beginning": _everywhere,
-        "the prefix was looked for anywhere in the name; it is at the beginning": _anywhere,
-    },
-)
+    A text for each conversation, all of one length: `.` is a token of text or padding, and each
+    picture takes two places, `##`, with text between two pictures.
+    """
+    rows = ask(fn)
+    require(rows is not None, "returned nothing; end the function with `return`")
+    texts = isinstance(rows, list | tuple) and all(isinstance(row, str) for row in rows)
+    require(texts and rows, f"got {type(rows).__name__}; {_LIKE}")
+    require(sum(map(len, rows)) <= 200, "this is a large batch; a small one is enough")
+    told = repr(" ".join(rows))[1:-1]
+    strange = sorted(set("".join(rows)) - {".", "#"})
+    require(not strange, f"{strange[:1]} is neither '.' nor '#'; {_LIKE}")
+    if len({len(row) for row in rows}) > 1:
+        raise CheckError("the conversations differ in length; pad the short ones with '.'", told)
+    for run in re.findall("#+", " ".join(rows)):
+        if len(run) != 2:
+            why = "a picture takes two places, and text stands between two pictures"
+            raise CheckError(f"{len(run)} places in a run; {why}", told)
+    if not any("#" in row for row in rows):
+        raise CheckError("there is no picture in it", told)
+    if len(rows) == 1:
+        raise CheckError("the colleague is right here, as in every single conversation", told)
+    image_id = torch.zeros(len(rows), len(rows[0]), dtype=torch.long)
+    for row, text in zip(image_id, rows, strict=True):
+        for n, found in enumerate(re.finditer("##", text), 1):
+            row[found.start() : found.end()] = n
+    words = torch.zeros(*image_id.shape, 1)
+    vectors = torch.arange(1.0, 1 + int((image_id > 0).sum())).view(-1, 2, 1)
+    if colleagues_join(words, image_id, vectors).equal(_joined(words, image_id > 0, vectors)):
+        raise CheckError("the colleague is right here: only one conversation has pictures", told)

@@ -1,166 +1,307 @@
-"""Checks of the exercises on image tokens: pooling patches, numbering images, cutting a prompt.
+"""Checks of the exercises on image tokens: the mixed mask, the loss on text, cutting a prompt.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 2", check_image_ids, lambda ids, soft: (ids == soft).long())
-Exercise 2: every soft token got 1, so two images would see each other; number the images (rows
-    ##t# #ttt, where # is a soft token: got [[1, 1, 0, 1], [1, 0, 0, 0]],
-    expected [[1, 1, 0, 2], [1, 0, 0, 0]])
+>>> attempt("Exercise 2", check_small_mixed_masks, lambda image_id, window: causal(image_id))
+Exercise 2: soft tokens look back only; those of one picture see each other ahead as well (row t##t,
+    global layer: at (1, 2): got False, expected True; 1 of 16 values differs)
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
-from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...hub import load
+from ...hub.checkpoint import ASSETS
+from ...model.attention import Attention, attend_fused
 from ...naive.layout import image_ids
-from ...naive.vision import average_pool
+from ...naive.masks import may_see
+from ...prompt.images import load_image
 from .difference import show
-from .grading import Case, Check
+from .grading import Case, Check, CheckError, Function, ask, require, require_tensor, standard_torch
 
-Pool = Callable[[Tensor, int], Tensor]
+# The mixed mask
 
-# Pooling
+MixedMask = Callable[[Tensor, int | None], Tensor]
+ROWS = ["t##t", "tt###t##tt", "##t####", "tttt", "t#########tt", "#t#", "t##||###t"]
 
 
-def _patches() -> list[Case]:
-    g = torch.Generator().manual_seed(12)
-    cases = [(torch.arange(16.0).view(1, 16, 1), 2)]
-    for images, across, side, width in [(2, 6, 2, 5), (3, 6, 3, 7), (1, 12, 4, 3), (2, 3, 1, 4)]:
-        x = torch.randn(width, across**2, images, generator=g).permute(2, 1, 0)  # not contiguous
-        cases.append((x, side))
+def _mixed_cases() -> dict[str, Case]:
+    cases = {}
+    for row in ROWS:
+        ids = torch.tensor(_numbered(row))
+        for window in (None, 3, 5):
+            layer = "global layer" if window is None else f"window {window}"
+            cases[f"row {row.replace('|', '')}, {layer}"] = (ids, window)
     return cases
 
 
-def _pooled(x: Tensor, side: int) -> Tensor:
-    return torch.stack([average_pool(image.float(), side) for image in x]).to(x.dtype)
+def _numbered(row: str) -> list[int]:
+    """The picture of each letter; "||" is the border of two pictures that touch."""
+    found: list[int] = []
+    for part in row.split("||"):
+        found += [n + max(found, default=0) * (n > 0) for n in image_ids([c == "#" for c in part])]
+    return found
 
 
-def _grid(x: Tensor) -> Tensor:
-    """I P E to I E rows columns."""
-    return x.transpose(1, 2).unflatten(2, (isqrt(x.shape[1]), -1))
+def _mixed_mask(image_id: Tensor, window: int | None) -> Tensor:
+    own = image_id.tolist()
+    pairs = [[may_see(i, j, a, b, window) for j, b in enumerate(own)] for i, a in enumerate(own)]
+    return torch.tensor(pairs)
 
 
-def _on_grid(pool: Pool) -> Pool:
-    return lambda x, side: pool(_grid(x), side).flatten(2).transpose(1, 2)
+def _back(image_id: Tensor) -> Tensor:
+    """How many places back each key is."""
+    places = torch.arange(len(image_id))
+    return places[:, None] - places[None, :]
 
 
-def _apart(x: Tensor, side: int) -> Tensor:
-    count = isqrt(x.shape[1]) // side
-    return x.unflatten(1, (side, count, side, count)).mean((1, 3)).flatten(1, 2)
+def causal(image_id: Tensor) -> Tensor:
+    """The mask of a text: every token sees itself and what comes before it."""
+    return _back(image_id) >= 0
 
 
-def _misread(x: Tensor, side: int) -> Tensor:
-    across = isqrt(x.shape[1])
-    grid = x.reshape(len(x), -1, across, across)
-    return F.avg_pool2d(grid, side).flatten(2).transpose(1, 2)
+def _alike(image_id: Tensor) -> Tensor:
+    return image_id[:, None] == image_id[None, :]
 
 
-check_pool = Check(
-    """`fn(x, side)` averages squares of side * side patches: (I P E) in, (I M E) out.
+def _both_soft(image_id: Tensor) -> Tensor:
+    return (image_id > 0)[:, None] & (image_id > 0)[None, :]
 
-    The P patches of an image form a square grid, row by row, and so do the M means.
+
+def _own(image_id: Tensor) -> Tensor:
+    return _alike(image_id) & _both_soft(image_id)
+
+
+def _near(image_id: Tensor, window: int | None, more: int = 0) -> Tensor:
+    return _back(image_id) < (10**6 if window is None else window + more)
+
+
+def _windowed(rule: Callable[[Tensor], Tensor]) -> MixedMask:
+    """A mask from the numbers of pictures alone, under the right window."""
+    return lambda image_id, window: rule(image_id) & _near(image_id, window)
+
+
+def _with_or_without_window(rule: Callable[[Tensor], Tensor]) -> list[MixedMask]:
+    return [_windowed(rule), lambda image_id, window: rule(image_id)]
+
+
+def _explain_mixed(got: Any, want: Tensor, *_: Any) -> str | None:
+    if isinstance(got, Tensor) and got.is_floating_point():
+        return "gave numbers to add to scores; give True where a query may see a key, else False"
+    return None
+
+
+def _ask_for_a_table(fn: Function, *case: Any) -> Any:
+    """The answer; where a whole table was asked for one yes or no, a sentence on how to go on."""
+    try:
+        return ask(fn, *case)
+    except RuntimeError as error:
+        require(
+            "is ambiguous" not in str(error),
+            "`and`, `or` and `if` want one yes or no, and a table has many; join tables with & and"
+            " |, each part in brackets",
+        )
+        raise
+
+
+check_small_mixed_masks = Check(
+    """`fn(image_id, window)` is Bool[T T]: True where the query of the row may see the key.
+
+    `image_id` is Int[T]: 0 for text, n for the soft tokens of the n-th picture. `window` is None on
+    global layers.
     """,
-    "x side",
-    _pooled,
-    _patches,
+    "image_id window",
+    _mixed_mask,
+    _mixed_cases,
     {
-        "averaged patches that follow each other in the row; a square takes `side` neighbours"
-        " from each of `side` rows of the grid": lambda x, side: x.unflatten(1, (-1, side**2)).mean(
-            2
+        "soft tokens look back only; those of one picture see each other ahead as well": (
+            _with_or_without_window(causal)
         ),
-        "the squares come column by column; they come row by row, as the patches do": _on_grid(
-            lambda grid, side: F.avg_pool2d(grid, side).transpose(2, 3)
+        "all text sees all text, because 0 equals 0; text belongs to no picture": (
+            _with_or_without_window(lambda ids: causal(ids) | _alike(ids))
         ),
-        "added the patches up; divide by their number, side * side": lambda x, side: (
-            _pooled(x, side) * side**2
+        "two pictures see each other; ask whether both tokens are of the same one": (
+            _with_or_without_window(lambda ids: causal(ids) | _both_soft(ids))
         ),
-        "divided by side; a square holds side * side patches": lambda x, side: (
-            _pooled(x, side) * side
+        "a soft token sees only its own picture; it also sees all that comes before": _windowed(
+            lambda ids: torch.where((ids > 0)[:, None], _own(ids), causal(ids))
         ),
-        "took the largest of each square; take the mean": _on_grid(F.max_pool2d),
-        "kept one patch of each square and dropped the others; take their mean": _on_grid(
-            lambda grid, side: grid[:, :, ::side, ::side]
+        "text does not see the pictures before it": _windowed(
+            lambda ids: (causal(ids) & _alike(ids)) | _own(ids)
         ),
-        "averaged patches that stand far apart; a square is made of neighbours": _apart,
-        "cut (I, P, E) into an image without exchanging axes first, which mixes the numbers of"
-        " different patches; E has to come before the rows and columns": _misread,
-        "`side` is the edge of a square in patches, not the number of squares": _on_grid(
-            F.adaptive_avg_pool2d
+        "each picture sees itself and nothing else is seen; text and older pictures are missing": (
+            _windowed(_own)
         ),
-        "the axes are I E M; exchange the last two": lambda x, side: _pooled(x, side).transpose(
-            1, 2
+        "`and` where `or` belongs: what is seen is behind, or of the same picture": _windowed(
+            lambda ids: causal(ids) & _own(ids)
+        ),
+        "every token sees every token; only those of one picture look ahead": _windowed(
+            lambda ids: torch.ones_like(_alike(ids))
+        ),
+        "a token does not see itself; it does": _windowed(
+            lambda ids: (_back(ids) > 0) | (_own(ids) & (_back(ids) != 0))
+        ),
+        "a word does not see itself; i - j is 0 for its own key": _windowed(
+            lambda ids: (_back(ids) > 0) | _own(ids)
+        ),
+        "rows and columns are swapped: a row is a query": lambda *case: _mixed_mask(*case).T,
+        "True and False are swapped: True means that the query may see the key": (
+            lambda *case: ~_mixed_mask(*case)
+        ),
+        "the window was ignored": lambda ids, window: causal(ids) | _own(ids),
+        "the window holds inside a picture too: `or` comes first, then the window over both": (
+            lambda ids, window: (causal(ids) & _near(ids, window)) | _own(ids)
+        ),
+        "W + 1 keys: i - j is less than W": lambda ids, window: (
+            (causal(ids) | _own(ids)) & _near(ids, window, 1)
+        ),
+        "W - 1 keys: i - j goes from 0 to W - 1": lambda ids, window: (
+            (causal(ids) | _own(ids)) & _near(ids, window, -1)
+        ),
+        "the window cuts ahead as well; here it looks back only": lambda ids, window: (
+            _mixed_mask(ids, window) & (_back(ids) > -(window or 10**6))
         ),
     },
-).then(lambda: [(x.bfloat16(), side) for x, side in _patches()], atol=2**-5)
+    call=_ask_for_a_table,
+    explain=_explain_mixed,
+)
 
 
-# Numbering
+@standard_torch()
+def check_mixed_mask(fn: Function) -> None:
+    """The small cases of `check_small_mixed_masks`; then nano reads a row with two pictures."""
+    check_small_mixed_masks(fn)
+    nano, processor = load("nano-it")
+    if processor is None:
+        raise CheckError("nano-it is here without its tokenizer")
+    pictures = [load_image(ASSETS / "pictures" / f"{name}.png") for name in ("number", "hearts")]
+    words = "Two pictures came with the post this morning, and nobody knows who sent them."
+    assert processor is not None
+    batch = processor.text(f"<start_of_image>{words}<start_of_image>{words}", pictures)
+    text, image_id, masks = nano.config.text, batch.layout.image_id[0], {}
+    with torch.no_grad():
+        want = nano(batch)
+        for window in (text.sliding_window, None):  # once for each kind of layer
+            mask = ask(fn, image_id.clone(), window)
+            masks[window] = require_tensor(mask, (len(image_id),) * 2, torch.bool)[None]
+        for layer in (part for part in nano.modules() if isinstance(part, Attention)):
+            mask = masks[text.window(text.layer_types[layer.layer])]
+            layer.attend = partial(_attend_with, mask)
+        worst = float((nano(batch) - want).abs().max())
+    require(
+        worst < 1e-3,
+        f"right in the small cases, but nano, which read a row of {len(image_id)} tokens with this"
+        f" mask, W = {text.sliding_window}, gives other logits, by {worst:.2g}; does it hold for"
+        " long rows?",
+    )
 
 
-def _rows_of_ids() -> dict[str, Case]:
-    cases = {}
+def _attend_with(mask: Tensor, q: Tensor, k: Tensor, v: Tensor, _: Tensor, scale: float) -> Tensor:
+    return attend_fused(q, k, v, mask, scale)
+
+
+# The loss on text
+
+Loss = Callable[[Tensor, Tensor, int], Tensor]
+
+
+def _loss_cases() -> list[Case]:
+    g, cases = torch.Generator().manual_seed(12), []
     for soft, rows in [
-        (9, ["##t#", "#ttt"]),
-        (9, ["t####t", "tttttt", "##t##t", "t#t#tt", "ttt###"]),
-        (262_144, ["tt##tt##tt##t", "####t####tttt", "ttttttttttttt"]),
-        (7, ["#t#t#t#t#", "ttttttttt"]),
+        (9, ["tt##t"]),
+        (7, ["tt###ttt", "t####ttt"]),
+        (0, ["##tttt", "tt##tt", "tttt##"]),
+        (4, ["tttttt"]),
     ]:
         marks = torch.tensor([[mark == "#" for mark in row] for row in rows])
-        text = torch.arange(marks.numel()).reshape(marks.shape) % 5 + 2
-        ids = torch.where(marks, soft, text).t().contiguous().t()  # not contiguous
-        cases[f"rows {' '.join(rows)}, where # is a soft token"] = (ids, soft)
+        text = torch.randint(1, 4, marks.shape, generator=g)
+        logits = 2 * torch.randn(*marks.shape, 10, generator=g)
+        cases.append((logits, torch.where(marks, soft, text), soft))
     return cases
 
 
-def _numbered(ids: Tensor, soft: int) -> Tensor:
-    return torch.tensor([image_ids(row) for row in (ids == soft).tolist()])
+def _nats(logits: Tensor, ids: Tensor) -> Tensor:
+    """Surprise at each token; the first has no guess before it."""
+    return F.cross_entropy(logits[:, :-1].mT, ids[:, 1:], reduction="none")
 
 
-def _by_starts(rule: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, int], Tensor]:
-    """An answer from the soft tokens, 1 or 0, and from the starts of their runs."""
-
-    def answer(ids: Tensor, soft: int) -> Tensor:
-        marks = (ids == soft).long()
-        return rule(marks, F.pad(marks, (1, 0)).diff(dim=1).clamp(min=0))
-
-    return answer
+def _mean_of(nats: Tensor, counted: Tensor) -> Tensor:
+    return (nats * counted).sum() / counted.sum()
 
 
-check_image_ids = Check(
-    """`fn(ids, soft)` is Int[B T]: 0 for text, n for the soft tokens of the row's n-th image.
+def _by_nats(rule: Callable[[Tensor, Tensor], Tensor]) -> Loss:
+    """A loss from the surprise at each token but the first, and from which of all are text."""
+    return lambda logits, ids, soft: rule(_nats(logits, ids), ids != soft)
 
-    `ids` is Int[B T]; an unbroken run of the id `soft` is one image, and text stands between two.
+
+def _text_loss(logits: Tensor, ids: Tensor, soft: int) -> Tensor:
+    found = []
+    for row, tokens in zip(logits, ids.tolist(), strict=True):
+        for place in range(1, len(tokens)):
+            if tokens[place] != soft:
+                found.append(-row[place - 1].log_softmax(-1)[tokens[place]])
+    return torch.stack(found).mean()
+
+
+check_text_loss = Check(
+    """`fn(logits, ids, soft)` is the mean surprise, in nats, at every token that is text.
+
+    `logits` is Float[B T V], `ids` Int[B T]; the logits at a place are about the next one. Tokens
+    with the id `soft` are not counted; neither is the first of a row, before which nothing is said.
     """,
-    "ids soft",
-    _numbered,
-    _rows_of_ids,
+    "logits ids soft",
+    _text_loss,
+    _loss_cases,
     {
-        "every soft token got 1, so two images would see each other; number the images": _by_starts(
-            lambda marks, starts: marks
+        "the soft tokens are counted; nobody can guess them, they are in no vocabulary": _by_nats(
+            lambda nats, text: nats.mean()
         ),
-        "numbered the soft tokens one by one; all those of an image share a number": _by_starts(
-            lambda marks, starts: marks * marks.cumsum(1)
+        "took away the guesses made AT soft tokens; take away the guesses OF soft tokens": _by_nats(
+            lambda nats, text: _mean_of(nats, text[:, :-1])
         ),
-        "the text after an image has its number too; text is 0, or it would see the image's"
-        " later tokens as its own": _by_starts(lambda marks, starts: starts.cumsum(1)),
-        "went on counting from row to row; each row is a text of its own": _by_starts(
-            lambda marks, starts: marks * starts.flatten().cumsum(0).view(marks.shape)
+        "took away every guess that a soft token makes, too; the last one has a word to guess": (
+            _by_nats(lambda nats, text: _mean_of(nats, text[:, 1:] & text[:, :-1]))
         ),
-        "an image in the first column was missed; what comes before a row is text": _by_starts(
-            lambda marks, starts: marks * F.pad(starts[:, 1:], (1, 0)).cumsum(1)
+        "not shifted: the logits at a place are about the next token": lambda logits, ids, soft: (
+            _mean_of(F.cross_entropy(logits.mT, ids, reduction="none"), ids != soft)
         ),
-        "counted images from 0, but 0 is the number of text": _by_starts(
-            lambda marks, starts: marks * (starts.cumsum(1) - 1)
+        "shifted the wrong way: the logits at a place are about the next token": (
+            lambda logits, ids, soft: _mean_of(
+                F.cross_entropy(logits[:, 1:].mT, ids[:, :-1], reduction="none"),
+                ids[:, :-1] != soft,
+            )
         ),
-        "text is -1; it has to be 0": _by_starts(
-            lambda marks, starts: marks * starts.cumsum(1) - 1
+        "gave the sum; divide by the number of tokens that are counted": _by_nats(
+            lambda nats, text: (nats * text[:, 1:]).sum()
         ),
-        "True and False are swapped: numbered the runs of text": lambda ids, soft: _numbered(
-            (ids == soft).int(), 0
+        "divided by all tokens; divide by the number of those that are counted": _by_nats(
+            lambda nats, text: (nats * text[:, 1:]).mean()
+        ),
+        "gave the mean of the rows' means; every counted token weighs the same": _by_nats(
+            lambda nats, text: ((nats * text[:, 1:]).sum(1) / text[:, 1:].sum(1)).mean()
+        ),
+        "gave a number for each token; give their mean": _by_nats(
+            lambda nats, text: nats[text[:, 1:]]
+        ),
+        "the sign is wrong: surprise is minus the logarithm of a probability": _by_nats(
+            lambda nats, text: -_mean_of(nats, text[:, 1:])
+        ),
+        "gave bits; in nats the logarithm is the natural one": _by_nats(
+            lambda nats, text: _mean_of(nats, text[:, 1:]) / torch.tensor(2.0).log()
+        ),
+        "gave the perplexity; the loss is its logarithm": _by_nats(
+            lambda nats, text: _mean_of(nats, text[:, 1:]).exp()
+        ),
+        "softmax was taken twice: cross_entropy takes logits, not probabilities": (
+            lambda logits, ids, soft: _text_loss(logits.softmax(-1), ids, soft)
+        ),
+        "soft tokens were replaced by token 0 and counted; leave them out": (
+            lambda logits, ids, soft: _nats(logits, ids.masked_fill(ids == soft, 0)).mean()
         ),
     },
 )

@@ -161,6 +161,11 @@ check_small_masks = Check(
             lambda q, k, w: (q[:, None] - k[None, :]).abs() < (w or 10**6),
             lambda q, k, w: _back_of_all(q, k, w) | (w is not None and _back_of_all(k, q, w).T),
         ],
+        "yours takes k - q for the distance, and so looks ahead; it is i - j, q - k": [
+            _back(lambda back, w: (back <= 0) & (-back < w)),
+            lambda q, k, w: _back_of_all(-q, -k, w),
+            lambda q, k, w: _back_of_all(-q, -k, w) & (k >= 0)[None, :],
+        ],
         "True and False are swapped: True means that the query may see the key": (
             lambda *case: ~_mask(*case)
         ),

@@ -1,21 +1,16 @@
-"""Checks of the exercises on pan and scan: how many crops, where they are, what a token sees.
+"""Checks of the exercises on pan and scan: how many crops, where they are, where a rule is wrong.
 
->>> check_crop_boxes(pan_and_scan)
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 3", check_crop_boxes, lambda width, height: pan_and_scan(width, height)[:1])
-Exercise 3: got 1 entries, expected 2: got [(0, 0, 800, 896)], expected [(0, 0, 800, 896),
-    (800, 0, 1600, 896)] (1600 x 896)
+>>> attempt("Exercise 2", check_crop_number, lambda width, height: round(width / height))
+Exercise 2: got 0, expected 3 (400 x 1001)
 """
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from ...naive.images import Box, pan_and_scan
-from .grading import Case, Check, Function, ask, require, require_tensor
+from .grading import Check, CheckError, ask, require, standard_torch
 
 # Ratios and sides at their borders, wide and tall; 256, 1.2 and 4 are the rule's own numbers.
 _SIZES = [
@@ -94,54 +89,32 @@ _RULES: dict[str, Rule] = {
     "no picture is cut at all": lambda width, height: 0,
 }
 _WHOLE = "counted the whole picture too; asked for are the crops"
-_GRID = "a grid of 896-pixel tiles; crops run along one side"
 
 
 # How many crops
 
-
-def _counts(fn: Callable[[Tensor, Tensor], Any], width: Tensor, height: Tensor) -> dict[str, int]:
-    """The answer by size, so that a message names the size."""
-    got = ask(fn, width, height)
-    whole = isinstance(got, Tensor) and not (got.is_floating_point() or got.dtype == torch.bool)
-    require(whole or not isinstance(got, Tensor), "crops are counted, give whole numbers (.long())")
-    got = require_tensor(got, tuple(width.shape), got.dtype if whole else torch.long)
-    sizes = zip(width.tolist(), height.tolist(), got.tolist(), strict=True)
-    return {f"{w} x {h}": number for w, h, number in sizes}
-
-
-def _each(rule: Rule) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda width, height: torch.tensor(
-        [rule(*size) for size in zip(width.tolist(), height.tolist(), strict=True)]
-    )
-
-
-def _number_cases() -> dict[str, Case]:
-    width, height = torch.tensor(_SIZES).unbind(1)  # not contiguous
-    return {f"{len(_SIZES)} sizes": (width, height)}
-
-
-check_crop_numbers = Check(
-    "`fn(width, height)` is Int[N]: how many crops pictures of these N sizes are cut into.",
+check_crop_number = Check(
+    "`fn(width, height)` is how many crops a picture of this size is cut into, 0 for none.",
     "width height",
-    _each(lambda width, height: len(pan_and_scan(width, height))),
-    _number_cases,
-    {sentence: _each(rule) for sentence, rule in _RULES.items()}
+    lambda width, height: len(pan_and_scan(width, height)),
+    lambda: {f"{width} x {height}": (width, height) for width, height in _SIZES},
+    _RULES
     | {
         _WHOLE: [
-            _each(lambda width, height: _number(width, height) + 1),
-            _each(lambda w, h: _number(w, h) + (_number(w, h) > 0)),
+            lambda width, height: _number(width, height) + 1,
+            lambda width, height: _number(width, height) + (_number(width, height) > 0),
         ],
-        _GRID: _each(lambda width, height: _tiles(width) * _tiles(height)),
+        "a grid of 896-pixel tiles; crops run along one side": lambda width, height: (
+            _tiles(width) * _tiles(height)
+        ),
     },
-    call=_counts,
 )
 
 
 # Where they are
 
 
-def _cut(width: int, height: int, number: int, step: str = "up", last: str = "cut") -> list[Box]:
+def _places(width: int, height: int, number: int, step: str = "up", last: str = "cut") -> list[Box]:
     """So many boxes, with another length of a crop, or another end of the last one."""
     if not number:
         return []
@@ -151,131 +124,143 @@ def _cut(width: int, height: int, number: int, step: str = "up", last: str = "cu
     ends = [start + length if last == "over" else min(start + length, long) for start in starts]
     if step == "rest":
         starts, ends = starts[:number], [*ends[: number - 1], long]
+    if step == "overlap":
+        starts, ends = [*starts[: number - 1], long - length], [*ends[: number - 1], long]
+    if step.startswith("spread"):
+        more = number - 1 if step == "spread first" else 0
+        ends = [(long * (n + 1) + more) // number for n in range(number)]
+        starts = [0, *ends[:-1]]
+    return _upright(width, height, list(zip(starts, ends, strict=True)))
+
+
+def _upright(width: int, height: int, spans: list[tuple[int, int]]) -> list[Box]:
     if width >= height:
-        return [(start, 0, end, height) for start, end in zip(starts, ends, strict=True)]
-    return [(0, start, width, end) for start, end in zip(starts, ends, strict=True)]
+        return [(start, 0, end, height) for start, end in spans]
+    return [(0, start, width, end) for start, end in spans]
 
 
-def _along(rule: Rule, **change: str) -> Callable[[int, int], list[Box]]:
-    return lambda width, height: _cut(width, height, rule(width, height), **change)
+def _with_places(**change: str) -> Callable[[int, int, int], list[Box]]:
+    return lambda width, height, number: _places(width, height, number, **change)
 
 
-def _grid(width: int, height: int) -> list[Box]:
-    places = [(896 * x, 896 * y) for y in range(_tiles(height)) for x in range(_tiles(width))]
-    return [(x, y, min(x + 896, width), min(y + 896, height)) for x, y in places]
+def _sideways(width: int, height: int, number: int) -> list[Box]:
+    """The crops of a tall picture that has been laid on its side, and not put upright again."""
+    return _places(max(width, height), min(width, height), number)
 
 
-check_crop_boxes = Check(
-    "`fn(width, height)` lists the crops' boxes: left, top, right, bottom, in pixels.",
-    "width height",
-    pan_and_scan,
-    lambda: {f"{width} x {height}": (width, height) for width, height in _SIZES},
-    {
-        "a sliver is left over as one crop more; round the length of a crop up": _along(
-            _number, step="down"
-        ),
-        "the last crop is the longest; round the length up, and it is the shortest": _along(
-            _number, step="rest"
-        ),
-        "the last crop reaches over the picture's edge; let it end there": _along(
-            _number, last="over"
-        ),
-        "gave width and height of a crop; give its right and bottom edge": lambda width, height: [
-            (a, b, c - a, d - b) for a, b, c, d in pan_and_scan(width, height)
-        ],
-        "a tall picture's crops come one below the other": lambda width, height: pan_and_scan(
-            max(width, height), min(width, height)
-        ),
-        _WHOLE: lambda width, height: [(0, 0, width, height), *pan_and_scan(width, height)],
-        _GRID: _grid,
-    }
-    | {sentence: _along(rule) for sentence, rule in _RULES.items()},
-)
+def _other_side(width: int, height: int, number: int) -> list[Box]:
+    """Cut along the shorter side."""
+    step = math.ceil(min(width, height) / number) if number else 1
+    starts = range(0, min(width, height), step) if number else []
+    if width >= height:
+        return [(0, start, width, min(start + step, height)) for start in starts]
+    return [(start, 0, min(start + step, width), height) for start in starts]
 
 
-# Where a soft token looks
-
-Region: TypeAlias = tuple[float, float, float, float]
-
-
-def seen_region(
-    width: int, height: int, image: int, row: int, column: int, per_side: int
-) -> Region:
-    """Left, top, right, bottom of what one of `per_side` x `per_side` soft tokens looks at.
-
-    >>> seen_region(1600, 896, image=2, row=0, column=1, per_side=16)
-    (850.0, 0.0, 900.0, 56.0)
-    """
-    return _part(_views(width, height)[image], row, column, per_side)
+def _always_across(width: int, height: int, number: int) -> list[Box]:
+    """Side by side, whatever the shape."""
+    step = math.ceil(width / number) if number else 0
+    starts = range(0, width, step) if number else []
+    return [(start, 0, min(start + step, width), height) for start in starts]
 
 
-def _views(width: int, height: int) -> list[Box]:
-    return [(0, 0, width, height), *pan_and_scan(width, height)]
-
-
-def _part(box: Box, row: int, column: int, per_side: int) -> Region:
-    left, top, right, bottom = box
-    across, down = (right - left) / per_side, (bottom - top) / per_side
-    x, y = left + column * across, top + row * down
-    return x, y, x + across, y + down
-
-
-def _of_box(change: Callable[[list[Box], int], Box]) -> Callable[..., Region]:
-    """The region in another box: a function of the whole picture and its crops, and of `image`."""
-    return lambda w, h, image, row, column, n: _part(change(_views(w, h), image), row, column, n)
-
-
-def _moved_to_0(views: list[Box], image: int) -> Box:
-    left, top, right, bottom = views[image]
-    return 0, 0, right - left, bottom - top
-
-
-def _as_long_as_the_first(views: list[Box], image: int) -> Box:
-    left, top, *_ = views[image]
-    if not image:
-        return views[0]
-    return left, top, left + views[1][2] - views[1][0], top + views[1][3] - views[1][1]
-
-
-def _sides(*case: int) -> Region:
-    left, top, right, bottom = seen_region(*case)
-    return left, top, right - left, bottom - top
-
-
-def _numbers(fn: Function, *case: int) -> Any:
-    answer = ask(fn, *case)
-    return answer.tolist() if isinstance(answer, Tensor) else answer
-
-
-check_seen_region = Check(
-    """`fn(width, height, image, row, column, per_side)`: the pixels that a soft token looks at.
-
-    Left, top, right, bottom in the picture; image 0 is the whole picture, image k its k-th crop.
-    """,
-    "width height image row column per_side",
-    seen_region,
-    lambda: [
-        (width, height, image, row, column, 4)
-        for width, height in [(1001, 400), (400, 1001), (3000, 1000), (500, 480)]
-        for image in range(len(_views(width, height)))
-        for row, column in [(0, 0), (1, 3), (3, 2)]
-    ],
-    {
-        "row and column are swapped: a row counts down, a column to the right": (
-            lambda w, h, image, row, column, n: seen_region(w, h, image, column, row, n)
-        ),
-        "the crop's own place is missing: add where it begins in the picture": _of_box(_moved_to_0),
-        "the last crop may be shorter than the first; take its own sides": (
-            _of_box(_as_long_as_the_first)
-        ),
-        "took the whole picture for every image; image k is the k-th crop": _of_box(
-            lambda views, image: views[0]
-        ),
-        "image 0 is the whole picture; took the last crop for it": _of_box(
-            lambda views, image: views[image or -1]
-        ),
-        "gave width and height; give the right and the bottom edge": _sides,
+check_crop_places = Check(
+    "`fn(width, height, number)` lists the boxes of so many crops: left, top, right, bottom.",
+    "width height number",
+    lambda width, height, number: _places(width, height, number),
+    lambda: {
+        f"{width} x {height}, {number} crops": (width, height, number)
+        for width, height in _SIZES
+        for number in [_number(width, height)]
     },
-    call=_numbers,
-    atol=1e-2,
+    {
+        "a sliver is left over as one crop more; round the length of a crop up": _with_places(
+            step="down"
+        ),
+        "the last crop is the longest; round the length up, and it is the shortest": _with_places(
+            step="rest"
+        ),
+        "the last two crops overlap; each pixel belongs to one crop": _with_places(step="overlap"),
+        "spread the remainder over the crops; round the length up, and the last is shorter": [
+            _with_places(step="spread"),
+            _with_places(step="spread first"),
+        ],
+        "the last crop reaches over the picture's edge; let it end there": _with_places(
+            last="over"
+        ),
+        "gave width and height of a crop; give its right and bottom edge": lambda *case: [
+            (a, b, c - a, d - b) for a, b, c, d in _places(*case)
+        ],
+        "gave top before left; the order is left, top, right, bottom": lambda *case: [
+            (b, a, d, c) for a, b, c, d in _places(*case)
+        ],
+        "gave only the crops' places along one side; give left, top, right and bottom": [
+            lambda *case: [
+                (a, c) if case[0] >= case[1] else (b, d) for a, b, c, d in _places(*case)
+            ],
+            lambda *case: [(a, c) for a, b, c, d in _places(*case)],
+        ],
+        "a tall picture's crops come one below the other": [_sideways, _always_across],
+        "cut along the shorter side, which makes crops longer in shape than the picture": (
+            _other_side
+        ),
+        "the whole picture is no crop; list the crops alone": lambda width, height, number: [
+            (0, 0, width, height),
+            *_places(width, height, number),
+        ],
+        "for 0 crops give an empty list": lambda width, height, number: (
+            _places(width, height, number) or [(0, 0, width, height)]
+        ),
+        "cut the crops in the wrong order; left to right, or top to bottom": lambda *case: _places(
+            *case
+        )[::-1],
+    },
 )
+
+
+# Where a colleague's rule is wrong
+
+
+def colleagues_crops(width: int, height: int) -> list[tuple[int, int]]:
+    """Where each crop begins and ends along the longer side, with two mistakes."""
+    long, short = max(width, height), min(width, height)
+    if long / short < 1.2 or short < 256:
+        return []
+    number = min(max(2, min(round(long / short), long // 256)), 4)
+    step = long // number
+    if step < 256:
+        return []
+    return [(start, min(start + step, long)) for start in range(0, long, step)]
+
+
+_MOST = 5000  # pixels of a side
+
+
+@standard_torch()
+def check_two_sizes(fn: Callable[[], Any]) -> None:
+    """`fn()` gives two sizes: one of which the colleague makes too few crops, one of too many.
+
+    >>> check_two_sizes(lambda: [(2500, 1000), (1001, 400)])
+    """
+    got = ask(fn)
+    require(
+        isinstance(got, list | tuple) and len(got) == 2,
+        "give two sizes, one with too few crops and one with too many",
+    )
+    for place, (size, wanted) in enumerate(zip(got, ("few", "many"), strict=True)):
+        name = ("first", "second")[place]
+        whole = isinstance(size, list | tuple) and all(type(side) is int for side in size)
+        require(whole and len(size) == 2, f"the {name} size is {size!r}; give its width and height")
+        width, height = size
+        require(
+            min(size) >= 1 and max(size) <= _MOST,
+            f"the {name} size is {width} x {height}; keep its sides from 1 to {_MOST:,} pixels",
+        )
+        rule, theirs = len(pan_and_scan(width, height)), len(colleagues_crops(width, height))
+        counts = f"{width} x {height}: the rule makes {rule}, the colleague {theirs}"
+        if rule == theirs:
+            raise CheckError(f"of the {name} size both make the same number of crops", counts)
+        if (theirs < rule) != (wanted == "few"):
+            raise CheckError(
+                f"the {name} size should get too {wanted} crops; exchange them", counts
+            )

@@ -59,6 +59,16 @@ def _in_order(length: int, slots: int, window: int) -> Tensor:
     return (back >= 0) & (back < window)
 
 
+def _between(oldest: Callable[[int, int], int]) -> Callable[..., Tensor]:
+    """The slots from that of this position to the newest key's; none, if that one comes first."""
+
+    def fn(length: int, slots: int, window: int) -> Tensor:
+        slot = torch.arange(slots)
+        return (slot >= oldest(length, window) % slots) & (slot <= (length - 1) % slots)
+
+    return fn
+
+
 def _explain_ring(got: Any, want: Tensor, length: int, slots: int, _: int) -> str | None:
     """The lengths are in order, so that the first wrong one tells how far it was right."""
     alike = isinstance(got, Tensor) and got.shape == want.shape and got.dtype == want.dtype
@@ -66,6 +76,7 @@ def _explain_ring(got: Any, want: Tensor, length: int, slots: int, _: int) -> st
 
 
 _ROUNDS = "right until the slots have been overwritten a few times; a text may have any length"
+_ABOUT = "entry s must be about slot s, whichever key it holds"
 _TAKEN = "the newest token's own key counts among the W"
 _right_ring_mask = _ring_mask(lambda held, newest, w: (held >= 0) & (newest - held < w))
 
@@ -103,9 +114,16 @@ check_ring_mask = Check(
             lambda length, slots, w: _in_order(length, slots, w) | (length > slots),
             lambda length, slots, w: _in_order(length, slots, w) | (length >= slots),
         ],
-        "yours is in the order of age; entry s must be about slot s, whichever key it holds": [
-            lambda length, slots, w: torch.arange(slots) < min(w, length),
-            lambda length, slots, w: torch.arange(slots) >= slots - min(w, length),
+        f"yours sees the first slots, as if the newest key were always in slot 0; {_ABOUT}": (
+            lambda length, slots, w: torch.arange(slots) < min(w, length)
+        ),
+        f"yours sees the last slots, as if the newest key were always in the last one; {_ABOUT}": (
+            lambda length, slots, w: torch.arange(slots) >= slots - min(w, length)
+        ),
+        "where the window goes round the end of the slots, its first slot comes after its last;"
+        " no number is both at least the one and at most the other": [
+            _between(lambda length, w: max(0, length - w)),
+            _between(lambda length, w: length - w),
         ],
         "yours sees only slots up to the newest key's; earlier keys may be in later slots": (
             lambda length, slots, w: _in_order((length - 1) % slots + 1, slots, w)

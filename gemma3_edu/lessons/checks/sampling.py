@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...naive.sampling import keep_top_p
+from .difference import show
 from .grading import Case, Check
 
 # Top-p
@@ -153,7 +154,10 @@ check_top_p = Check(
 # Drawing a token
 
 
-def _draw_cases() -> list[Case]:
+_SINGLE = torch.float32
+
+
+def _draw_cases() -> dict[str, Case]:
     gaps = torch.tensor([0.0, 8.0, 0.0, 4.0, 3.0, 1.0, 0.0]) / 16
     short = torch.tensor([0.5, 0.25, 0.25 - 2**-6, 0.0, 0.0])  # sums to 1 - 2**-6
     sure = torch.tensor([0.0, 0.0, 1.0, 0.0])
@@ -163,7 +167,12 @@ def _draw_cases() -> list[Case]:
     cases += [(short, u) for u in (0.0, 0.625, 0.755, 0.875, 1 - 2**-7)]
     cases += [(rising, n / 16) for n in range(16)]
     cases += [(sure, u) for u in (0.0, 0.5, 1 - 2**-7)]
-    return [*cases, (rounded, 1 - 2**-24)]  # the largest number that torch.rand gives
+    cases += [(rounded, 1 - 2**-24)]  # the largest number that torch.rand gives
+    tiny = torch.tensor([0.0, 2**-33, 1.0, 0.0])
+    below = 1 - 2**-24  # times a border: the float32 number just below it
+    cases += [(gaps, 0.5 * below), (gaps, 0.75 * below), (tiny, 2**-33 * below)]
+    # with all digits of u: three would show the border
+    return {f"probabilities = {show(row)}, u = {u!r}": (row, u) for row, u in cases}
 
 
 def _drawn(row: Tensor, u: float) -> int:
@@ -217,6 +226,13 @@ check_draw = Check(
         " compare with <=": [
             lambda row, u: min(int((row.cumsum(0) < u).sum()), len(row) - 1),
             lambda row, u: int((row.cumsum(0) < u).sum()),
+        ],
+        "a small number was added to u, and none is right at every border; compare with <="
+        " instead": [
+            lambda row, u, added=added, dtype=dtype: min(
+                int((row.to(dtype).cumsum(0) < u + added).sum()), int(row.nonzero()[-1])
+            )
+            for added, dtype in [(1e-6, _SINGLE), (1e-9, _SINGLE), (1e-9, torch.float64)]
         ],
         "at a border the id before it was drawn; the lower border belongs to a stretch and the"
         " upper one to the next, so go on while the sum is <= u": _upper_border,

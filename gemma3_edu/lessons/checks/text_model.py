@@ -1,12 +1,9 @@
-"""Checks of the exercises on the whole text model: its forward pass, and a strict reader.
+"""The check of the exercise on the whole text model, its forward pass.
 
->>> check_problems(lambda wanted, found, rename: set())
-Traceback (most recent call last):
-gemma3_edu.lessons.checks.grading.CheckError: ('doubled', 'layers.0.o.weight') is missing \
-(a file with five problems)
+>>> check_forward(lambda decoder, x, layout, cache: decoder(x, layout, cache))
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any
@@ -23,19 +20,15 @@ from ...model.presets import PRESETS
 from ...model.rope import rope_table
 from .grading import Case, Check, CheckError, Function, ask
 
-Shapes = Mapping[str, Any]
-Rename = Callable[[str], str | None]
-Problems = set[tuple[str, str]]
 Kinds = Callable[[AttentionType], AttentionType]
 LOCAL, GLOBAL = AttentionType.LOCAL, AttentionType.GLOBAL
-
-# The forward pass
 
 
 def _forward(
     mask: Kinds = lambda kind: kind,
     rope: Kinds = lambda kind: kind,
-    place: Callable[[TokenLayout], Tensor] = lambda layout: layout.position,
+    place: Callable[[TokenLayout, TokenLayout], Tensor] = lambda layout, keys: layout.position,
+    stored: bool = True,
     seen: Callable[[TokenLayout], TokenLayout] = lambda layout: layout,
     step: Callable[[Tensor, Tensor, Decoder], Tensor] = lambda x, before, decoder: x,
     start: Callable[[Tensor], Tensor] = lambda x: x,
@@ -50,8 +43,10 @@ def _forward(
         config, kinds = decoder.config, (LOCAL, GLOBAL)
         at = seen(layout)
         keys = cache.begin(layout, config, x.dtype) if cache else dict.fromkeys(kinds, at)
+        keys = keys if stored else dict.fromkeys(kinds, at)
+        places = {k: place(layout, keys[k]) for k in kinds}
         masks = {k: turn(attention_mask(at, keys[k], config.window(k))) for k in kinds}
-        ropes = {k: rope_table(place(layout), config.head_dim, config.rope(k)) for k in kinds}
+        ropes = {k: rope_table(places[k], config.head_dim, config.rope(k)) for k in kinds}
         x = start(x)
         for block, kind in list(zip(decoder.layers, types(config), strict=True))[:last]:
             x = step(block(x, masks[mask(kind)], ropes[rope(kind)], cache), x, decoder)
@@ -74,7 +69,7 @@ def _unpadded(layout: TokenLayout) -> TokenLayout:
     return TokenLayout.of_text(torch.ones_like(layout.position, dtype=torch.bool))
 
 
-def _from_0(layout: TokenLayout) -> Tensor:
+def _from_0(layout: TokenLayout, keys: TokenLayout) -> Tensor:
     """Positions as if every chunk were a text of its own."""
     return torch.arange(layout.length).expand_as(layout.position)
 
@@ -85,10 +80,13 @@ class _Watched(KVCache):
     def __init__(self, config: TextConfig, batch_size: int):
         super().__init__(config, batch_size)
         self.begun = self.updated = self.committed = 0
+        self.lengths: set[int] = set()  # of the keys, once they have been asked for
 
     def begin(self, *arguments: Any, **named: Any) -> dict[AttentionType, TokenLayout]:
         self.begun += 1
-        return super().begin(*arguments, **named)
+        keys = super().begin(*arguments, **named)
+        self.lengths = {layout.length for layout in keys.values()}
+        return keys
 
     def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         self.updated += 1
@@ -154,13 +152,25 @@ def _misused(cache: _Watched, chunk: int) -> CheckError | None:
     return None
 
 
-def _rows_are_queries(block: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-    """CheckError before a block gets a mask whose rows are keys."""
-    x, mask = (*given, *named.values())[:2]
-    new = x.shape[1]
-    if isinstance(mask, Tensor) and mask.ndim == 3 and mask.shape[1] != new == mask.shape[2]:
+def _fits(block: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """CheckError before a block gets a mask or rotations for other tokens than it needs."""
+    got = dict(zip(("x", "mask", "rope", "cache"), given, strict=False)) | named
+    x, mask, rope, cache = (got.get(name) for name in ("x", "mask", "rope", "cache"))
+    if not (isinstance(x, Tensor) and isinstance(mask, Tensor) and mask.ndim == 3):
+        return
+    (rows, columns), new = mask.shape[1:], x.shape[1]
+    if rows != new == columns:
         raise CheckError(
             "a mask's rows were keys; `attention_mask(queries, keys, window)` takes `layout` first"
+        )
+    if isinstance(cache, _Watched) and cache.lengths and columns == new not in cache.lengths:
+        raise CheckError(
+            "the masks know the new tokens alone; use the layouts that `cache.begin` gives"
+        )
+    if isinstance(rope, tuple) and isinstance(rope[0], Tensor) and rope[0].shape[1] != new:
+        raise CheckError(
+            "rotations were made for the stored keys too, which were turned when they came; make"
+            " them from `layout.position`"
         )
 
 
@@ -173,7 +183,7 @@ def _texts(layer_types: Sequence[AttentionType] = ()) -> tuple[Decoder, Tensor, 
     for weight in decoder.parameters():
         weight.normal_(0.0, 0.3 if weight.ndim == 1 else weight.shape[-1] ** -0.5, generator=g)
     for block in decoder.layers:
-        block.register_forward_pre_hook(_rows_are_queries, with_kwargs=True)
+        block.register_forward_pre_hook(_fits, with_kwargs=True)
     x = torch.randn(2, 17, config.hidden_size, generator=g)
     return decoder, x, TokenLayout.of_text(torch.arange(17) >= torch.tensor([[0], [5]]))
 
@@ -235,6 +245,12 @@ check_forward = Check(
         "x was multiplied by the root of D; it is embedded already": _forward(
             start=lambda x: x * x.shape[-1] ** 0.5
         ),
+        "the root of D was added to x, which is embedded already": _forward(
+            start=lambda x: x + x.shape[-1] ** 0.5
+        ),
+        "the result was multiplied by the root of D; nothing comes after the norm": _forward(
+            end=lambda x, decoder: decoder.norm(x) * x.shape[-1] ** 0.5
+        ),
         "gave scores; the head comes after this function": _forward(
             end=lambda x, decoder: decoder.embed_tokens.logits(decoder.norm(x))
         ),
@@ -252,149 +268,10 @@ check_forward = Check(
         "rotated as if each chunk began a text; `layout.position` goes on counting": _forward(
             place=_from_0
         ),
-    },
-)
-
-
-# The strict reader
-
-
-def _file_cases() -> dict[str, Case]:
-    wanted = {
-        "embed.weight": (11, 6),
-        "layers.0.q.weight": (8, 6),
-        "layers.0.o.weight": (6, 8),
-        "layers.0.norm.weight": (6,),
-        "norm.weight": (6,),
-    }
-    broken = {
-        "model.embed.weight": (11, 6),
-        "model.layers.0.q.weight": (6, 8),
-        "old.layers.0.o.weight": (6, 8),
-        "model.layers.0.o.weight": (6, 8),
-        "model.layers.0.k.weight": (4, 6),
-        "model.norm.weight": (7,),
-        "optimizer.step": (1,),
-    }
-    right = {f"model.{name}": shape for name, shape in wanted.items()}
-    twice = {"old.norm.weight": (7,), "model.norm.weight": (8,)}
-    strangers = {"old.norm.weight": (7,), "optimizer.step": (1,), "optimizer.rate": (1,)}
-    few = {"norm.weight": (6,)}
-    return {
-        "a file in which all is right": (wanted, right, _rename),
-        "a file with five problems": (wanted, broken, _rename),
-        "two tensors for norm.weight, both of another shape": (few, twice, _rename),
-        "a second tensor of another shape, and two strangers": (
-            few,
-            {"model.norm.weight": (6,), **strangers},
-            _rename,
+        "the masks know the new tokens alone; use the layouts that `cache.begin` gives": _forward(
+            stored=False
         ),
-    }
-
-
-def _rename(name: str) -> str | None:
-    prefix, _, rest = name.partition(".")
-    return rest if prefix in ("model", "old") else None
-
-
-def _problems(wanted: Shapes, found: Shapes, rename: Rename) -> Problems:
-    out: Problems = set()
-    known: set[str] = set()
-    for theirs, shape in found.items():
-        ours = rename(theirs)
-        if ours is None or ours not in wanted:
-            out.add(("unknown", theirs))
-        elif ours in known:
-            out.add(("doubled", ours))
-        else:
-            known.add(ours)
-            if shape != wanted[ours]:
-                out.add(("shape", ours))
-    return out | {("missing", name) for name in wanted if name not in known}
-
-
-def _unnoticed(kind: str) -> Callable[[Shapes, Shapes, Rename], Problems]:
-    return lambda *case: {problem for problem in _problems(*case) if problem[0] != kind}
-
-
-def _known_name(wanted: Shapes, found: Shapes, rename: Rename) -> Problems:
-    problems = _problems(wanted, found, rename)
-    return {p for p in problems if p[0] != "unknown" or rename(p[1]) is None}
-
-
-def _in_any_order(wanted: Shapes, found: Shapes, rename: Rename) -> Problems:
-    ours, theirs = ({k: sorted(shape) for k, shape in x.items()} for x in (wanted, found))
-    return _problems(ours, theirs, rename)
-
-
-def _shape_first(wanted: Shapes, found: Shapes, rename: Rename) -> Problems:
-    """A tensor of another shape is not looked at again."""
-    out, known = _problems(wanted, {}, rename), set[str]()
-    for theirs, shape in found.items():
-        ours = rename(theirs)
-        if ours is None or ours not in wanted:
-            out.add(("unknown", theirs))
-            continue
-        out.discard(("missing", ours))
-        if shape != wanted[ours]:
-            out.add(("shape", ours))
-        elif ours in known:
-            out.add(("doubled", ours))
-        known.add(ours)
-    return out
-
-
-def _met_first(wanted: Shapes, found: Shapes, rename: Rename) -> set[Any]:
-    """Whatever has a name that was met before is doubled, None too."""
-    met, out = [rename(theirs) for theirs in found], set()
-    for n, (theirs, shape) in enumerate(found.items()):
-        if met[n] in met[:n]:
-            out.add(("doubled", met[n]))
-        else:
-            out |= _problems(wanted, {theirs: shape}, rename)
-    return {p for p in out if p[0] != "missing" or p[1] not in met}
-
-
-def _with_none_doubled(wanted: Shapes, found: Shapes, rename: Rename) -> set[Any]:
-    return _problems(wanted, found, rename) | _met_first(wanted, found, rename)
-
-
-def _both_judged(wanted: Shapes, found: Shapes, rename: Rename) -> Problems:
-    each = [_problems(wanted, {theirs: shape}, rename) for theirs, shape in found.items()]
-    shapes = {problem for problems in each for problem in problems if problem[0] == "shape"}
-    return _problems(wanted, found, rename) | shapes
-
-
-def _only_one(got: Any, want: Problems, *case: object) -> str | None:
-    alone = isinstance(got, set) and len(got) == 1 < len(want) and got <= want
-    return "stopped at one problem; report all at once" if alone else None
-
-
-check_problems = Check(
-    """`fn(wanted, found, rename)` is the set of all that is wrong with a file, as (kind, name).
-
-    `wanted` and `found` give each tensor's shape, by our name and by the file's; `rename` turns
-    the second into the first, or None. "unknown" goes with the file's name, all else with ours.
-    """,
-    "wanted found rename",
-    _problems,
-    _file_cases,
-    {
-        "names were compared without `rename`": lambda wanted, found, rename: _problems(
-            wanted, found, lambda name: name
-        ),
-        "a transposed matrix was accepted; compare shapes in order": _in_any_order,
-        "a tensor that nothing asks for went unnoticed": _unnoticed("unknown"),
-        "a tensor went unnoticed whose name `rename` knows, and which is no parameter": _known_name,
-        "a parameter without a tensor went unnoticed": _unnoticed("missing"),
-        "a tensor of another shape went unnoticed": _unnoticed("shape"),
-        "two tensors for one parameter went unnoticed": _unnoticed("doubled"),
-        "a second tensor of another shape was not told as doubled": _shape_first,
-        "the shape of a second tensor was told too; it is doubled and no more": _both_judged,
-        "two unknown tensors were told as doubled; `rename` gives None for both": [
-            _met_first,
-            _with_none_doubled,
-        ],
+        "rotations were made for the stored keys too, which were turned when they came; make them"
+        " from `layout.position`": _forward(place=lambda layout, keys: keys.position),
     },
-    explain=_only_one,
 )

@@ -247,7 +247,9 @@ check_join = Check(
 def _embedding_cases(dtype: torch.dtype = torch.float32) -> list[Case]:
     g = torch.Generator().manual_seed(6)
     table = torch.randn(11, 7, generator=g).T.to(dtype)  # V = 7 rows, D = 11; not contiguous
-    return [(torch.tensor([[2, 6, 2, 0], [5, 1, 3, 6], [4, 4, 0, 1]]), table)]
+    wide = torch.randn(3, 291, generator=g).to(dtype)  # bfloat16 has 290 and 292, not 291
+    small = torch.tensor([[2, 6, 2, 0], [5, 1, 3, 6], [4, 4, 0, 1]])
+    return [(small, table), (torch.tensor([[2, 0]]), wide)]
 
 
 def _times(factor: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -281,6 +283,10 @@ check_embedding = Check(
     {
         "bfloat16: the root of D was not rounded; convert it to the table's dtype before you"
         " multiply": _times(lambda i, table: table.shape[1] ** 0.5),
+        "bfloat16: D itself was rounded before its root was taken, and 291 became 292; round the"
+        " root": _times(
+            lambda i, table: float(torch.tensor(table.shape[1]).to(table.dtype).sqrt())
+        ),
     },
     atol=0.0,
 )

@@ -1,14 +1,15 @@
-"""Checks of the exercises on the vision encoder: patches, a block of pairs, a mistake unseen.
+"""Checks of the exercises on the vision encoder: the loss of pairs, and a mistake unseen.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> def as_in_memory(image, size): return image.reshape(-1, len(image) * size**2)
->>> attempt("Exercise 1", check_patches, as_in_memory)
-Exercise 1: cut the numbers as they come in memory, row by row of the whole picture; a patch is a
-    square (image = [[[0, 1, 2, 3], [4, 5, 6, 7]]], size = 2: got [[0, 1, 2, 3], [4, 5, 6, 7]],
-    expected [[0, 1, 4, 5], [2, 3, 6, 7]])
+>>> def of_vectors_as_they_are(image, text, log_scale, bias):
+...     z = image @ text.T * log_scale.exp() + bias
+...     return F.binary_cross_entropy_with_logits(z, torch.eye(len(z)), reduction="sum") / len(z)
+>>> attempt("Exercise 1", check_pair_loss, of_vectors_as_they_are)  # doctest: +ELLIPSIS
+Exercise 1: the vectors keep their lengths; scale both to length 1 first (...)
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,155 +19,130 @@ from torch.nn import functional as F
 
 from ...model.config import VisionConfig
 from ...model.vision import VisionAttention, VisionEncoder
-from ...naive.vision import patches
 from .difference import show
 from .grading import Case, Check, CheckError, ask, standard_torch
 
-# Patches
+# The loss of all pairs
+
+Loss = Callable[[Tensor], Tensor]
 
 
-def _images() -> list[Case]:
-    g = torch.Generator().manual_seed(11)
-    small = torch.arange(8.0).view(1, 2, 4)
-    return [(small, 2)] + [
-        (torch.randn(y, x, c, generator=g).to(dtype).permute(2, 0, 1), size)  # not contiguous
-        for c, y, x, size, dtype in [
-            (3, 6, 10, 2, torch.float32),
-            (2, 10, 15, 5, torch.float32),
-            (1, 9, 6, 3, torch.float32),
-            (3, 4, 12, 4, torch.bfloat16),
-        ]
-    ]
-
-
-def _cut(image: Tensor, size: int) -> Tensor:
-    return torch.stack([patch.flatten() for patch in patches(image, size)])
-
-
-def _axes(*order: int) -> Callable[[Tensor, int], Tensor]:
-    """The axes (C, rows, size, columns, size) in another order than 1, 3, 0, 2, 4."""
-
-    def cut(image: Tensor, size: int) -> Tensor:
-        squares = image.unflatten(2, (-1, size)).unflatten(1, (-1, size))
-        return squares.permute(order).flatten(2).flatten(0, 1)
-
-    return cut
-
-
-def _from_below(image: Tensor, size: int) -> Tensor:
-    return _cut(image.unflatten(1, (-1, size)).flip(1).flatten(1, 2), size)
-
-
-check_patches = Check(
-    """`fn(image, size)` cuts (C, Y, X) into rows of C * size * size numbers, one row a patch.
-
-    Patches are in reading order; inside each, channels come first, then rows, then columns.
-    """,
-    "image size",
-    _cut,
-    _images,
-    {
-        "the patches run down the columns; they run along the rows, as one reads": _axes(
-            3, 1, 0, 2, 4
-        ),
-        "cut the numbers as they come in memory, row by row of the whole picture; a patch is a"
-        " square": lambda image, size: image.reshape(-1, len(image) * size**2),
-        "cut each channel as it comes in memory; give rows and columns of patches axes of their"
-        " own": lambda image, size: (
-            image.reshape(len(image), -1, size**2).transpose(0, 1).flatten(1)
-        ),
-        "inside a patch the channels come last; the matrix of the encoder has them first": _axes(
-            1, 3, 2, 4, 0
-        ),
-        "the pixels of a patch run down its columns; they run along its rows": _axes(1, 3, 0, 4, 2),
-        "the rows of patches begin at the bottom": _from_below,
-        "the axes are exchanged: patches come first, then their numbers": lambda image, size: (
-            _cut(image, size).T
-        ),
-    },
-    atol=0.0,
-)
-
-
-# The gradient of a block
-
-
-def _blocks() -> list[Case]:
+def _pairs() -> list[Case]:
     g = torch.Generator().manual_seed(12)
-    sizes = [(2, 3, 1, 0, 6), (5, 3, 4, 6, 12), (4, 4, 4, 4, 13), (3, 4, 0, 8, 12), (7, 7, 0, 0, 7)]
-    return [(2 * torch.randn(b, a, generator=g).T, *rest) for a, b, *rest in sizes]
+    small = (torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [3.0, 4.0]]))
+    cases: list[Case] = [(*small, torch.tensor(0.0), torch.tensor(-1.0))]
+    for r, e, scale, bias in [(3, 2, 0.5, -2.0), (5, 4, 1.5, -3.0), (4, 7, 1.0, 0.5)]:
+        image, text = (torch.randn(e, r, generator=g).T * 2 for _ in "it")
+        cases.append((image, text, torch.tensor(scale), torch.tensor(bias)))
+    return cases
 
 
-def _signs(z: Tensor, picture: int, caption: int) -> Tensor:
-    a, b = z.shape
-    matches = torch.arange(picture, picture + a)[:, None] == torch.arange(caption, caption + b)
-    return 2.0 * matches - 1
+def _yes_or_no(z: Tensor) -> Tensor:
+    return -F.logsigmoid(_signs(z) * z).sum() / len(z)
 
 
-def _by_sign(z: Tensor, sign: Tensor, batch: float) -> Tensor:
-    return -sign * torch.sigmoid(-sign * z) / batch
+def _signs(z: Tensor) -> Tensor:
+    return 2 * torch.eye(len(z)) - 1
 
 
-def _rule(
-    rule: Callable[[Tensor, Tensor, int], Tensor],
-) -> Callable[[Tensor, int, int, int], Tensor]:
-    """A gradient from the logits, which pairs match (1 or -1), and the batch."""
-    return lambda z, picture, caption, batch: rule(z, _signs(z, picture, caption), batch)
+def _unit(x: Tensor) -> Tensor:
+    return F.normalize(x, dim=-1)
 
 
-def _overflow(got: Any, want: Tensor, *case: object) -> str | None:
+def _loss(
+    of_logits: Loss = _yes_or_no,
+    unit: Callable[[Tensor], Tensor] = _unit,
+    unit_text: Callable[[Tensor], Tensor] | None = None,
+    logits: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda s, t, b: s * t.exp() + b,
+) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    def loss(image: Tensor, text: Tensor, log_scale: Tensor, bias: Tensor) -> Tensor:
+        similarity = unit(image) @ (unit_text or unit)(text).T
+        return of_logits(logits(similarity, log_scale, bias))
+
+    return loss
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
+
+
+def _one_of_all(z: Tensor) -> Tensor:
+    own = torch.arange(len(z))
+    return (F.cross_entropy(z, own) + F.cross_entropy(z.T, own)) / 2
+
+
+def _infinite(got: Any, want: Tensor, *case: object) -> str | None:
     if isinstance(got, Tensor) and got.shape == want.shape and not bool(got.isfinite().all()):
-        return "a number is not finite: exp overflows for large logits; torch.sigmoid does not"
+        return (
+            "not finite: sigmoid of a very negative number is 0, and its logarithm infinite;"
+            " F.logsigmoid takes any number"
+        )
     return None
 
 
-check_block_gradient = Check(
-    """`fn(logits, first_picture, first_caption, batch)` is the pair loss's gradient in a block.
+check_pair_loss = Check(
+    """`fn(image, text, log_scale, bias)` is SigLIP's loss of R pictures and R captions.
 
-    `logits` (A, B) are those of pictures first_picture ... and captions first_caption ... of a
-    batch; picture n and caption n belong together. The loss is summed over all pairs of the batch
-    and divided by `batch`. The result has the shape of `logits`.
+    Both are (R, E). Row n of one belongs to row n of the other. Rows have any length and are scaled
+    to length 1; a logit is their product times exp(log_scale), plus bias. The result is a scalar.
     """,
-    "logits first_picture first_caption batch",
-    _rule(_by_sign),
-    _blocks,
+    "image text log_scale bias",
+    _loss(),
+    _pairs,
     {
-        "put the matches on the block's own diagonal; picture n matches caption n of the"
-        " batch, wherever the block is": lambda z, picture, caption, batch: _by_sign(
-            z, _signs(z, 0, 0), batch
+        "the vectors keep their lengths; scale both to length 1 first": _loss(unit=_as_it_is),
+        "the captions' vectors keep their lengths; scale both to length 1": _loss(
+            unit_text=_as_it_is
         ),
-        "the block has no matches here; it may hold some": _rule(
-            lambda z, y, r: _by_sign(z, -y.abs(), r)
+        "the pictures' vectors keep their lengths; scale both to length 1": _loss(
+            unit=_as_it_is, unit_text=_unit
         ),
-        "every pair is a match here; only equal numbers are": _rule(
-            lambda z, y, r: _by_sign(z, y.abs(), r)
+        "scaled down the columns; each row, one vector, gets length 1": _loss(
+            unit=partial(F.normalize, dim=0)
         ),
-        "the sign is turned: this is the way up": _rule(lambda z, y, r: -_by_sign(z, y, r)),
-        "the labels are turned: matches are pushed apart": _rule(
-            lambda z, y, r: _by_sign(z, -y, r)
+        "multiplied by log_scale; the scale is its exponential": _loss(
+            logits=lambda s, t, b: s * t + b
         ),
-        "not divided by the batch": _rule(lambda z, y, r: _by_sign(z, y, 1)),
-        "divided by the block's pairs; divide by the batch": _rule(
-            lambda z, y, r: _by_sign(z, y, z.numel())
+        "bias is missing in the logits": _loss(logits=lambda s, t, b: s * t.exp()),
+        "bias is subtracted; it is added": _loss(logits=lambda s, t, b: s * t.exp() - b),
+        "bias is added before the scale; scale the similarity alone": _loss(
+            logits=lambda s, t, b: (s + b) * t.exp()
         ),
-        "divided by the pairs of the batch; divide by its pictures": _rule(
-            lambda z, y, r: _by_sign(z, y, r**2)
+        "the scale is missing in the logits": _loss(logits=lambda s, t, b: s + b),
+        "divided by the number of pairs, as a mean is; divide by R": _loss(
+            lambda z: _yes_or_no(z) / len(z)
         ),
-        "divided by the block's pictures; divide by the batch": _rule(
-            lambda z, y, r: _by_sign(z, y, len(z))
+        "not divided; divide the sum over all pairs by R": _loss(lambda z: _yes_or_no(z) * len(z)),
+        "the loss is turned: it falls as the answers get worse; minus is missing": _loss(
+            lambda z: -_yes_or_no(z)
         ),
-        "the sign stands before the sigmoid and is missing in it: -y sigmoid(-y z)": _rule(
-            lambda z, y, r: -y * torch.sigmoid(z) / r
+        "the labels are turned: pairs that belong together are pushed apart": _loss(
+            lambda z: -F.logsigmoid(-_signs(z) * z).sum() / len(z)
         ),
-        "the softmax of each row minus its match is the gradient of CLIP's loss; a pair's"
-        " gradient knows no other pair": _rule(lambda z, y, r: (z.softmax(1) - (y + 1) / 2) / r),
-        "this is the loss of each pair; its gradient is asked": _rule(
-            lambda z, y, r: -F.logsigmoid(y * z) / r
+        "strangers have label 0, and cost the same whatever their logit; theirs is -1": _loss(
+            lambda z: -F.logsigmoid(torch.eye(len(z)) * z).sum() / len(z)
         ),
+        "only the pairs that belong together are asked; ask the strangers too": _loss(
+            lambda z: -F.logsigmoid(z.diagonal()).mean()
+        ),
+        "all pairs are asked to say yes; only picture n and caption n belong together": _loss(
+            lambda z: -F.logsigmoid(z).sum() / len(z)
+        ),
+        "this is CLIP's loss, a softmax along rows and columns; ask each pair yes or no": _loss(
+            _one_of_all
+        ),
+        "a softmax over the captions of each picture; ask each pair yes or no": _loss(
+            lambda z: F.cross_entropy(z, torch.arange(len(z)))
+        ),
+        "the logarithm is missing": _loss(lambda z: -(_signs(z) * z).sigmoid().sum() / len(z)),
     },
-    explain=_overflow,
-    atol=1e-6,
-).then(lambda: [(torch.tensor([[-120.0, 120.0], [120.0, -120.0]]), 0, 0, 2)], atol=1e-6)
+    explain=_infinite,
+).then(
+    lambda: [
+        (torch.eye(2), torch.eye(2).flip(0), torch.tensor(300.0).log(), torch.tensor(-10.0)),
+    ],
+    atol=1e-2,  # of numbers near 300, of which float32 keeps seven digits
+)
 
 
 # An encoder that cannot be opened

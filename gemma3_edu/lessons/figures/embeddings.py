@@ -1,4 +1,4 @@
-"""The nearest rows of a table, and whether the rows of a group are closer than chance.
+"""The nearest rows of a table, whether a group's are closer than chance, and how long they are.
 
 >>> import torch
 >>> unit = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -8,9 +8,9 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from random import Random
 
 import matplotlib.pyplot as plt
-import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,6 +20,7 @@ from .alt import listed, with_alt
 
 CLOUD = "#9DB4C6"
 _LOWEST, _BINS = -0.7, 34  # cosines to the left of that are not drawn
+_TICKS = [-0.5, 0.0, 0.5, 1.0]  # the frame is wider than the cosines, so that the names fit in
 
 
 def nearest(unit: Float[Tensor, "V D"], index: int, how_many: int) -> list[tuple[int, float]]:
@@ -44,11 +45,30 @@ def mean_cosine(unit: Float[Tensor, "V D"]) -> float:
 
 
 def drawn_cosines(
-    unit: Float[Tensor, "V D"], among: Sequence[int], size: int, draws: int = 1000
+    unit: Float[Tensor, "V D"],
+    lengths: Float[Tensor, "V"],
+    group: Sequence[int],
+    among: Sequence[int],
+    draws: int = 1000,
+    nearest: int = 20,
 ) -> list[float]:
-    """`mean_cosine` of `size` rows that are drawn from those of `among`, for each of many draws."""
-    rows = unit[torch.tensor(among)]
-    return [mean_cosine(rows[torch.randperm(len(rows))[:size]]) for _ in range(draws)]
+    """`mean_cosine` of rows drawn in the place of a group's, once for each of many draws.
+
+    In the place of each row comes one of the `nearest` of `among` by length that are not drawn yet,
+    so that what rows of one length have in common counts for the drawn ones too.
+    """
+    others, chance = [i for i in among if i not in set(group)], Random(0)
+    pools = []
+    for index in group:
+        away = (lengths[others] - lengths[index]).abs()
+        pools.append([others[n] for n in away.argsort(stable=True)[: nearest + len(group)]])
+    drawn = []
+    for _ in range(draws):
+        taken: set[int] = set()
+        for pool in pools:
+            taken.add(chance.choice([i for i in pool if i not in taken][:nearest]))
+        drawn.append(mean_cosine(unit[sorted(taken)]))
+    return drawn
 
 
 def neighbourhoods(
@@ -73,7 +93,7 @@ def neighbourhoods(
         )
     for ax in axes[1]:
         ax.set_xlabel("cosine")
-    axes[0, 0].set(xlim=(_LOWEST, 1), ylim=(0, how_many + 0.7), yticks=[])
+    axes[0, 0].set(xlim=(_LOWEST, 1.2), xticks=_TICKS, ylim=(0, how_many + 0.7), yticks=[])
     return with_alt(fig, f"The cosines of {len(pieces):,} pieces: {'; '.join(said)}.")
 
 
@@ -91,3 +111,22 @@ def _name(ax: Axes, piece: str, like: float, height: float, colour: str) -> None
     ax.plot([x], [height], color=colour, ls="none", marker="o", markersize=5, label=piece)
     text = ax.text(x + 0.035, height, piece, family="monospace", fontsize=10)
     text.set(ha="left", va="center", parse_math=False)
+
+
+def lengths_of(groups: Mapping[str, Float[Tensor, "N"]]) -> Figure:
+    """A column of dots for each group, one for each row's length, and a bar at their median."""
+    fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    said = []
+    for column, (name, lengths) in enumerate(groups.items()):
+        aside = [column - 0.3 + 0.6 * (0.618 * n % 1) for n in range(len(lengths))]  # spread out
+        ax.plot(aside, lengths.tolist(), ".", color=CLOUD, markersize=3, ls="none", label="a row")
+        middle = lengths.median().item()
+        ends = [column - 0.38, column + 0.38]
+        ax.plot(ends, [middle, middle], color="C1", ls="-", lw=2.5, label="median")
+        text = ax.text(column, middle + 0.5, f"{middle:.1f}", color="C1", weight="bold")
+        text.set(ha="center", va="bottom", bbox={"fc": "white", "ec": "none", "pad": 0.5})
+        said.append(f"{name}: {middle:.1f}")
+    ax.set_xticks(range(len(groups)), [f"{name}\n({len(of):,})" for name, of in groups.items()])
+    ax.set(xlabel="times in the text (rows)", ylabel="length of a row", ylim=(0, None))
+    ax.spines[["top", "right"]].set_visible(False)
+    return with_alt(fig, f"Lengths of rows in {len(groups)} groups, medians {'; '.join(said)}.")

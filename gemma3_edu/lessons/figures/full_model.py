@@ -1,4 +1,4 @@
-"""Figures of lesson 14: where an answer's words look, where a mistake shows, who weighs what.
+"""Figures of lesson 14: two towers and one row, who sees whom, answers, and what they needed.
 
 A picture reaches the language model as M soft tokens in reading order, side by side in a square.
 What is known about each of them is laid back over the picture here.
@@ -8,32 +8,187 @@ What is known about each of them is laid back over the picture here.
 """
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ...generation.generate import generate
-from ...generation.sampling import Sampler
-from ...model.attention import visible_attention
-from ...model.gemma3 import Gemma3
-from ...model.layout import Batch
-from ...prompt.chat_template import Message
-from ...prompt.images import ImageSource, load_image
-from ...prompt.processor import Processor
-from ...study.capture import capture
-from .alt import with_alt
+from ...train.scores import interval
+from .alt import listed, with_alt
+from .parts import arrow, say
 
-WORDS = 4  # of an answer, at most: more panels than that are too small to read
 WRITTEN = 5  # per cent: a share is written on its square from here on
+PEACH, SKY, MIST, EDGE, GREY = "#FBE3D4", "#D6E4F0", "#F4F7FA", "#7D98B0", "#5A6672"
+RIGHT, WRONG = "#00664A", "#B00020"
+GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"
+HUES = (GREEN, ORANGE, BLUE, "#CC79A7")  # of the pictures of a row, in order
+
+
+# The idea
+
+
+def two_towers() -> Figure:
+    """Words through a table, pictures through encoder and projector, all into one row."""
+    fig, ax = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
+    ax.set(xlim=(0, 21), ylim=(1.2, 11.4))
+    ax.axis("off")
+    row = [0, 0, 1, 1, 1, 0, 2, 2, 2, 0, 0]  # which picture; 0 is a word
+    left, width = 3.4, 1.3
+    for number, what in enumerate(row):
+        x = left + width * number
+        fill = HUES[what - 1] if what else MIST
+        ax.add_patch(Rectangle((x, 4.9), width - 0.12, 1.1, facecolor=fill, edgecolor=EDGE))
+        say(ax, x + width / 2 - 0.06, 5.45, str(number), color="white" if what else "black")
+    say(ax, 1.5, 5.45, "one row", weight="bold")
+    say(ax, 19.4, 5.45, "positions\ncount on", color=GREY, size=9)
+    _box(ax, left, 1.6, width * len(row) - 0.12, "the table: a vector for each word", SKY)
+    say(ax, 1.5, 2.15, "words", weight="bold")
+    for number, what in enumerate(row):
+        if not what:
+            x = left + width * number + 0.59
+            arrow(ax, (x, 2.7), (x, 4.85), EDGE, 1.6)
+    for which, (x, end) in enumerate([(6.0, 3), (12.6, 7)]):
+        _box(ax, x - 2.1, 8.0, 4.2, "encoder, projector", "white", HUES[which])
+        ax.add_patch(Rectangle((x - 0.55, 9.95), 1.1, 1.1, facecolor=HUES[which], edgecolor=EDGE))
+        say(ax, x, 10.5, str(which + 1), color="white", weight="bold")
+        arrow(ax, (x, 9.9), (x, 9.15), HUES[which], 1.6)
+        for place in (end - 1, end, end + 1):
+            arrow(ax, (x, 8.0), (left + width * place + 0.59, 6.05), HUES[which], 1.6)
+    say(ax, 1.5, 10.5, "pictures", weight="bold")
+    _box(ax, 17.2, 8.0, 3.6, "language model", PEACH)
+    say(ax, 19.0, 10.5, "next word", weight="bold")
+    arrow(ax, (17.6, 6.05), (18.4, 7.95), "black", 1.6)
+    arrow(ax, (19.0, 9.15), (19.0, 10.05), "black", 1.6)
+    return with_alt(
+        fig,
+        f"One row of {len(row)} vectors, numbered from 0. {row.count(0)} come from the table of"
+        " words below it; 3 and 3 come from two pictures above it, each through encoder and"
+        " projector. The row goes on to the language model, which gives the next word.",
+    )
+
+
+def _box(
+    ax: Axes, x: float, y: float, width: float, text: str, fill: str, edge: str = EDGE
+) -> None:
+    shape = f"round,pad=0,rounding_size={0.25}"
+    ax.add_patch(
+        FancyBboxPatch((x, y), width, 1.1, boxstyle=shape, facecolor=fill, edgecolor=edge, lw=1.4)
+    )
+    say(ax, x + width / 2, y + 0.55, text)
+
+
+def who_sees_whom(mask: Bool[Tensor, "T T"], image_id: Int[Tensor, "T"]) -> Figure:
+    """A mask, a row for each token that looks; what a picture sees of itself in its colour."""
+    T = len(image_id)
+    fig, ax = plt.subplots(figsize=(5.6, 5.2), layout="constrained")
+    shown = mask.int()
+    same = (image_id[:, None] == image_id[None, :]) & (image_id > 0)[:, None]
+    pixels = np.ones((T, T, 3))
+    for fill, where in [("#C9D3DC", mask & ~same)] + [
+        (hue, mask & same & (image_id == n)[:, None])
+        for n, hue in enumerate(HUES[: int(image_id.max())], 1)
+    ]:
+        pixels[where.numpy()] = [int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    ax.imshow(pixels, extent=(-0.5, T - 0.5, T - 0.5, -0.5))
+    runs = _runs(image_id.tolist())
+    for start, stop, _ in runs:
+        for end in (start - 0.5, stop - 0.5):
+            ax.plot([-0.5, T - 0.5], [end, end], color="0.6", lw=0.6, ls="-", label="border")
+            ax.plot([end, end], [-0.5, T - 0.5], color="0.6", lw=0.6, ls="-", label="border")
+    names = [f"picture {which}" if which else "words" for _, _, which in runs]
+    middles = [(start + stop - 1) / 2 for start, stop, _ in runs]
+    ax.set_xticks(middles, names, rotation=45, ha="right")
+    ax.set_yticks(middles, names)
+    ax.tick_params(length=0)
+    ax.set(xlabel="is seen", ylabel="looks")
+    ahead = int(shown.triu(1).sum())
+    return with_alt(
+        fig,
+        f"A mask of {T} tokens: a triangle, and {int(image_id.max())} squares on its diagonal, one"
+        f" for each picture; {ahead} pairs above the diagonal, all of them inside the squares.",
+    )
+
+
+def _runs(values: Sequence[int]) -> list[tuple[int, int, int]]:
+    """(start, stop, value) of each stretch of equal values."""
+    found: list[tuple[int, int, int]] = []
+    for place, value in enumerate(values):
+        if found and found[-1][2] == value:
+            found[-1] = (found[-1][0], place + 1, value)
+        else:
+            found.append((place, place + 1, value))
+    return found
+
+
+# Answers
+
+Talk = tuple[Sequence[ArrayLike | str], str, str, str]
+
+
+def talks(rows: Sequence[Talk], who: Sequence[str] = ()) -> Figure:
+    """One line each: what is shown, the question, the answer, and whether it is right.
+
+    A talk is (pictures and texts, question, answer, wanted). An answer is right if it is what is
+    wanted, to the letter; where nothing is wanted, no mark is drawn. `who` names the answerers.
+    """
+    fig, axes = plt.subplots(len(rows), 1, figsize=(8.4, 1.55 * len(rows)), squeeze=False)
+    fig.subplots_adjust(0.005, 0.005, 0.995, 0.995, hspace=0.04)
+    told = []
+    for number, (ax, talk) in enumerate(zip(axes[:, 0], rows, strict=True)):
+        shown, question, answer, wanted = talk
+        ax.set(xlim=(0, 16.8), ylim=(0, 3.1), autoscale_on=False)
+        ax.set_aspect("equal")
+        ax.axis("off")
+        side = min(2.7, 7.9 / max(1, len(shown)) - 0.15)
+        x = 0.1
+        for part in shown:
+            if isinstance(part, str):
+                _card(ax, x, 0.3, 7.6, 2.5, textwrap.fill(part, 40), MIST, style="italic")
+                continue
+            pixels = np.asarray(part)
+            tall, wide = pixels.shape[:2]
+            scale = side / max(tall, wide)
+            extent = (x, x + wide * scale, 1.55 - tall * scale / 2, 1.55 + tall * scale / 2)
+            ax.imshow(pixels, extent=extent, aspect="auto", zorder=2)
+            x += wide * scale + 0.15
+        _card(ax, 8.2, 1.75, 8.4, 1.15, textwrap.fill(question, 44), SKY)
+        said = f"{who[number]}: {answer}" if who else answer
+        fits = answer == wanted
+        mark, ink = ("✓", RIGHT) if fits else ("\N{MULTIPLICATION SIGN}", WRONG)
+        _card(ax, 8.2, 0.25, 7.6, 1.35, textwrap.fill(said, 40), PEACH, weight="bold")
+        if wanted:
+            ax.text(16.25, 0.92, mark, ha="center", va="center", color=ink, fontsize=17)
+        verdict = ", right" if fits else f", wrong, {_brief(wanted)!r} is right"
+        told.append(f"{_brief(question)} {_brief(said)!r}{verdict if wanted else ''}")
+    return with_alt(fig, f"{len(rows)} questions with what they are about: {'; '.join(told)}.")
+
+
+def _brief(text: str) -> str:
+    """A text of more than five words by its first two and its last two."""
+    words = text.split()
+    return text if len(words) < 6 else " ".join([*words[:2], "...", *words[-2:]])
+
+
+def _card(
+    ax: Axes, x: float, y: float, width: float, height: float, text: str, fill: str, **look: str
+) -> None:
+    shape = "round,pad=0,rounding_size=0.2"
+    ax.add_patch(
+        FancyBboxPatch((x, y), width, height, boxstyle=shape, facecolor=fill, edgecolor=EDGE)
+    )
+    ax.text(x + 0.25, y + height / 2, text, va="center", fontsize=9.5, zorder=4, **look)  # type: ignore[arg-type]
+
+
+# Where it looked, and what it needed
 
 
 def to_pixels(values: Float[Tensor, "M"], height: int, width: int) -> Float[Tensor, "Y X"]:
@@ -47,115 +202,39 @@ def to_pixels(values: Float[Tensor, "M"], height: int, width: int) -> Float[Tens
     return values.view(side, side)[rows[:, None], columns]
 
 
-@dataclass(frozen=True)
-class Story:
-    """A picture, what was asked about it, and where each word of the answer looked.
-
-    `looks` is how much of the attention of the column that chose word a goes to soft token m, in
-    layer l, the mean over its heads.
-    """
-
-    picture: ArrayLike  # Y X 3, 0 to 255
-    question: str
-    words: tuple[str, ...]
-    looks: Float[Tensor, "L A M"]
-
-
-def tell(model: Gemma3, processor: Processor, picture: ImageSource, question: str) -> Story:
-    """Ask, let the model answer greedily in at most WORDS tokens, and read its attention.
-
-    Where the first token already ends the turn, that token is the answer's one word.
-    """
-    batch = processor([Message.user(picture, question)])
-    written = generate(model, batch, Sampler(temperature=0), WORDS, processor.stop_tokens)
-    ids = [int(column[0]) for column in written]
-    if len(ids) > 1 and ids[-1] in processor.stop_tokens:
-        ids.pop()
-    words = tuple(processor.decode([i], skip_special=False).replace("\n", r"\n") for i in ids)
-    return Story(np.asarray(load_image(picture)), question, words, answer_looks(model, batch, ids))
-
-
-def continued(batch: Batch, ids: Sequence[int]) -> Batch:
-    """The batch of one row with text behind it."""
-    layout = batch.layout
-    for _ in ids:
-        layout = layout.followed_by(layout.next_column())
-    return Batch(
-        torch.cat([batch.tokens, torch.tensor([[*ids]], dtype=torch.long)], 1), layout, batch.images
-    )
-
-
-@torch.no_grad()
-def answer_looks(model: Gemma3, batch: Batch, ids: Sequence[int]) -> Float[Tensor, "L A M"]:
-    """The attention on all soft tokens of the prompt by the columns that chose `ids`.
-
-    The column before a word chooses it, so the first row is that of the prompt's last column.
-    """
-    pattern = "language_model.layers.*.self_attn.attention_weights"
-    with visible_attention(model), capture(model, pattern) as seen:
-        _ = model(continued(batch, ids))
-    weights = torch.stack([layer[0] for (layer,) in seen.values()])  # L N T S
-    chose = slice(batch.layout.length - 1, batch.layout.length - 1 + len(ids))
-    soft = (batch.layout.image_id[0] > 0).nonzero()[:, 0]
-    return weights[:, :, chose].mean(1)[..., soft]
-
-
-def laid_over(*stories: Story, layers: Sequence[int] | None = None) -> Figure:
-    """One row a story: the picture, then for each word the picture lit where the word looks.
-
-    The widget's callback: with one story, one row. `layers` None averages over all. Squares are
-    drawn and written in whole per cent; below stands what falls on the picture altogether.
-    """
-    size = (7.0, 1.95 * len(stories) + 0.1)
-    fig, axes = plt.subplots(len(stories), WORDS + 1, figsize=size, squeeze=False)
-    # By hand: the automatic layout draws everything twice, too slow under a knob.
-    low, high = 0.5 / size[1], 1 - 0.34 / size[1]
-    fig.subplots_adjust(left=0.01, right=0.99, bottom=low, top=high, wspace=0.05, hspace=0.55)
-    for row, story in zip(axes, stories, strict=True):
-        chosen = story.looks if layers is None else story.looks[list(layers)]
-        shares = chosen.mean(0)  # A M
-        row[0].imshow(np.asarray(story.picture))
-        row[0].set_title(story.question, x=0, ha="left", fontsize=11)
-        row[0].set_xlabel("answer:\n" + "".join(story.words).replace(r"\n", " ")[:14])
-        for ax, word, values in zip(row[1:], story.words, shares, strict=False):
-            lit(ax, story.picture, (100 * values).round(), WRITTEN)
-            ax.set_xlabel(f"'{word}'\n{100 * values.sum():.0f} %")
-        for ax in row[1 + len(story.words) :]:
-            ax.remove()
-        _no_ticks(row)
-    told = [f"{s.question} {''.join(s.words)}".replace(r"\n", " ").strip() for s in stories]
-    return with_alt(
-        fig,
-        f"The picture of each question, then once for each of the first {WORDS} tokens of the"
-        f" answer, bright where the attention that chose the token falls. {'; '.join(told)}.",
-    )
-
-
 def looks_and_needs(
     picture: ArrayLike,
     words: Sequence[str],
     looks: Float[Tensor, "A M"],
-    needs: Float[Tensor, "A M"],
+    needs: Float[Tensor, "A M"] | None = None,
 ) -> Figure:
-    """Above, what each word looks at; below, by how many nats it suffers where a square is grey."""
-    fig, axes = plt.subplots(2, len(words), figsize=(1.7 * len(words) + 0.5, 4.1), squeeze=False)
-    fig.subplots_adjust(left=0.09, right=0.99, bottom=0.02, top=0.93, wspace=0.05, hspace=0.05)
-    for column, word in zip(axes.T, words, strict=True):
-        column[0].set_title(f"'{word}'", fontsize=11)
-    for name, row, values, least in [
-        ("looks at, %", axes[0], (100 * looks).round(), WRITTEN),
-        ("needs, nats", axes[1], (10 * needs).round().clamp(min=0) / 10, 0.3),
-    ]:
+    """What each word looks at; below, by how many nats it suffers where a square is covered."""
+    rows = 1 if needs is None else 2
+    size = (1.7 * len(words) + 0.5, 2.0 * rows + 0.2)
+    fig, axes = plt.subplots(rows, len(words), figsize=size, squeeze=False)
+    fig.subplots_adjust(
+        left=0.09, right=0.99, bottom=0.02, top=1 - 0.3 / size[1], wspace=0.05, hspace=0.05
+    )
+    for ax, word in zip(axes[0], words, strict=True):
+        ax.set_title(f"'{word}'", fontsize=11)
+    panels = [("looks at, %", (100 * looks).round(), float(WRITTEN))]
+    if needs is not None:
+        panels.append(("needs, nats", (10 * needs).round().clamp(min=0) / 10, 0.3))
+    for row, (name, values, least) in zip(axes, panels, strict=True):
         for ax, each in zip(row, values, strict=True):
             lit(ax, picture, each, least)
         row[0].set_ylabel(name)
         _no_ticks(row)
+    above = (
+        f"The picture once for each of {len(words)} tokens of the answer, bright where the token"
+        f" looks, at most {looks.max():.0%} of the attention on a square"
+    )
+    if needs is None:
+        return with_alt(fig, above + ".")
     return with_alt(
         fig,
-        f"The picture once for each of {len(words)} tokens of the answer, in 2 rows: above, bright"
-        f" where the token looks, at most {looks.max():.0%} of the attention on a square; below,"
-        f" bright where covering the square makes it less likely, by at most {needs.max():.1f}"
-        " nats.",
+        f"{above}; below, bright where covering the square makes it less likely, by at most"
+        f" {needs.max():.1f} nats.",
     )
 
 
@@ -183,86 +262,30 @@ def _no_ticks(axes: Iterable[Axes]) -> None:
         ax.set(xticks=[], yticks=[])
 
 
-def conversations(talks: Sequence[tuple[Sequence[ArrayLike], str, str]]) -> Figure:
-    """One row a conversation: its pictures in order, the question above, the answer below."""
-    across = max(len(pictures) for pictures, _, _ in talks)
-    size = (1.75 * across, 2.3 * len(talks))
-    fig, axes = plt.subplots(len(talks), across, figsize=size, squeeze=False)
-    fig.subplots_adjust(
-        left=0.01, right=0.99, bottom=0.3 / size[1], top=1 - 0.3 / size[1], hspace=0.45, wspace=0.06
-    )
-    for row, (pictures, question, answer) in zip(axes, talks, strict=True):
-        for ax, picture in zip(row, pictures, strict=False):
-            ax.imshow(np.asarray(picture))
-        row[0].set_title(question, x=0, ha="left", fontsize=11)
-        row[0].set_xlabel(f"nano: {answer}", x=0, ha="left", fontsize=11, weight="bold")
-        for ax in row[len(pictures) :]:
-            ax.remove()
-        _no_ticks(row)
-    told = [
-        f"{len(pictures)} pictures, {question} {answer}" for pictures, question, answer in talks
-    ]
-    return with_alt(
-        fig,
-        f"{len(talks)} rows of pictures, each with its question above and nano's answer below."
-        f" {'; '.join(told)}.",
-    )
+def went_wrong(counts: Mapping[str, Sequence[int]], items: int, words: Sequence[str]) -> Figure:
+    """A group of bars for each square that was covered: how often each word became wrong.
 
-
-def by_stage(changes: Mapping[str, Sequence[float]], stages: Sequence[str]) -> Figure:
-    """A curve a mistake: how far each stage's output is from the right one, over its length."""
-    fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    for (name, values), marker in zip(changes.items(), "os^D", strict=False):
-        ax.plot(range(len(stages)), values, marker=marker, ms=5, lw=1.5, label=name)
-    ax.set_xticks(range(len(stages)), stages, rotation=45, ha="right")
-    ax.set(ylabel="relative difference")
-    fig.legend(loc="outside upper center", ncols=2, frameon=False)
-    told = [
-        f"{name} at {next((s for s, v in zip(stages, values, strict=True) if v > 0), 'no stage')}"
-        for name, values in changes.items()
-    ]
-    return with_alt(
-        fig,
-        f"Relative difference by stage, a curve for each of {len(changes)} mistakes, first above 0:"
-        f" {'; '.join(told)}.",
-    )
-
-
-def weight_and_work(parts: Mapping[str, Mapping[str, tuple[int, int]]]) -> Figure:
-    """Two bars a size, cut by part: shares of its weights, and of its work on one prompt.
-
-    `parts` gives by size and part the parameters and the operations.
+    The short lines are intervals of 95 %.
     """
-    fig, ax = plt.subplots(figsize=(7, 0.62 * 2 * len(parts) + 1.0), layout="constrained")
-    names = [f"{size}, {what}" for size in parts for what in ("weights", "work")]
-    left = np.zeros(len(names))
-    looks = (("#0072B2", ""), ("#000000", ""), ("#009E73", "//"))
-    for part, (colour, hatch) in zip(next(iter(parts.values())), looks, strict=True):
-        shares = np.array(
-            [
-                100 * by_part[part][which] / sum(each[which] for each in by_part.values())
-                for by_part in parts.values()
-                for which in (0, 1)
-            ]
-        )
-        ax.barh(names, shares, left=left, label=part, color=colour, hatch=hatch, edgecolor="white")
-        for y, (start, share) in enumerate(zip(left, shares, strict=True)):
-            if share >= 4:
-                label = ax.text(
-                    start + share / 2, y, f"{share:.0f} %", color="white", ha="center", va="center"
-                )
-                label.set_path_effects([withStroke(linewidth=5, foreground=colour)])
-        left += shares
-    ax.invert_yaxis()
-    ax.set(xlabel="share, %", xlim=(0, 100))
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
-    told = []
-    for size, by_part in parts.items():
-        part, (weights, work) = next(iter(by_part.items()))
-        whole = [sum(each[which] for each in by_part.values()) for which in (0, 1)]
-        told.append(f"{part} of {size} {weights / whole[0]:.0%} and {work / whole[1]:.0%}")
+    fig, ax = plt.subplots(figsize=(7.4, 3.5), layout="constrained")
+    looks = ((BLUE, ""), ("#E69F00", "//"), ("#CFE8DE", ".."))
+    width = 0.8 / len(words)
+    for number, (word, (colour, hatch)) in enumerate(zip(words, looks, strict=False)):
+        x = np.arange(len(counts)) + width * (number - (len(words) - 1) / 2)
+        shares = [100 * group[number] / items for group in counts.values()]
+        ax.bar(x, shares, width, label=word, color=colour, hatch=hatch, edgecolor="black", lw=0.6)
+        ends = [interval(group[number], items) for group in counts.values()]
+        low, high = ([100 * end[which] for end in ends] for which in (0, 1))
+        ax.vlines(x, low, high, color="black", lw=1.2, linestyle="-")
+    ax.set_xticks(range(len(counts)), list(counts))
+    ax.set(ylabel="wrong, %", ylim=(0, 100), xlabel="covered: the square that ...")
+    fig.legend(loc="outside upper center", ncols=len(words), frameon=False)
+    told = [
+        f"{name} {listed(f'{100 * count / items:.0f} %' for count in group)}"
+        for name, group in counts.items()
+    ]
     return with_alt(
         fig,
-        f"Two bars for each of {len(parts)} sizes, cut by part: shares of the weights and of the"
-        f" work on one prompt. {'; '.join(told)}.",
+        f"How often {listed(words)} become wrong, of {items}, by the square that was covered, with"
+        f" intervals: {'; '.join(told)}.",
     )

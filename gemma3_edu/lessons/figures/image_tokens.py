@@ -1,4 +1,4 @@
-"""Figures of lesson 12: squares of patches on a photograph, and the mask of texts with images.
+"""Figures of lesson 12: the mask of texts with images, and how alike vectors stay to themselves.
 
 A prompt is drawn as letters: "t" is a token of text, "q" one of a question, "a" one of an answer,
 and "[####]" an image: start of image, soft tokens, end of image.
@@ -11,13 +11,11 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import torch
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from torch import Tensor
 from torch.nn import functional as F
 
 from ...model.layout import TokenLayout
@@ -105,33 +103,6 @@ def see_question(letters: str, window: int | None = None) -> dict[int, bool]:
     seen = mask[:, asked].any(1)
     image_id = layout.image_id[0]
     return {n: bool(seen[image_id == n].any()) for n in range(1, int(image_id.max()) + 1)}
-
-
-def pooled_photo(pixels: Float[Tensor, "3 Y X"], patches: int = 64, squares: int = 16) -> Figure:
-    """A picture in [-1, 1], the mean colour of each patch, the mean of each square of patches.
-
-    ValueError unless `squares` divides `patches`, and `patches` the edge of the picture.
-    """
-    edge = pixels.shape[-1]
-    if pixels.shape[-2:] != (edge, edge) or edge % patches or patches % squares:
-        raise ValueError(
-            f"pixels: {tuple(pixels.shape[-2:])} cannot be cut into {patches} x {patches} patches"
-            f" and {squares} x {squares} squares; each has to divide the one before"
-        )
-    fig, axes = plt.subplots(1, 3, figsize=(7, 2.75), layout="constrained")
-    for ax, (count, name) in zip(
-        axes, [(edge, "pixels"), (patches, "patches"), (squares, "soft tokens")], strict=True
-    ):
-        colours = F.avg_pool2d(pixels[None], edge // count)[0]
-        ax.imshow(((colours + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy())
-        ax.set_title(f"{count} x {count} {name}", fontsize=10)
-        ax.set(xticks=[], yticks=[], xlabel=f"{count**2:,} in all")
-    return with_alt(
-        fig,
-        f"One photograph three times, each coarser: {edge} x {edge} pixels, {patches} x {patches}"
-        f" patches, and {squares} x {squares} soft tokens, where all that is smaller than"
-        f" {edge // squares} pixels is gone.",
-    )
 
 
 def turning(curves: dict[str, Sequence[float]], global_layers: Sequence[int]) -> Figure:

@@ -134,7 +134,7 @@ def three_ways(text: str, tokenizer: Tokenizer, letters: int, words: int) -> Fig
         "words": (text.split(), "word", f"{words:,} words"),
     }
     fig, ax = plt.subplots(figsize=(8, 2.5), layout="constrained")
-    ax.text(5.7, -0.25, "the row that the model reads", ha="center", color=GREY, fontsize=9)
+    ax.text(5.7, -0.25, "the tokens that the model reads", ha="center", color=GREY, fontsize=9)
     ax.text(13.6, -0.25, "the list to know", ha="center", color=GREY, fontsize=9)
     for row, (name, (parts, kind, size)) in enumerate(cuts.items()):
         fill, outline = KINDS.get(kind, ("#E3E3E3", "-"))
@@ -179,6 +179,8 @@ def learning_curves(panels: Mapping[str, Mapping[str, Mapping[int, int]]]) -> Fi
                 told.append(f"{size} pieces {value:,}")
             said.append(f"learned from {learned}, {language} costs with {listed(told)}")
         ax.set(title=f"learned from {learned}", xlabel="pieces learned", ylim=(0, None))
+    longest = max(max(curve) for curves in panels.values() for curve in curves.values())
+    axes[0].set_xlim(-0.05 * longest, 1.15 * longest)  # the last numbers stay inside the frame
     axes[0].set_ylabel("tokens of the same passage")
     axes[0].legend(loc="lower left", frameon=False)
     return with_alt(fig, f"Tokens of a passage while pieces are learned: {'; '.join(said)}.")

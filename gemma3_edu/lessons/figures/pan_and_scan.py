@@ -192,11 +192,11 @@ def _as_seen(axes: Sequence[Axes], source: ImageSource, side: int) -> None:
         ax.set_axis_off()
     for number, (ax, box) in enumerate(zip(axes, boxes, strict=False)):
         ax.set_axis_on()
-        _grey(ax, picture.crop(box).resize((side, side), _BILINEAR))
+        _grey(ax, picture.crop(box).resize((side, side), BILINEAR))
         ax.set_title("the whole" if number == 0 else f"crop {number}", fontsize=10)
 
 
-_BILINEAR = 2  # Pillow's number for what the encoder's squares are made with
+BILINEAR = 2  # Pillow's number for what the encoder's squares are made with
 
 
 def _grey(ax: Axes, picture: Any) -> None:

@@ -8,6 +8,7 @@ Light blue is in the running, vermilion with bold words is what was chosen or st
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -168,50 +169,51 @@ def readings(again: Sequence[Sequence[float]], others: Sequence[Sequence[float]]
 
 
 def loops_and_inventions(
-    repeated: Mapping[float, Sequence[float]],
-    unknown: Mapping[str, Mapping[float, Sequence[float]]],
+    repeated: Mapping[str, Sequence[float]],
+    unknown: Mapping[str, Sequence[float]],
     *,
     melville: tuple[float, float],
 ) -> Figure:
     """Bars with error bars of two standard errors: repetition, and unknown words.
 
-    `repeated` has a temperature's shares, one for each text; `unknown` has for each way to cut the
-    same by temperature. `melville` is a band: the lowest and the highest share of his own pages.
+    Each has for every way to choose a share of each text, the same ways in both. `melville` is a
+    band: the lowest and the highest share of his own pages.
     """
-    fig, (left, right) = plt.subplots(
-        1, 2, figsize=(7.6, 3.4), width_ratios=[1, 2], layout="constrained"
-    )
-    _means(left, range(len(repeated)), list(repeated.values()), "C0", "", None)
-    left.set_xticks(range(len(repeated)), [f"{heat:g}" for heat in repeated])
-    left.set_title("runs that came before", fontsize=11)
-    left.set_ylabel("% of runs of four tokens")
-    heats = list(next(iter(unknown.values())))
-    width = 1.2 / (len(unknown) + 1)
-    hatches = ["", "//", "..", "xx", "--"]
-    colours = ["C0", "C1", "C2", "0.6", "#CC79A7"]
-    for n, (name, by_heat) in enumerate(unknown.items()):
-        at = [heats.index(heat) * 1.3 + n * width for heat in by_heat]
-        _means(right, at, list(by_heat.values()), colours[n], hatches[n], name, width)
-    middle = width * (len(unknown) - 1) / 2
-    right.set_xticks([1.3 * n + middle for n in range(len(heats))], [f"{heat:g}" for heat in heats])
+    fig, axes = plt.subplots(1, 2, figsize=(7.6, 3.4), layout="constrained")
     low, high = (100 * share for share in melville)
-    right.axhspan(low, high, color="0.5", alpha=0.35, lw=0, zorder=0, label="Melville's own pages")
-    right.set_title("words unknown to the pages", fontsize=11)
-    right.set_ylabel("% of words")
-    right.legend(loc="upper left", fontsize=9)
-    for ax in (left, right):
-        ax.set_xlabel("temperature")
+    axes[1].axhspan(low, high, color="0.5", alpha=0.35, lw=0, zorder=0, label="Melville's pages")
+    titles = ["runs that came before", "words unknown to the pages"]
+    for ax, shares, title, unit in zip(
+        axes, (repeated, unknown), titles, ("runs of four tokens", "words"), strict=True
+    ):
+        ax.set_title(title, fontsize=11)
+        ax.set_ylabel(f"% of {unit}")
+        for place, ((name, each), colour, hatch) in enumerate(
+            zip(shares.items(), _COLOURS, _HATCHES, strict=False)
+        ):
+            _means(ax, [place], [each], colour, hatch, name)
+        ax.set_xticks(range(len(shares)), list(shares), fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
-    loops = listed(f"{_mean(each):.0%} at {heat:g}" for heat, each in repeated.items())
-    ways = "; ".join(
-        f"{name} " + listed(f"{_mean(each):.0%} at {heat:g}" for heat, each in by_heat.items())
-        for name, by_heat in unknown.items()
+    axes[1].legend(*_first(axes[1]), loc="upper right", fontsize=9)
+    loops, inventions = (
+        listed(f"{_mean(each):.0%} at {name}" for name, each in shares.items())
+        for shares in (repeated, unknown)
     )
     return with_alt(
         fig,
-        f"By temperature. Left, runs of four tokens that came before: {loops}. Right, words unknown"
-        f" to the pages: {ways}; Melville's own pages {low:.0f}% to {high:.0f}%.",
+        f"By way to choose. Left, runs of four tokens that came before: {loops}. Right, words"
+        f" unknown to the pages: {inventions}; Melville's own pages {low:.0f}% to {high:.0f}%.",
     )
+
+
+_COLOURS = ["C0", "C1", "C2", "0.6", "#CC79A7"]
+_HATCHES = ["", "//", "..", "xx", "--"]
+
+
+def _first(ax: Axes) -> tuple[list[Any], list[str]]:
+    """A legend of the band alone: the bars have their names below."""
+    handles, labels = ax.get_legend_handles_labels()
+    return handles[:1], labels[:1]
 
 
 def _mean(values: Sequence[float]) -> float:

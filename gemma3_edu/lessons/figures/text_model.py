@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...model.config import Gemma3Config
 from ...study import cost
+from ...train.scores import margin
 from .alt import listed, with_alt
 
 CLEAR = 0.1
@@ -71,46 +72,52 @@ def name_to_place(name: str, spellings: Sequence[str]) -> Figure:
 def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor) -> Figure:
     """A bar for each token of a text: the probability the model gave it before it came.
 
-    Beside it the model's first choice, by `pieces`, or ≈ where two are nearly as likely.
+    Where another token was likelier, a diamond is at that one's probability, with its name by
+    `pieces`, unless two are nearly as likely.
     """
     shares = logits.double().softmax(-1)
     top = logits.topk(2, dim=-1)
     clear = (top.values[:, 0] - top.values[:, 1] >= CLEAR).tolist()
-    given = shares.gather(1, came[:, None])[:, 0]
+    given = (100 * shares.gather(1, came[:, None])[:, 0]).tolist()
+    most = (100 * shares.max(-1).values).tolist()
     best, tokens = top.indices[:, 0].tolist(), came.tolist()
-    fig, ax = plt.subplots(figsize=(7, 0.27 * len(tokens) + 0.9), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7.6, 0.27 * len(tokens) + 1.2), layout="constrained")
     hits = [clear[n] and best[n] == token for n, token in enumerate(tokens)]
-    kinds = [("its first choice", "C0", ""), ("another token was", "C1", "//")]
+    missed = [n for n, hit in enumerate(hits) if not hit]
+    kinds = [("it was the first choice", "C0", ""), ("another token was", "C1", "//")]
     for hit, (label, colour, hatch) in zip((True, False), kinds, strict=True):
         rows = [n for n, h in enumerate(hits) if h is hit]
-        wide = [100 * given[n].item() for n in rows]
         look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "black"}
-        ax.barh(rows, wide, height=0.72, linewidth=0.5, label=label, **look)
-    for row, (choice, hit) in enumerate(zip(best, hits, strict=True)):
-        told = "" if hit else f"first choice: {pieces[choice]}" if clear[row] else "≈"
-        ax.text(100 * given[row].item() + 1.5, row, told, va="center", size=9)
+        ax.barh(rows, [given[n] for n in rows], height=0.72, linewidth=0.5, label=label, **look)
+    mark: dict[str, Any] = {"ls": "none", "color": "black", "mfc": "white", "ms": 6}
+    marks = ax.plot([most[n] for n in missed], missed, "D", label="probability of that one", **mark)
+    for row in missed:
+        told = pieces[best[row]] if clear[row] else "no clear first choice"
+        ax.text(most[row] + 2, row, told, va="center", size=9)
     ax.set_yticks(range(len(tokens)), [pieces[token] for token in tokens])
+    ax.set_xticks(range(0, 101, 20))
     ax.invert_yaxis()
-    ax.set(xlabel="probability of the token that came, %", xlim=(0, 100))
-    ax.legend(loc="center right", fontsize=9)
+    ax.set(xlabel="probability of the token that came, %", xlim=(0, 115))
+    fig.legend(handles=[*ax.containers, *marks], loc="outside upper center", ncols=3, frameon=False)
     return with_alt(
         fig,
         f"A bar for each of {len(tokens)} tokens: its probability before it came, at most"
-        f" {100 * given.max():.0f} %; {sum(hits)} of them were clearly the first choice.",
+        f" {max(given):.0f} %; {sum(hits)} of them were clearly the first choice. Where another"
+        " token was, a diamond is at its probability.",
     )
 
 
 def surprise_by_loading(
     nats: Mapping[str, Float[Tensor, "P"]], without: Mapping[str, float]
 ) -> Figure:
-    """Mean surprise of each way to load, with an interval of 95 % over P, about 20, texts.
+    """Mean surprise of each way to load, with an interval of 95 % (`train.scores.margin`).
 
     `without` are one or two means that need no model, each drawn as a line.
     """
     fig, ax = plt.subplots(figsize=(7, 0.5 * len(nats) + 1.1), layout="constrained")
     told = []
     for row, (name, each) in enumerate(nats.items()):
-        mean, half = each.mean().item(), 2.1 * each.std().item() / len(each) ** 0.5
+        mean, half = each.mean().item(), margin(each)
         ax.errorbar([mean], [row], xerr=[half], fmt="o", color="C0", ls="none", capsize=5)
         clear: dict[str, Any] = {"bbox": {"fc": "white", "ec": "none", "pad": 1}}
         ax.text(mean, row - 0.22, f"{mean:.1f}", ha="center", va="bottom", size=9, **clear)

@@ -1,11 +1,11 @@
-"""Figures of lesson 11: pictures cut into patches, what patches look at, and losses of pairs.
+"""Figures of lesson 11: pictures cut up, what patches know and look at, gradients of pairs.
 
 >>> import torch
 >>> from gemma3_edu.model.presets import PRESETS
 >>> encoder = VisionEncoder(PRESETS["tiny"].vision)
->>> weights = attention_of_patches(encoder, torch.zeros(3, 36, 36))
->>> weights.shape, bool((weights.sum(-1) - 1).abs().max() < 1e-5)  # layers, heads, P, P
-(torch.Size([2, 2, 36, 36]), True)
+>>> weights = attention_of_patches(encoder, torch.zeros(5, 3, 36, 36))
+>>> weights.shape, bool((weights.sum(-1) - 1).abs().max() < 1e-5)  # pictures, layers, heads, P, P
+(torch.Size([5, 2, 2, 36, 36]), True)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,24 +31,24 @@ _EDGE = "#D55E00"
 
 
 def attention_of_patches(
-    encoder: VisionEncoder, picture: Float[Tensor, "3 Y X"]
-) -> Float[Tensor, "layers heads P P"]:
+    encoder: VisionEncoder, pictures: Float[Tensor, "I 3 Y X"]
+) -> Float[Tensor, "I layers heads P P"]:
     """The weights of every layer and head: row p is what patch p looks at, and sums to 1.
 
     The encoder's kernel never stores them, so they are made again from what each layer reads.
     """
     with torch.no_grad(), capture(encoder, "layers.*.layer_norm1") as seen:
-        encoder(picture[None])
+        encoder(pictures)
         weights = []
         for layer, (x,) in zip(encoder.layers, seen.values(), strict=True):
             assert isinstance(layer, VisionBlock)
             attention = layer.self_attn
             q, k = (
-                project(x[0]).unflatten(-1, (attention.num_heads, -1)).transpose(0, 1)
+                project(x).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
                 for project in (attention.q_proj, attention.k_proj)
             )
-            weights.append((q @ k.transpose(1, 2) * q.shape[-1] ** -0.5).softmax(-1))
-    return torch.stack(weights)
+            weights.append((q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).softmax(-1))
+    return torch.stack(weights, dim=1)
 
 
 def as_colours(pixels: Float[Tensor, "3 Y X"]) -> np.ndarray:
@@ -92,71 +92,75 @@ def cut_up(
     )
 
 
-def where_patches_look(
-    picture: Float[Tensor, "3 Y X"],
-    weights: Float[Tensor, "layers heads P P"],
+def jigsaw(pictures: Mapping[str, Float[Tensor, "3 Y Y"]], size: int) -> Figure:
+    """Square pictures side by side, with the cuts between their patches."""
+    fig, axes = plt.subplots(1, len(pictures), figsize=(6, 3.2), layout="constrained")
+    for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
+        side = picture.shape[1]
+        ax.imshow(as_colours(picture))
+        cuts = [size * n - 0.5 for n in range(1, side // size)]
+        thin = {"color": "white", "linewidth": 0.8}
+        ax.vlines(cuts, -0.5, side - 0.5, label="cuts down", **thin)
+        ax.hlines(cuts, -0.5, side - 0.5, label="cuts across", **thin)
+        ax.set_title(title, fontsize=11)
+    _no_ticks(axes)
+    count = (side // size) ** 2
+    return with_alt(fig, f"{listed(pictures)}: {len(pictures)} squares of the same {count} pieces.")
+
+
+def known_by_step(
+    steps: Sequence[str], known: Mapping[str, Mapping[str, Sequence[int]]], guess: int
+) -> Figure:
+    """What a probe reads right, in whole percent, after each step of an encoder; a panel each.
+
+    `known` has the curves of each panel by name.
+    """
+    fig, axes = plt.subplots(
+        1, len(known), figsize=(8.8, 3.4), layout="constrained", sharey=True, squeeze=False
+    )
+    marks, told = [("o", 6), ("s", 6), ("^", 11), ("D", 5)], []  # that of a hidden curve is large
+    for ax, (title, curves) in zip(axes[0], known.items(), strict=True):
+        for (name, curve), (mark, size) in zip(curves.items(), marks, strict=False):
+            ax.plot(range(len(steps)), curve, marker=mark, ms=size, label=name)
+        ax.axhline(guess, color="0.6", ls="-", lw=1, label="a guess")
+        ax.set_xticks(range(len(steps)), steps, rotation=40, ha="right")
+        ax.set(title=title, ylim=(0, 104))
+        last = ", ".join(f"{name} {curve[-1]}" for name, curve in curves.items())
+        told.append(f"{title}: {last}")
+    axes[0, 0].set_ylabel("patches read right, %")
+    axes[0, -1].legend(loc="upper right", bbox_to_anchor=(1.0, 0.9), fontsize=8)
+    return with_alt(
+        fig,
+        f"Curves of what a probe reads from the patches after {len(steps)} steps, from the pixels"
+        f" to the last layer, in percent; at the end {'; '.join(told)}.",
+    )
+
+
+def where_it_looks(
+    pictures: Sequence[Float[Tensor, "3 Y X"]],
+    maps: Sequence[Float[Tensor, "P"]],
     patches: Sequence[int],
 ) -> Figure:
-    """One row a patch: where it lies, and in each layer the mean of its heads' weights.
-
-    The widget's callback: with one patch, one row. Each layer has a scale of its own, over all
-    patches, so that a slider does not change it; it follows the root, so that faint weights show.
-    """
-    layers, height = len(weights), 1.55 * len(patches) + 0.35
-    fig, axes = plt.subplots(len(patches), layers + 1, figsize=(7, height), squeeze=False)
-    fig.subplots_adjust(
-        left=0.01, right=0.99, bottom=0.1 / height, top=1 - 0.3 / height, wspace=0.06, hspace=0.2
+    """Above, pictures with one patch outlined; below, how much it looks at each patch."""
+    fig, axes = plt.subplots(
+        2, len(pictures), figsize=(1.75 * len(pictures), 3.7), layout="constrained"
     )
-    mean = weights.mean(1)  # layers P P
-    across = isqrt(mean.shape[-1])
-    size = picture.shape[1] // across
-    for row, patch in zip(axes, patches, strict=True):
-        row[0].imshow(as_colours(picture))
-        row[0].set_title(f"patch {patch}", fontsize=10)
-        _outline(row[0], *divmod(patch, across), size, width=2)
-        for layer, ax in enumerate(row[1:]):
-            field = mean[layer, patch].unflatten(0, (across, across))
-            ax.imshow(field.numpy(), norm=PowerNorm(0.5, vmin=0, vmax=float(mean[layer].max())))
-            ax.set_title(f"layer {layer}", fontsize=10)
-            _outline(ax, *divmod(patch, across), 1, width=2)
+    across = isqrt(len(maps[0]))
+    for (upper, lower), picture, field, patch in zip(axes.T, pictures, maps, patches, strict=True):
+        row, column = divmod(patch, across)
+        upper.imshow(as_colours(picture))
+        _outline(upper, row, column, picture.shape[1] // across, width=2.5)
+        shares = field.mul(100).round().unflatten(0, (across, across)).numpy()
+        lower.imshow(shares, norm=PowerNorm(0.5, vmin=0, vmax=50))
+        _outline(lower, row, column, 1, width=2.5)
+    axes[0, 0].set_ylabel("the picture")
+    axes[1, 0].set_ylabel("looked at")
     _no_ticks(axes.flat)
-    largest = mean[:, list(patches)].amax(-1)
+    most = [f"{field.max().item():.0%}" for field in maps]
     return with_alt(
         fig,
-        f"A picture, one row each for patch {listed(patches)}, and where the patch looks in"
-        f" {layers} layers; the brightest cell of a field has {largest.min():.0%} to"
-        f" {largest.max():.0%} of the attention.",
-    )
-
-
-def patch_fields(
-    fields: Mapping[str, Float[Tensor, "P"]],
-    label: str,
-    *,
-    low: float,
-    high: float,
-    marked: Sequence[int] = (),
-) -> Figure:
-    """A number for every patch, laid out as the picture, under each title; one scale for all.
-
-    With `low` below 0 the colours are those of signed fields. `marked` names one patch a field.
-    """
-    fig, axes = plt.subplots(1, len(fields), figsize=(7, 2.4), layout="constrained", squeeze=False)
-    colours = SIGNED if low < 0 else "cividis"
-    for ax, (title, field) in zip(axes[0], fields.items(), strict=True):
-        across = isqrt(len(field))
-        grid = field.unflatten(0, (across, across)).numpy()
-        drawn = ax.imshow(grid, cmap=colours, vmin=low, vmax=high)
-        ax.set_title(title, fontsize=10)
-    for ax, patch in zip(axes[0], marked, strict=False):
-        _outline(ax, *divmod(patch, across), 1, width=2)
-    _no_ticks(axes.flat)
-    fig.colorbar(drawn, ax=axes, label=label, shrink=0.9)
-    told = [f"{title} {_from_to(field)}" for title, field in fields.items()]
-    return with_alt(
-        fig,
-        f"A value for every patch, laid out as the picture; {label}, from least to most:"
-        f" {'; '.join(told)}.",
+        f"{len(pictures)} pictures with a patch outlined, and below each how its attention is"
+        f" spread over the patches; the brightest have {listed(most)} of it.",
     )
 
 
@@ -184,36 +188,6 @@ def gradients(fields: Mapping[str, tuple[Float[Tensor, "R R"], Float[Tensor, "R 
         f"Gradients for {len(after)} pictures and {len(after)} captions after one logit has moved,"
         f" a panel for each loss; dots mark the places that changed, {listed(told)}.",
     )
-
-
-def similarities(matrices: Mapping[str, Float[Tensor, "R R"]], captions: Sequence[str]) -> Figure:
-    """Cosines of pictures (rows) and captions (columns), one panel a loss."""
-    fig, axes = plt.subplots(
-        1, len(matrices), figsize=(7, 3.9), layout="constrained", squeeze=False, sharey=True
-    )
-    for ax, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
-        drawn = ax.imshow(matrix.numpy(), cmap=SIGNED, vmin=-1, vmax=1)
-        ax.set_title(title, fontsize=11)
-        ax.set_xticks(range(len(captions)), captions, rotation=60, ha="right", fontsize=10)
-        ax.set_yticks(range(len(captions)), captions)
-        ax.set(xlabel="caption", ylabel="picture of a")
-        ax.label_outer()
-    fig.colorbar(drawn, ax=axes, label="cosine", shrink=0.7)
-    told = []
-    for title, matrix in matrices.items():
-        own = torch.eye(len(matrix), dtype=torch.bool)
-        told.append(f"{title} {_from_to(matrix[own])} and {_from_to(matrix[~own])}")
-    return with_alt(
-        fig,
-        f"Cosines of {len(captions)} pictures with {len(captions)} captions, a panel for each loss;"
-        f" on the diagonal and off it they are {'; '.join(told)}.",
-    )
-
-
-def _from_to(values: Tensor) -> str:
-    """The least and the greatest value."""
-    low, high = (round(value.item(), 2) + 0.0 for value in values.aminmax())  # no -0
-    return f"{low:.2f} to {high:.2f}"
 
 
 def _outline(ax: Axes, row: int, column: int, size: int, width: float) -> None:

@@ -1,8 +1,8 @@
 """Pictures of coloured shapes, and questions about them: one picture, two, or a clip of four.
 
 What is held out is the whole scene: which things it shows, and where. What takes more than one look
-is answered with what is seen at each: things are counted one by one, and places named before they
-are compared.
+is answered with what is seen at each: things are counted one by one by their places, and places
+named before they are compared.
 
 >>> from gemma3_edu.train.data.draw import Draw
 >>> example = TASKS["colour"](Draw("any", "test"))
@@ -129,6 +129,12 @@ def in_reading_order(things: Scene) -> list[Thing]:
     return sorted(things, key=lambda thing: (thing.y > 0.39, thing.y > 0.61, thing.x))
 
 
+def _third(thing: Thing) -> str:
+    """The name of its place, rows and columns as both grids of `scene` have them: never ""."""
+    down, across = ((at > 0.39) + (at > 0.61) for at in (thing.y, thing.x))
+    return PLACES[down][across]
+
+
 def with_article(pair: str) -> str:
     """ "a red star", "an orange star"."""
     return ("an " if pair[0] == "o" else "a ") + pair
@@ -186,7 +192,7 @@ def _counts(draw: Draw, things: Scene) -> Iterator[Conversation]:
 def _count(things: Scene, colour: str, shape: str) -> Conversation:
     fitting = tuple(t for t in things if colour in ("", t.colour) and shape in ("", t.shape))
     name = f"{colour} {plural(shape) if shape else 'things'}".strip()
-    counted = [f"{n} {t.pair}" for n, t in enumerate(in_reading_order(fitting), 1)]
+    counted = [f"{n} {_third(t)}" for n, t in enumerate(in_reading_order(fitting), 1)]
     return ask(f"How many {name} are there?", f"{', '.join(counted) or 'none'}: {len(counted)}")
 
 

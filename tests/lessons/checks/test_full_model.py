@@ -1,35 +1,56 @@
 """The checks on the whole model accept what is right, however written."""
 
-import re
-
 import pytest
 import torch
 from torch import Tensor
 
-from gemma3_edu.hub.weights import IGNORED, TEXT_ONLY, WEIGHT_MAP, our_name
-from gemma3_edu.lessons.checks.full_model import Table, check_join, check_our_name, check_pixel_map
-from gemma3_edu.lessons.figures.full_model import to_pixels
+from gemma3_edu.lessons.checks.full_model import check_batch, check_join, colleagues_join
 from tests.lessons.checks.messages import message
 
 # check_join
 
 
+def refuse_misfits(soft: Tensor, vectors: Tensor) -> None:
+    if soft.sum() != vectors.shape[0] * vectors.shape[1]:
+        raise ValueError(f"{len(vectors)} pictures for {int(soft.sum())} places")
+
+
 def by_package(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    refuse_misfits(soft, vectors)
     return words.masked_scatter(soft[:, :, None], vectors.flatten(0, 1))
 
 
 def by_index(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    refuse_misfits(soft, vectors)
     x = words.clone()
     x[soft] = vectors.reshape(-1, words.shape[-1])
     return x
 
 
 def by_counting(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    refuse_misfits(soft, vectors)
     number = (soft.flatten().cumsum(0) - 1).clamp(min=0).view(soft.shape)
     return torch.where(soft[:, :, None], vectors.flatten(0, 1)[number], words)
 
 
-@pytest.mark.parametrize("answer", [by_package, by_index, by_counting])
+def by_walking(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    x, waiting = words.clone(), iter(vectors.flatten(0, 1))
+    places = soft.nonzero()
+    if len(places) != vectors.shape[:2].numel():
+        raise ValueError
+    for b, t in places:
+        x[b, t] = next(waiting)
+    return x
+
+
+def by_strict_zip(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+    x = words.clone()
+    for (b, t), vector in zip(soft.nonzero(), vectors.flatten(0, 1), strict=True):
+        x[b, t] = vector
+    return x
+
+
+@pytest.mark.parametrize("answer", [by_package, by_index, by_counting, by_walking, by_strict_zip])
 def test_right_joins(answer):
     check_join(answer)
 
@@ -52,73 +73,59 @@ def test_a_join_without_a_name_comes_with_its_case():
     )
 
 
-# check_pixel_map
+def test_an_error_of_torch_where_they_do_not_fit_is_refused():
+    def indexed(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+        x = words.clone()
+        x[soft] = vectors.flatten(0, 1)
+        return x
+
+    assert message(check_join, indexed) == (
+        "vectors were left over: that ended in RuntimeError; raise a ValueError instead"
+        " (row .##.., 2 pictures of 2 tokens)"
+    )
 
 
-def side_of(values: Tensor) -> int:
-    return round(len(values) ** 0.5)
+# check_batch
 
 
-def repeated(values: Tensor, height: int, width: int) -> Tensor:
-    side = side_of(values)
-    rows = values.view(side, side).repeat_interleave(height // side, 0)
-    return rows.repeat_interleave(width // side, 1)
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [".##.", ".##."],
+        ["##", "##"],
+        (".##.##.", "....##."),
+        ["....", ".##.", "##.."],
+        [".##.##.##", "##......."],
+    ],
+)
+def test_batches_that_show_the_mistake(rows):
+    check_batch(lambda: rows)
 
 
-def by_torch(values: Tensor, height: int, width: int) -> Tensor:
-    grid = values.view(1, 1, side_of(values), -1)
-    return torch.nn.functional.interpolate(grid, (height, width), mode="nearest")[0, 0]
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([".##.##."], "the colleague is right here, as in every single conversation (.##.##.)"),
+        ([".##.", "...."], "the colleague is right here: only one conversation has pictures"),
+        (["....", ".##.", "...."], "only one conversation has pictures (.... .##. ....)"),
+        ([".##.", ".##"], "the conversations differ in length; pad the short ones with '.'"),
+        ([".####.", ".##..."], "4 places in a run; a picture takes two places, and text"),
+        ([".#..", ".##."], "1 places in a run; a picture takes two places"),
+        (["....", "...."], "there is no picture in it (.... ....)"),
+        ([".xx.", ".xx."], "['x'] is neither '.' nor '#'; return a list of texts"),
+        ([".##." * 30] * 2, "this is a large batch; a small one is enough"),
+        ([], "got list; return a list of texts, one a conversation"),
+        (".##.", "got str; return a list of texts, one a conversation"),
+        ([[0, 1, 1, 0]], "got list; return a list of texts, one a conversation"),
+        (None, "returned nothing; end the function with `return`"),
+    ],
+)
+def test_batches_that_do_not(rows, sentence):
+    assert sentence in message(check_batch, lambda: rows)
 
 
-def kron(values: Tensor, height: int, width: int) -> Tensor:
-    side = side_of(values)
-    return torch.kron(values.view(side, side), torch.ones(height // side, width // side))
-
-
-@pytest.mark.parametrize("answer", [to_pixels, repeated, by_torch, kron])
-def test_right_maps(answer):
-    check_pixel_map(answer)
-
-
-# check_our_name
-
-
-def longest(name: str, table: Table) -> str | None:
-    fits = [(t, o) for o, spellings in table.items() for t in spellings if name.startswith(t)]
-    if not fits:
-        return None
-    theirs, ours = max(fits, key=lambda fit: len(fit[0]))
-    return ours + name[len(theirs) :]
-
-
-def shortening(name: str, table: Table) -> str | None:
-    """Takes words off the end until what is left is a prefix in the table."""
-    back = {theirs: ours for ours, spellings in table.items() for theirs in spellings}
-    words = name.split(".")
-    for count in range(len(words) - 1, 0, -1):
-        head = ".".join(words[:count]) + "."
-        if head in back:
-            return back[head] + ".".join(words[count:])
-    return None
-
-
-def by_pattern(name: str, table: Table) -> str | None:
-    back = {theirs: ours for ours, spellings in table.items() for theirs in spellings}
-    ordered = sorted(back, key=len, reverse=True)
-    found = re.match("|".join(map(re.escape, ordered)), name)
-    return back[found[0]] + name[found.end() :] if found else None
-
-
-@pytest.mark.parametrize("answer", [longest, shortening, by_pattern])
-def test_right_names(answer):
-    check_our_name(answer)
-
-
-@pytest.mark.parametrize("answer", [longest, shortening, by_pattern])
-def test_right_names_are_those_of_the_package(answer):
-    """With its table, in which the text-only prefix comes last by hand."""
-    table = {**WEIGHT_MAP, "language_model.": (*WEIGHT_MAP["language_model."], TEXT_ONLY)}
-    rests = ["layers.0.mlp.up_proj.weight", "layers.11.model.weight", "weight"]
-    spellings = [theirs for row in table.values() for theirs in row]
-    for name in [theirs + rest for theirs in spellings for rest in rests] + ["lm_head.weight"]:
-        assert name.startswith(IGNORED) or answer(name, table) == our_name(name), name
+def test_the_colleague_is_right_about_one_conversation():
+    image_id = torch.tensor([[0, 1, 1, 0, 2, 2, 0]])
+    words, vectors = -torch.ones(1, 7, 3), torch.arange(12.0).view(2, 2, 3)
+    joined = colleagues_join(words, image_id, vectors)
+    assert joined.equal(by_package(words, image_id > 0, vectors))

@@ -4,75 +4,118 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gemma3_edu.generation import chunks
-from gemma3_edu.lessons.checks.image_tokens import check_chunks, check_image_ids, check_pool
-from gemma3_edu.model.layout import Batch, TokenLayout, _image_ids
+from gemma3_edu.lessons.checks.image_tokens import (
+    check_chunks,
+    check_mixed_mask,
+    check_small_mixed_masks,
+    check_text_loss,
+)
+from gemma3_edu.model.layout import TokenLayout
+from gemma3_edu.model.masks import attention_mask, causal, same_image, within_window
 from tests.lessons.checks.messages import message
-from tests.tiny import tiny_config
 
-# check_pool
-
-
-def across_of(x: Tensor) -> int:
-    return math.isqrt(x.shape[1])
+# check_mixed_mask
 
 
-def by_torch(x: Tensor, side: int) -> Tensor:
-    grid = x.transpose(1, 2).unflatten(2, (across_of(x), -1))
-    return F.adaptive_avg_pool2d(grid, across_of(x) // side).flatten(2).transpose(1, 2)
+def layout_of(image_id: Tensor) -> TokenLayout:
+    return TokenLayout.of(torch.ones_like(image_id[None]) > 0, image_id[None])
 
 
-def by_axes(x: Tensor, side: int) -> Tensor:
-    n = across_of(x) // side
-    return x.unflatten(1, (n, side, n, side)).mean((2, 4)).flatten(1, 2)
+def mask_by_package(image_id: Tensor, window: int | None) -> Tensor:
+    layout = layout_of(image_id)
+    return attention_mask(layout, layout, window)[0]
 
 
-def by_matrix(x: Tensor, side: int) -> Tensor:
-    across = across_of(x)
-    place = torch.arange(across**2)
-    square = place // across // side * (across // side) + place % across // side
-    which = square == torch.arange((across // side) ** 2)[:, None]
-    return which.to(x.dtype) @ x / side**2
+def mask_by_predicates(image_id: Tensor, window: int | None) -> Tensor:
+    layout = layout_of(image_id)
+    mask = causal(layout, layout) | same_image(layout, layout)
+    return (mask if window is None else mask & within_window(layout, layout, window))[0]
 
 
-@pytest.mark.parametrize("answer", [by_torch, by_axes, by_matrix])
-def test_right_pools(answer):
-    check_pool(answer)
+def mask_by_triangles(image_id: Tensor, window: int | None) -> Tensor:
+    own = (image_id[:, None] == image_id) * image_id.clamp(max=1)
+    mask = torch.ones_like(own).tril() + own > 0
+    return mask if window is None else mask.triu(1 - window)
 
 
-# check_image_ids
+def mask_by_block_diagonal(image_id: Tensor, window: int | None) -> Tensor:
+    runs, lengths = image_id.unique_consecutive(return_counts=True)
+    blocks = [
+        torch.ones(n, n) if run else torch.zeros(n, n)
+        for run, n in zip(runs.tolist(), lengths.tolist(), strict=True)
+    ]
+    place = torch.arange(len(image_id))
+    mask = torch.block_diag(*blocks).bool() | (place[None, :] <= place[:, None])
+    return mask & (place[:, None] - place < (window or math.inf))
 
 
-def ids_by_package(ids: Tensor, soft: int) -> Tensor:
-    """`from_ids` wants images of one length; the function under it does not."""
-    return _image_ids(ids == soft)
+@pytest.mark.parametrize("answer", [mask_by_package, mask_by_triangles])
+def test_right_masks(answer):
+    check_mixed_mask(answer)
 
 
-def ids_by_difference(ids: Tensor, soft: int) -> Tensor:
-    marks = (ids == soft).long()
-    return marks * F.pad(marks, (1, 0)).diff(dim=1).clamp(min=0).cumsum(1)
+@pytest.mark.parametrize("answer", [mask_by_predicates, mask_by_block_diagonal])
+def test_right_small_masks(answer):
+    check_small_mixed_masks(answer)
 
 
-def in_int32(ids: Tensor, soft: int) -> Tensor:
-    return ids_by_difference(ids, soft).int()
+def mask_of_short_rows(image_id: Tensor, window: int | None) -> Tensor:
+    return mask_by_package(image_id, None if len(image_id) > 60 else window)
 
 
-@pytest.mark.parametrize("answer", [ids_by_package, ids_by_difference, in_int32])
-def test_right_image_ids(answer):
-    check_image_ids(answer)
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("right in the small cases, but nano, which read a row of ", mask_of_short_rows),
+        ("gave numbers to add to scores", lambda i, w: mask_by_package(i, w).float().log()),
+        ("`and`, `or` and `if` want", lambda i, w: i[:, None] == i[None, :] and i[:, None] > 0),
+        ("got shape (1, 4, 4), expected (4, 4)", lambda i, w: mask_by_package(i, w)[None]),
+        ("got dtype int64, expected bool", lambda i, w: mask_by_package(i, w).long()),
+    ],
+)
+def test_wrong_masks(words: str, answer):
+    assert message(check_mixed_mask, answer).startswith(words)
 
 
-def test_the_batch_numbers_images_so():
-    """What the exercise builds is what `Batch.from_ids` does with images of full length."""
-    config = tiny_config(vision=True)
-    soft = [config.image_token_index] * config.mm_tokens_per_image
-    ids = torch.tensor([[2, *soft, 7, *soft, 8]])
-    side = config.vision.image_size
-    layout = Batch.from_ids(ids, config, torch.zeros(2, 3, side, side)).layout
-    assert layout.image_id.equal(ids_by_difference(ids, config.image_token_index))
+# check_text_loss
+
+
+def loss_by_selection(logits: Tensor, ids: Tensor, soft: int) -> Tensor:
+    wanted = ids[:, 1:]
+    return F.cross_entropy(logits[:, :-1][wanted != soft], wanted[wanted != soft])
+
+
+def loss_by_ignored_index(logits: Tensor, ids: Tensor, soft: int) -> Tensor:
+    wanted = ids.masked_fill(ids == soft, -100)[:, 1:]
+    return nn.CrossEntropyLoss()(logits[:, :-1].mT, wanted)
+
+
+def loss_by_ignoring_soft(logits: Tensor, ids: Tensor, soft: int) -> Tensor:
+    flat = logits[:, :-1].flatten(0, 1)
+    return F.cross_entropy(flat, ids[:, 1:].flatten(), ignore_index=soft)
+
+
+def loss_by_weights(logits: Tensor, ids: Tensor, soft: int) -> Tensor:
+    said = logits.log_softmax(-1)[:, :-1].gather(-1, ids[:, 1:, None])[..., 0]
+    weights = (ids[:, 1:] != soft).float()
+    return -(said * weights).sum() / weights.sum()
+
+
+LOSSES = [loss_by_selection, loss_by_ignored_index, loss_by_ignoring_soft, loss_by_weights]
+
+
+@pytest.mark.parametrize("answer", LOSSES)
+def test_right_losses(answer):
+    check_text_loss(answer)
+
+
+def test_a_loss_that_is_a_number_of_python_is_told_what_is_expected():
+    said = message(check_text_loss, lambda *case: loss_by_weights(*case).item())
+    assert said.startswith("expected a tensor, got float")
 
 
 # check_chunks

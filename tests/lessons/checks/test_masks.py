@@ -277,9 +277,29 @@ def test_forgotten_padding_is_shown_with_a_query_at_0():
     assert "(q = [0, 1], k = [-1, 0, 1], window = 3: got" in said
 
 
-def test_slots_in_the_order_of_age_are_named():
+def test_the_first_slots_for_ever_are_named():
     said = message(check_ring_mask, lambda n, slots, w: torch.arange(slots) < min(w, n))
-    assert said.startswith("yours is in the order of age")
+    assert said.startswith("yours sees the first slots, as if the newest key were always in slot 0")
+
+
+def test_a_window_that_does_not_go_round_is_named():
+    def between(length: int, slots: int, window: int) -> Tensor:
+        first, last = max(0, length - window) % slots, (length - 1) % slots
+        return torch.tensor([first <= slot <= last for slot in range(slots)])
+
+    said = message(check_ring_mask, between)
+    assert said.startswith("where the window goes round the end of the slots")
+    assert "(length = 8, slots = 7, window = 4: " in said
+
+
+@pytest.mark.parametrize("padding", [True, False])
+def test_a_distance_turned_round_is_named(padding):
+    def turned(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+        ahead = k[None, :] - q[:, None]
+        mask = ahead >= 0 if window is None else (ahead >= 0) & (ahead < window)
+        return mask & (k >= 0) if padding else mask
+
+    assert message(check_mask, turned).startswith("yours takes k - q for the distance")
 
 
 def test_a_period_of_1_is_asked_for():

@@ -1,78 +1,76 @@
 """The checks on pan and scan accept what is right, however written."""
 
+import math
+
+import nbformat
 import pytest
 import torch
-from torch import Tensor
+from lessons import NOTEBOOKS
 
 from gemma3_edu.lessons.checks.pan_and_scan import (
-    check_crop_boxes,
-    check_crop_numbers,
-    check_seen_region,
+    check_crop_number,
+    check_crop_places,
+    check_two_sizes,
+    colleagues_crops,
 )
 from gemma3_edu.naive.images import Box, pan_and_scan
 from gemma3_edu.prompt.images import Image
 from gemma3_edu.prompt.images import pan_and_scan as cut_image
 from tests.lessons.checks.messages import message
 
-# check_crop_numbers
+# check_crop_number
 
 
-def fast(width: Tensor, height: Tensor) -> Tensor:
-    long, short = torch.maximum(width, height), torch.minimum(width, height)
-    ratio = long / short
-    number = torch.minimum((ratio + 0.5).floor().long(), long // 256).clamp(2, 4)
-    step = (long + number - 1) // number
-    return number * ((ratio >= 1.2) & (torch.minimum(step, short) >= 256))
+def in_steps(width: int, height: int) -> int:
+    long, short = max(width, height), min(width, height)
+    if long / short < 1.2:
+        return 0
+    number = min(4, max(2, min(math.floor(long / short + 0.5), long // 256)))
+    return number if math.ceil(long / number) >= 256 and short >= 256 else 0
 
 
-def in_whole_numbers(width: Tensor, height: Tensor) -> Tensor:
-    long, short = torch.maximum(width, height), torch.minimum(width, height)
-    number = torch.minimum((2 * long + short) // (2 * short), long // 256).clamp(2, 4)
-    return number * ((5 * long >= 6 * short) & (short >= 256) & (-(-long // number) >= 256))
+def in_whole_numbers(width: int, height: int) -> int:
+    long, short = sorted((width, height), reverse=True)
+    number = min(4, max(2, min((2 * long + short) // (2 * short), long // 256)))
+    return number * (5 * long >= 6 * short and short >= 256 and -(-long // number) >= 256)
 
 
-def in_int32(width: Tensor, height: Tensor) -> Tensor:
-    sizes = zip(width.tolist(), height.tolist(), strict=True)
-    return torch.tensor([len(pan_and_scan(*size)) for size in sizes], dtype=torch.int32)
+def by_package(width: int, height: int) -> int:
+    return len(cut_image(Image.new("1", (width, height))))
 
 
-@pytest.mark.parametrize("answer", [fast, in_whole_numbers, in_int32])
+@pytest.mark.parametrize("answer", [in_steps, in_whole_numbers, by_package])
 def test_right_numbers(answer):
-    check_crop_numbers(answer)
+    check_crop_number(answer)
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (
-            lambda w, h: fast(w, h).clamp(max=3),
-            "at ['4000 x 500']: got 3, expected 4 (24 sizes)",
-        ),
-        (lambda w, h: fast(w, h).float(), "crops are counted, give whole numbers (.long())"),
-        (lambda w, h: fast(w, h) > 0, "crops are counted, give whole numbers (.long())"),
-        (lambda w, h: fast(w, h)[1:], "got shape (23,), expected (24,)"),
-        (lambda w, h: fast(w, h).tolist(), "expected a tensor, got list"),
+        (lambda w, h: min(in_steps(w, h), 3), "got 3, expected 4 (4000 x 500)"),
+        (lambda w, h: float(in_steps(w, h)), "expected an int, got float (1600 x 896)"),
+        (lambda w, h: None, "expected an int, got None (1600 x 896)"),
+        (lambda w, h: pan_and_scan(w, h), "expected an int, got list (1600 x 896)"),
     ],
 )
 def test_wrong_numbers_without_a_name(answer, words: str):
-    assert message(check_crop_numbers, answer).startswith(words)
+    assert message(check_crop_number, answer) == words
 
 
-# check_crop_boxes
+# check_crop_places
 
 
-def boxes_by_package(width: int, height: int) -> list[Box]:
-    """Where the crops of the package are, from their sizes."""
-    found, left, top = [], 0, 0
-    for crop in cut_image(Image.new("1", (width, height))):
-        found.append((left, top, left + crop.width, top + crop.height))
-        left, top = (left + crop.width, 0) if width >= height else (0, top + crop.height)
-    return found
+def by_range(width: int, height: int, number: int) -> list[Box]:
+    if not number:
+        return []
+    if height > width:
+        return [(b, a, d, c) for a, b, c, d in by_range(height, width, number)]
+    step = math.ceil(width / number)
+    return [(n * step, 0, min((n + 1) * step, width), height) for n in range(number)]
 
 
-def boxes_by_chunks(width: int, height: int) -> list[list[int]]:
+def by_chunks(width: int, height: int, number: int) -> list[list[int]]:
     """Torch cuts; lists for tuples are welcome."""
-    number = int(in_whole_numbers(torch.tensor([width]), torch.tensor([height])))
     if not number:
         return []
     pieces = torch.arange(max(width, height)).chunk(number)
@@ -81,59 +79,76 @@ def boxes_by_chunks(width: int, height: int) -> list[list[int]]:
     return [[a, 0, b, height] if wide else [0, a, width, b] for a, b in ends]
 
 
-@pytest.mark.parametrize("answer", [pan_and_scan, boxes_by_package, boxes_by_chunks])
-def test_right_boxes(answer):
-    check_crop_boxes(answer)
+def by_rule(width: int, height: int, number: int) -> list[Box]:
+    return pan_and_scan(width, height)
+
+
+@pytest.mark.parametrize("answer", [by_range, by_chunks, by_rule])
+def test_right_places(answer):
+    check_crop_places(answer)
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
         (
-            lambda w, h: [(max(0, a - 1), b, c, d) for a, b, c, d in pan_and_scan(w, h)],
+            lambda *case: [(max(0, a - 1), b, c, d) for a, b, c, d in by_range(*case)],
             "got [(0, 0, 800, 896), (799, 0, 1600, 896)], expected [(0, 0, 800, 896), (800, ",
         ),
-        (
-            lambda w, h: [(0, w // 2), (w // 2, w)],
-            "got [(0, 800), (800, 1600)], expected [(0, 0, 800, 896), (800, ",
-        ),
-        (lambda w, h: 2, "expected a list or tuple, got int (1600 x 896)"),
+        (lambda *case: by_range(*case)[:1], "got 1 entries, expected 2: got [(0, 0, 800, 896)]"),
+        (lambda *case: 2, "expected a list or tuple, got int (1600 x 896, 2 crops)"),
     ],
 )
-def test_wrong_boxes_without_a_name(answer, words: str):
-    assert message(check_crop_boxes, answer).startswith(words)
+def test_wrong_places_without_a_name(answer, words: str):
+    assert message(check_crop_places, answer).startswith(words)
 
 
-# check_seen_region
-
-
-def by_solution(width: int, height: int, image: int, row: int, column: int, n: int) -> list[float]:
-    left, top, right, bottom = [(0, 0, width, height), *pan_and_scan(width, height)][image]
-    x, y = (right - left) / n, (bottom - top) / n
-    return [left + column * x, top + row * y, left + (column + 1) * x, top + (row + 1) * y]
-
-
-def by_grid(width: int, height: int, image: int, row: int, column: int, n: int) -> Tensor:
-    """The borders of all cells at once, then the two on each side."""
-    left, top, right, bottom = [(0, 0, width, height), *pan_and_scan(width, height)][image]
-    xs, ys = torch.linspace(left, right, n + 1), torch.linspace(top, bottom, n + 1)
-    return torch.stack([xs[column], ys[row], xs[column + 1], ys[row + 1]])
-
-
-@pytest.mark.parametrize("answer", [by_solution, by_grid])
-def test_right_regions(answer):
-    check_seen_region(answer)
+# check_two_sizes
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    "sizes",
     [
-        (lambda *case: by_solution(*case)[:2], "got 2 entries, expected 4: go"),
-        (
-            lambda w, h, image, row, column, n: by_solution(w, h, image, row + 1, column + 1, n),
-            "got [250.25, 100, 500.5, 200], expected (0, 0, 250.25, 100) (width = 1001, height = ",
-        ),
+        [(2500, 1000), (1001, 400)],
+        ((511, 256), (400, 1001)),
+        [[1000, 2500], [769, 256]],
     ],
 )
-def test_wrong_regions_without_a_name(answer, words: str):
-    assert message(check_seen_region, answer).startswith(words)
+def test_right_sizes(sizes):
+    check_two_sizes(lambda: sizes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        (None, "give two sizes, one with too few crops and one with too many"),
+        ([(2500, 1000)], "give two sizes, one with too few crops and one with too many"),
+        ([2500, 1000], "the first size is 2500; give its width and height"),
+        ([(2500, 1000), (1001, 400, 1)], "the second size is (1001, 400, 1); give its width and h"),
+        ([(2500.0, 1000.0), (1001, 400)], "the first size is (2500.0, 1000.0); give its width and"),
+        ([(2500, 0), (1001, 400)], "the first size is 2500 x 0; keep its sides from 1 to 5,000"),
+        (
+            [(1600, 896), (1001, 400)],
+            "of the first size both make the same number of crops (1600 x 896: the rule makes 2,",
+        ),
+        (
+            [(2500, 1000), (3000, 1000)],
+            "of the second size both make the same number of crops (3000 x 1000: the rule makes 3",
+        ),
+        ([(1001, 400), (2500, 1000)], "the first size should get too few crops; exchange them ("),
+        ([(511, 256), (2500, 1000)], "the second size should get too many crops; exchange them ("),
+    ],
+)
+def test_wrong_sizes(sizes, words: str):
+    assert message(check_two_sizes, lambda: sizes).startswith(words)
+
+
+def test_the_colleague_of_the_check_is_the_one_on_the_page():
+    nb = nbformat.read(NOTEBOOKS / "13_pan_and_scan.ipynb", as_version=4)
+    (cell,) = [c.source for c in nb.cells if "def colleagues_crops" in c.source]
+    names: dict = {}
+    exec(cell.split("\n\n\n")[0], names)
+    for width in range(200, 3000, 97):
+        for height in range(200, 3000, 89):
+            theirs = names["colleagues_crops"](width, height)
+            assert theirs == colleagues_crops(width, height)

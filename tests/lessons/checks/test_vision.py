@@ -4,86 +4,103 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gemma3_edu.lessons.checks.vision import check_block_gradient, check_mistake, check_patches
+from gemma3_edu.lessons.checks.vision import check_mistake, check_pair_loss
+from gemma3_edu.lessons.checks.vision_block import check_vision_block
+from gemma3_edu.model.config import VisionConfig
+from gemma3_edu.model.vision import VisionBlock
+from gemma3_edu.naive.vision import vision_block
 from gemma3_edu.train.losses import sigmoid_pair_loss
 from tests.lessons.checks.messages import message
 
-# check_patches
+# check_pair_loss
 
 
-def by_axes(image: Tensor, size: int) -> Tensor:
-    grid = image.unflatten(2, (-1, size)).unflatten(1, (-1, size))
-    return grid.permute(1, 3, 0, 2, 4).flatten(2).flatten(0, 1)
+def as_classifier(image: Tensor, text: Tensor, log_scale: Tensor, bias: Tensor) -> Tensor:
+    z = F.cosine_similarity(image[:, None], text[None], dim=-1) * log_scale.exp() + bias
+    return F.binary_cross_entropy_with_logits(z, torch.eye(len(z)), reduction="sum") / len(z)
 
 
-def by_unfold(image: Tensor, size: int) -> Tensor:
-    return F.unfold(image[None].float(), size, stride=size)[0].T.to(image.dtype)
+def in_loops(image: Tensor, text: Tensor, log_scale: Tensor, bias: Tensor) -> Tensor:
+    total = torch.tensor(0.0)
+    for i, picture in enumerate(image):
+        for j, caption in enumerate(text):
+            similarity = picture @ caption / (picture.norm() * caption.norm())
+            z = log_scale.exp() * similarity + bias
+            total = total + F.softplus(-z if i == j else z)
+    return total / len(image)
 
 
-def by_convolution(image: Tensor, size: int) -> Tensor:
-    """With the unit matrix for weights, as the package's encoder would cut."""
-    numbers = len(image) * size**2
-    weight = torch.eye(numbers).reshape(numbers, -1, size, size)
-    return F.conv2d(image.float()[None], weight, stride=size)[0].flatten(1).T.to(image.dtype)
+@pytest.mark.parametrize("answer", [sigmoid_pair_loss, as_classifier, in_loops])
+def test_right_losses(answer):
+    check_pair_loss(answer)
 
 
-@pytest.mark.parametrize("answer", [by_axes, by_unfold, by_convolution])
-def test_right_patches(answer):
-    check_patches(answer)
+def test_a_loss_that_overflows():
+    def by_sigmoid(image: Tensor, text: Tensor, log_scale: Tensor, bias: Tensor) -> Tensor:
+        z = F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T * log_scale.exp() + bias
+        return -torch.log(torch.sigmoid((2 * torch.eye(len(z)) - 1) * z)).sum() / len(z)
 
-
-# check_block_gradient
-
-
-def by_formula(logits: Tensor, picture: int, caption: int, batch: int) -> Tensor:
-    a, b = logits.shape
-    y = torch.where(torch.arange(a)[:, None] + picture == torch.arange(b) + caption, 1.0, -1.0)
-    return -y * torch.sigmoid(-y * logits) / batch
-
-
-def by_autograd(logits: Tensor, picture: int, caption: int, batch: int) -> Tensor:
-    z = logits.clone().requires_grad_()
-    match = torch.eye(batch)[picture : picture + len(z), caption : caption + z.shape[1]]
-    F.binary_cross_entropy_with_logits(z, match, reduction="sum").div(batch).backward()
-    return z.grad
-
-
-def by_guess_minus_match(logits: Tensor, picture: int, caption: int, batch: int) -> Tensor:
-    match = torch.eye(batch)[picture:, caption:][: logits.shape[0], : logits.shape[1]]
-    return (logits.sigmoid() - match) / batch
-
-
-@pytest.mark.parametrize("answer", [by_formula, by_autograd, by_guess_minus_match])
-def test_right_gradients(answer):
-    check_block_gradient(answer)
-
-
-def test_the_blocks_gradients_are_those_of_the_loss_that_ships():
-    """b is added to every logit, so its gradient is the sum of all blocks'."""
-    g = torch.Generator().manual_seed(4)
-    image, text = (F.normalize(torch.randn(7, 3, generator=g), dim=1) for _ in "it")
-    log_scale, bias = torch.tensor(1.5), torch.tensor(-2.0, requires_grad=True)
-    sigmoid_pair_loss(image, text, log_scale, bias).backward()
-    z = image @ text.T * log_scale.exp() + bias.detach()
-    cuts = [(0, 3), (3, 5), (5, 7)]
-    parts = [by_formula(z[a:c, b:d], a, b, 7).sum() for a, c in cuts for b, d in cuts]
-    torch.testing.assert_close(torch.stack(parts).sum(), bias.grad)
-
-
-def test_a_gradient_that_overflows():
-    def by_exp(logits: Tensor, picture: int, caption: int, batch: int) -> Tensor:
-        y = by_formula(logits, picture, caption, batch).sign().neg()
-        power = (-y * logits).exp()
-        return -y * power / (1 + power) / batch
-
-    assert message(check_block_gradient, by_exp) == (
-        "a number is not finite: exp overflows for large logits; torch.sigmoid does not"
-        " (logits = [[-120, 120], [120, -120]], first_picture = 0, first_caption = 0, batch = 2:"
-        " got [[nan, nan], [nan, nan]], expected [[-0.5, 0.5], [0.5, -0.5]])"
+    assert message(check_pair_loss, by_sigmoid) == (
+        "not finite: sigmoid of a very negative number is 0, and its logarithm infinite;"
+        " F.logsigmoid takes any number (image = [[1, 0], [0, 1]], text = [[0, 1], [1, 0]],"
+        " log_scale = 5.7, bias = -10: got inf, expected 300)"
     )
+
+
+# check_vision_block
+
+
+def config(x: Tensor, w: dict[str, Tensor], heads: int) -> VisionConfig:
+    return VisionConfig(
+        hidden_size=x.shape[-1],
+        intermediate_size=len(w["mlp.fc1.bias"]),
+        num_hidden_layers=1,
+        num_attention_heads=heads,
+        image_size=28,
+        patch_size=14,
+    )
+
+
+def as_module(x: Tensor, w: dict[str, Tensor], heads: int) -> Tensor:
+    block = VisionBlock(config(x, w, heads))
+    block.load_state_dict(w)
+    return block(x).detach()
+
+
+def in_the_loops_of_naive(x: Tensor, w: dict[str, Tensor], heads: int) -> Tensor:
+    return torch.stack([vision_block(each, w, config(x, w, heads)) for each in x])
+
+
+def as_pytorch_has_it(x: Tensor, w: dict[str, Tensor], heads: int) -> Tensor:
+    attention = nn.MultiheadAttention(x.shape[-1], heads, batch_first=True)
+    state = {"out_proj.weight": w["self_attn.out_proj.weight"]}
+    state["out_proj.bias"] = w["self_attn.out_proj.bias"]
+    for kind in ("weight", "bias"):
+        state[f"in_proj_{kind}"] = torch.cat([w[f"self_attn.{name}_proj.{kind}"] for name in "qkv"])
+    attention.load_state_dict(state)
+    y = F.layer_norm(x, x.shape[-1:], w["layer_norm1.weight"], w["layer_norm1.bias"], 1e-6)
+    x = x + attention(y, y, y, need_weights=False)[0].detach()
+    y = F.layer_norm(x, x.shape[-1:], w["layer_norm2.weight"], w["layer_norm2.bias"], 1e-6)
+    y = F.gelu(F.linear(y, w["mlp.fc1.weight"], w["mlp.fc1.bias"]), approximate="tanh")
+    return x + F.linear(y, w["mlp.fc2.weight"], w["mlp.fc2.bias"])
+
+
+@pytest.mark.parametrize("answer", [as_module, in_the_loops_of_naive, as_pytorch_has_it])
+def test_right_blocks(answer):
+    check_vision_block(answer)
+
+
+def test_the_bias_of_keys_changes_nothing():
+    """It adds the same number to all scores of a query, so leaving it out is no mistake."""
+
+    def without(x: Tensor, w: dict[str, Tensor], heads: int) -> Tensor:
+        bias = w["self_attn.k_proj.bias"]
+        return as_module(x, w | {"self_attn.k_proj.bias": torch.zeros_like(bias)}, heads)
+
+    check_vision_block(without)
 
 
 # check_mistake

@@ -17,7 +17,7 @@ from gemma3_edu.lessons.figures.parity import error_per_stage, loss_by_position
 from gemma3_edu.lessons.figures.pictures import asked
 from gemma3_edu.lessons.figures.rope import right_without_hands
 from gemma3_edu.lessons.figures.sampling import kept_tokens
-from gemma3_edu.lessons.figures.vision import gradients, patch_fields
+from gemma3_edu.lessons.figures.vision import gradients, known_by_step
 from gemma3_edu.lessons.figures.windows import looking_back, ways_back, what_is_kept
 from gemma3_edu.model.config import layer_pattern
 
@@ -70,7 +70,7 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
             "stopped hands: none 3; 0 to 2 1",
         ),
         (lambda: kept_tokens({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even."),
-        (lambda: patch_fields({"x": torch.arange(4.0)}, "far", low=0, high=3), "x 0.00 to 3.00"),
+        (lambda: known_by_step(["in"], {"x": {"row": [9]}}, guess=1), "at the end x: row 9"),
         (lambda: gradients({"one": (ZEROS, EYE)}), "changed, 3 for one"),
         (
             lambda: error_per_stage({"a": {"in": 1e-6, "out": 2e-5}, "b": {"in": 0.0, "out": 0.0}}),

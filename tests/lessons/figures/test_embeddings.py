@@ -8,6 +8,7 @@ from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.embeddings import (
     drawn_cosines,
+    lengths_of,
     mean_cosine,
     nearest,
     neighbourhoods,
@@ -32,14 +33,35 @@ def test_nearest_rows_are_those_of_the_highest_cosine():
     assert [like for _, like in found] == pytest.approx(want, abs=1e-6)
 
 
-def test_cosines_of_a_group_and_of_drawn_rows():
+def test_cosine_of_a_group():
     like = UNIT @ UNIT.T
     want = (like[0, 1] + like[0, 2] + like[1, 2]) / 3
     assert mean_cosine(UNIT[:3]) == pytest.approx(want.item(), abs=1e-6)
-    torch.manual_seed(0)
-    drawn = drawn_cosines(UNIT, [1, 4, 7], size=2, draws=50)
-    pairs = [like[i, j].item() for i, j in [(1, 4), (1, 7), (4, 7)]]
+
+
+def test_rows_are_drawn_among_those_of_like_length():
+    lengths = torch.tensor([1.0, 9.0, 1.1, 9.1, 1.2, 9.2, 5.0, 5.0])
+    drawn = drawn_cosines(UNIT, lengths, [0, 1], [0, 2, 3, 4, 5], draws=50, nearest=2)
+    like = UNIT @ UNIT.T
+    pairs = [like[i, j].item() for i in (2, 4) for j in (3, 5)]  # one short row and one long
     assert {round(value, 4) for value in drawn} == {round(value, 4) for value in pairs}
+
+
+def test_no_row_is_drawn_twice():
+    lengths = torch.ones(8)
+    drawn = drawn_cosines(UNIT, lengths, [0, 1], [2, 3], draws=20, nearest=2)
+    assert drawn == pytest.approx([(UNIT[2] @ UNIT[3]).item()] * 20, abs=1e-6)
+
+
+def test_lengths_and_medians_are_where_they_should_be():
+    groups = {"few": torch.tensor([4.0, 8.0, 5.0]), "many": torch.tensor([2.0, 1.0, 3.0])}
+    fig = lengths_of(groups)
+    (ax,) = fig.axes
+    heights = {(line.get_label(), n): list(line.get_ydata()) for n, line in enumerate(ax.lines)}
+    assert heights["a row", 0] == [4.0, 8.0, 5.0]
+    assert heights["median", 1] == [5.0, 5.0]
+    assert heights["median", 3] == [2.0, 2.0]
+    assert "medians few: 5.0; many: 2.0." in alt_of(fig)
 
 
 MIDDLES = {"a": "C0", "d": "C1", "h": "C2", "e": "C3"}

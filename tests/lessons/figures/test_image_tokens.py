@@ -1,9 +1,7 @@
 """The figures of lesson 12 draw what they say."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
-import torch
 
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.image_tokens import (
@@ -11,7 +9,6 @@ from gemma3_edu.lessons.figures.image_tokens import (
     layout_of,
     mixed_masks,
     orders,
-    pooled_photo,
     see_question,
     spelled,
     turning,
@@ -143,32 +140,6 @@ def test_who_sees_the_question(order, window, want):
     assert see_question(spelled(order), window) == want
     told = orders(order, window=window).axes[0].get_xlabel().splitlines()
     assert told == [f"image {n} sees q: {'yes' if seen else 'no'}" for n, seen in want.items()]
-
-
-# The photograph
-
-
-def test_a_photograph_in_squares():
-    """Red by column, green by row: the mean of a square is the mean of its middle."""
-    row, column = torch.meshgrid(torch.arange(12.0), torch.arange(12.0), indexing="ij")
-    pixels = torch.stack([column / 11, row / 11, torch.zeros(12, 12)]) * 2 - 1
-    fig = pooled_photo(pixels, patches=6, squares=3)
-    shown = [np.asarray(ax.images[0].get_array()) for ax in fig.axes]
-    assert [each.shape for each in shown] == [(12, 12, 3), (6, 6, 3), (3, 3, 3)]
-    middles = [1.5 / 11, 5.5 / 11, 9.5 / 11]
-    assert shown[2][0, :, 0].tolist() == pytest.approx(middles, abs=1e-6)
-    assert shown[2][:, 0, 1].tolist() == pytest.approx(middles, abs=1e-6)
-    assert shown[1][:2, :2].mean((0, 1)).tolist() == pytest.approx(shown[2][0, 0].tolist())
-    titles = [ax.get_title() for ax in fig.axes]
-    assert titles == ["12 x 12 pixels", "6 x 6 patches", "3 x 3 soft tokens"]
-
-
-@pytest.mark.parametrize(
-    ("shape", "patches", "squares"), [((12, 10), 6, 3), ((12, 12), 5, 1), ((12, 12), 6, 4)]
-)
-def test_a_picture_that_cannot_be_cut_is_refused(shape, patches, squares):
-    with pytest.raises(ValueError, match=rf"pixels: \({shape[0]}, {shape[1]}\) cannot be cut"):
-        pooled_photo(torch.zeros(3, *shape), patches, squares)
 
 
 # The curves

@@ -37,7 +37,7 @@ def picture() -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def weights(encoder, picture) -> torch.Tensor:
-    return vision.attention_of_patches(encoder, picture)
+    return vision.attention_of_patches(encoder, picture[None])[0]
 
 
 def test_weights_of_the_first_layer_are_those_of_the_loops(encoder, picture, weights):
@@ -64,7 +64,7 @@ def test_weights_of_the_first_layer_are_those_of_the_loops(encoder, picture, wei
 
 def test_looking_leaves_the_encoder_as_it_was(encoder, picture):
     before = [len(module._forward_hooks) for module in encoder.modules()]
-    vision.attention_of_patches(encoder, picture)
+    vision.attention_of_patches(encoder, picture[None])
     assert [len(module._forward_hooks) for module in encoder.modules()] == before
 
 
@@ -91,54 +91,43 @@ def test_cut_up(picture):
     assert large.patches[0].get_xy() == (11.5, 5.5)  # patch 8: row 1, column 2
 
 
-# The knob: both ends of the slider, and the middle.
+def test_each_picture_has_weights_of_its_own(encoder, picture, weights):
+    two = vision.attention_of_patches(encoder, torch.stack([picture, -picture]))
+    torch.testing.assert_close(two[0], weights)
+    assert not torch.allclose(two[1], weights, atol=1e-3)
 
 
-@pytest.mark.parametrize("patch", [0, 20, 35])
-def test_where_one_patch_looks(picture, weights, patch: int):
-    fig = vision.where_patches_look(picture, weights, [patch])
-    left, *layers = fig.axes
-    assert left.get_title() == f"patch {patch}"
-    row, column = divmod(patch, 6)
-    assert left.patches[0].get_xy() == (6 * column - 0.5, 6 * row - 0.5)
-    assert [ax.get_title() for ax in layers] == ["layer 0", "layer 1"]
-    for layer, ax in enumerate(layers):
-        drawn = torch.as_tensor(ax.images[0].get_array())
-        torch.testing.assert_close(drawn.flatten(), weights[layer, :, patch].mean(0))
-        assert ax.patches[0].get_xy() == (column - 0.5, row - 0.5)
+def test_a_jigsaw_has_the_cuts(picture):
+    fig = vision.jigsaw({"the picture": picture, "its puzzle": picture.flip(2)}, 6)
+    left, right = fig.axes
+    assert [ax.get_title() for ax in fig.axes] == ["the picture", "its puzzle"]
+    assert [len(lines.get_segments()) for lines in left.collections] == [5, 5]
+    np.testing.assert_allclose(right.images[0].get_array(), vision.as_colours(picture.flip(2)))
+    assert fig.get_label() == "the picture and its puzzle: 2 squares of the same 36 pieces."
 
 
-def test_small_multiples_are_the_rows_of_the_knob(picture, weights):
-    chosen = [0, 20, 35]
-    three = describe(vision.where_patches_look(picture, weights, chosen)).splitlines()
-    alone = [
-        describe(vision.where_patches_look(picture, weights, [p])).splitlines() for p in chosen
-    ]
-    plain = [line for line in three if line.startswith("  ")]
-    assert plain == [line for each in alone for line in each if line.startswith("  ")]
-    assert len(plain) == 3 * 3 * 3
+def test_curves_by_step():
+    known = {"trained": {"shape": [5, 96], "row": [18, 99]}, "untrained": {"shape": [5, 9]}}
+    fig = vision.known_by_step(["pixels", "layer 1"], known, guess=12)
+    left, right = fig.axes
+    assert [line.get_label() for line in left.lines] == ["shape", "row", "a guess"]
+    assert left.lines[1].get_ydata().tolist() == [18, 99]
+    assert set(right.lines[-1].get_ydata()) == {12}
+    assert [text.get_text() for text in left.get_xticklabels()] == ["pixels", "layer 1"]
+    assert "at the end trained: shape 96, row 99; untrained: shape 9." in fig.get_label()
 
 
-def test_a_layer_has_one_scale_for_all_patches(picture, weights):
-    fig = vision.where_patches_look(picture, weights, [0, 35])
-    scales = [ax.images[0].norm.vmax for ax in fig.axes]
-    assert scales[1] == scales[4] == pytest.approx(weights[0].mean(0).max().item())
-    assert scales[2] == scales[5] == pytest.approx(weights[1].mean(0).max().item())
-
-
-def test_fields_lie_as_the_picture_does():
-    field = torch.arange(9.0)
-    fig = vision.patch_fields({"a": field, "b": -field}, "moved", low=0, high=9, marked=[5])
-    left, right, bar = fig.axes
-    assert left.images[0].get_array().tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
-    assert right.images[0].get_array().tolist()[2] == [-6, -7, -8]
-    assert left.patches[0].get_xy() == (1.5, 0.5)
-    assert not right.patches
-    assert bar.get_ylabel() == "moved"
-    assert {ax.images[0].get_cmap().name for ax in (left, right)} == {"cividis"}
-    signed = vision.patch_fields({"a": field}, "cosine", low=-1, high=1).axes[0].images[0]
-    assert signed.get_cmap().name == vision.SIGNED
-    assert signed.norm(0.0) == 0.5
+def test_where_it_looks(picture):
+    field = torch.zeros(36)
+    field[7], field[8] = 0.25, 0.75
+    fig = vision.where_it_looks([picture, -picture], [field, field.flip(0)], [8, 27])
+    above, other, below, right = fig.axes
+    assert above.patches[0].get_xy() == (11.5, 5.5)  # patch 8: row 1, column 2
+    assert other.patches[0].get_xy() == (17.5, 23.5)
+    assert below.images[0].get_array()[1].tolist() == [0, 25, 75, 0, 0, 0]
+    assert right.patches[0].get_xy() == (2.5, 3.5)
+    assert below.images[0].norm.vmax == right.images[0].norm.vmax == 50
+    assert "75% and 75%" in fig.get_label()
 
 
 def test_dots_mark_what_moved():
@@ -155,27 +144,15 @@ def test_dots_mark_what_moved():
     assert one.get_ylabel() == "picture"
 
 
-def test_similarities():
-    matrix = torch.tensor([[1.0, -0.5], [0.25, 0.75]])
-    fig = vision.similarities({"SigLIP": matrix, "CLIP": matrix.T}, ["red star", "blue moon"])
-    left, right = fig.axes[:2]
-    assert left.images[0].get_array().tolist() == matrix.tolist()
-    assert right.images[0].get_array().tolist() == matrix.T.tolist()
-    digest = describe(fig)
-    assert "x ticks red star | blue moon" in digest
-    assert "y ticks red star | blue moon" in digest
-    assert left.images[0].norm(0.0) == 0.5  # zero is the middle of the colours
-
-
 def test_every_figure_has_a_digest_of_its_own(picture, weights):
-    field = torch.arange(9.0)
     matrix = torch.eye(2)
+    known = {"trained": {"row": [18, 99]}}
     figures = [
         vision.cut_up(np.zeros((4, 8, 3)), picture, picture[:, :12, :12], 6, 3),
-        *(vision.where_patches_look(picture, weights, [p]) for p in (0, 20, 35)),
-        vision.patch_fields({"a": field}, "moved", low=0, high=9),
+        vision.jigsaw({"one": picture, "two": -picture}, 6),
+        vision.known_by_step(["pixels", "layer 1"], known, guess=12),
+        *(vision.where_it_looks([picture] * 2, [weights[0, 0, p]] * 2, [p, p]) for p in (0, 20)),
         vision.gradients({"a": (matrix, matrix)}),
-        vision.similarities({"a": matrix}, ["b", "c"]),
     ]
     assert len({describe(fig) for fig in figures}) == len(figures)
-    assert all(fig.get_size_inches()[0] <= 7 for fig in figures)
+    assert all(fig.get_size_inches()[0] <= 9 for fig in figures)
