@@ -181,7 +181,6 @@ def check_mixed_mask(fn: Function) -> None:
         raise CheckError("nano-it is here without its tokenizer")
     pictures = [load_image(ASSETS / "pictures" / f"{name}.png") for name in ("number", "hearts")]
     words = "Two pictures came with the post this morning, and nobody knows who sent them."
-    assert processor is not None
     batch = processor.text(f"<start_of_image>{words}<start_of_image>{words}", pictures)
     text, image_id, masks = nano.config.text, batch.layout.image_id[0], {}
     with torch.no_grad():
