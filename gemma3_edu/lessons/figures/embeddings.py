@@ -36,6 +36,7 @@ def nearest(unit: Float[Tensor, "V D"], index: int, how_many: int) -> list[tuple
 def mean_cosine(unit: Float[Tensor, "V D"]) -> float:
     """The cosine of two different rows, which have length 1, on average over all pairs.
 
+    >>> import torch
     >>> mean_cosine(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))  # 0, 1 and 0
     0.3333333432674408
     """
