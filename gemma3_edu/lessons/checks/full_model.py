@@ -100,10 +100,6 @@ def _restarting(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
     return torch.cat([_joined(x[None], s[None], vectors) for x, s in rows])
 
 
-def _first_ones(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
-    return _joined(words, soft, vectors)
-
-
 def _only_left_over(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
     if vectors.shape[0] * vectors.shape[1] > int(soft.sum()):
         raise ValueError("vectors are left over")
@@ -163,7 +159,7 @@ check_join = Check(
 ).then(
     _misfits,
     {
-        "vectors were left over, and nothing was raised; raise a ValueError": _first_ones,
+        "vectors were left over, and nothing was raised; raise a ValueError": _joined,
         "there were too few vectors, and nothing was raised; raise a ValueError": _only_left_over,
         "there were too few vectors: that ended in RuntimeError; raise a ValueError instead": (
             _scattered
