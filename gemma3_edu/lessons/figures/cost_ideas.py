@@ -123,7 +123,8 @@ def roofline(name: str, card: Card, calls: Mapping[str, float]) -> Figure:
     for marker, (words, x) in zip("osD^v", calls.items(), strict=False):
         y = min(x * card.bandwidth, card.operations) / 1e12
         ax.plot([x], [y], marker, color="C1", ms=8, label=words)
-        offset, side = ((10, -4), "left") if x < turn else ((0, 9), "center")
+        offset, side = ((10, -4), "left") if x < 8 else ((-10, 4), "right")
+        offset, side = (offset, side) if x < turn else ((0, 9), "center")
         ax.annotate(words, (x, y), offset, textcoords="offset points", ha=side)
         told.append(f"{words} at {x:g}, {y:.3g} TFLOP/s")
     ax.set(xscale="log", yscale="log", xlim=(left, right), ylim=(low, 3 * high))
