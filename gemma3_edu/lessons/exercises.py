@@ -114,8 +114,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_finding": parity.check_finding,
     },
     "16": {
+        "my_largest_batch": memory_cost.check_largest_batch,
         "my_step_seconds": memory_cost.check_step_seconds,
-        "my_best_fit": memory_cost.check_best_fit,
         "my_answer_flops": memory_cost.check_answer_flops,
     },
 }

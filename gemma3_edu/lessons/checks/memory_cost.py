@@ -1,20 +1,18 @@
-"""Checks of the exercises on cost: the floor of a step, the best fit, the operations of an answer.
+"""Checks of the exercises on cost: rows beside the weights, the floor of a step, an answer's work.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 2", check_best_fit, lambda configs, formats, memory, context: None)
-Exercise 2: got 'nothing', expected '27b in int4-32' (24,000,000,000 bytes at 32,768 tokens)
+>>> attempt("Exercise 1", check_largest_batch, lambda config, weights, memory, context: 0)
+Exercise 1: got 0, expected 7
+    (config = 27b, weights = 'int4-32', memory = 24,000,000,000, context = 8,192)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 from ...model.config import AttentionType, Gemma3Config, TextConfig, layer_pattern
 from ...model.presets import PRESETS
-from ...study.cost import cache_bytes, flops, flops_by_part, parameters, weight_bytes
-from .difference import show
-from .grading import Case, Check, CheckError, ask
+from ...study.cost import FORMATS, cache_bytes, flops, flops_by_part, parameters, weight_bytes
+from .grading import Case, Check
 
 _TINY = PRESETS["tiny-text"].text
 _ODD = replace(_TINY, layer_types=layer_pattern(11, 4), sliding_window=8)
@@ -29,68 +27,190 @@ def _square_heads(text: TextConfig) -> TextConfig:
     return replace(text, head_dim=text.hidden_size // text.num_attention_heads)
 
 
+# The largest batch that a memory holds
+
+
+def _batch_cases() -> dict[str, Case]:
+    one, odd = PRESETS["1b"], Gemma3Config(text=_ODD)
+    full = weight_bytes(one, "int8") + 5 * cache_bytes(one, 2_048)
+    cases: list[tuple[str, Gemma3Config, str, int, int]] = [
+        ("27b", PRESETS["27b"], "int4-32", 24 * 10**9, 8_192),
+        ("12b", PRESETS["12b"], "bf16", 24 * 10**9, 1_024),  # the weights alone do not fit
+        ("4b", PRESETS["4b"], "bf16", 24 * 10**9, 32_768),
+        ("4b", PRESETS["4b"], "int4-row", 8 * 10**9, 512),
+        ("1b", one, "int8", full, 2_048),  # to the byte
+        ("1b", one, "int8", full - 1, 2_048),
+        ("270m", PRESETS["270m"], "bf16", weight_bytes(PRESETS["270m"]) + 10**6, 4_096),
+        ("11 layers, W = 8", odd, "bf16", 300_000, 40),
+    ]
+    return {
+        f"config = {name}, weights = {case[1]!r}, memory = {case[2]:,}, context = {case[3]:,}": case
+        for name, *rest in cases
+        for case in [tuple(rest)]
+    }
+
+
+Bytes = Callable[[Gemma3Config, str], float]
+Row = Callable[[Gemma3Config, int], float]
+Batch = Callable[[Gemma3Config, str, int, int], int]
+
+
+def _row(config: Gemma3Config, context: int) -> int:
+    return cache_bytes(config, context)
+
+
+def _rows(weights: Bytes = weight_bytes, row: Row = _row) -> Batch:
+    """How many rows fit beside so many bytes of weights, if a row takes so many."""
+    return lambda c, kind, memory, n: int(max(0, (memory - weights(c, kind)) // row(c, n)))
+
+
+_batch = _rows()
+
+
+def _left(c: Gemma3Config, kind: str, memory: int, context: int) -> float:
+    """Rows that fit, with a fraction, and fewer than none if the weights are too large."""
+    return (memory - weight_bytes(c, kind)) / cache_bytes(c, context)
+
+
+check_largest_batch = Check(
+    """`fn(config, weights, memory, context)`: the most rows whose caches fit beside the weights.
+
+    All weights, the vision tower's too, in the format `weights`; a row's cache is in bfloat16 and
+    has `context` columns. 0 if not even one row fits.
+    """,
+    "config weights memory context",
+    _batch,
+    _batch_cases,
+    {
+        "the vision tower was left out; it is in memory too": _rows(
+            lambda c, kind: weight_bytes(c.text, kind)
+        ),
+        "the weights were counted in bfloat16, whatever the format": _rows(
+            lambda c, kind: weight_bytes(c)
+        ),
+        "bits times parameters: scales, norms and the vision tower take more than that": _rows(
+            lambda c, kind: parameters(c) * FORMATS[kind].bits / 8
+        ),
+        "the weights were left out": _rows(lambda c, kind: 0),
+        "every row got weights of its own; one copy serves all rows": lambda c, kind, memory, n: (
+            memory // (weight_bytes(c, kind) + cache_bytes(c, n))
+        ),
+        "every layer's cache was as long as the context; a local one stops at W columns": _rows(
+            row=lambda c, n: cache_bytes(_all_global(c.text), n)
+        ),
+        "half of a cache was counted; a token has a key and a value, of two bytes a number": _rows(
+            row=lambda c, n: cache_bytes(c, n) // 2
+        ),
+        "query heads were counted; the cache holds key/value heads": _rows(
+            row=lambda c, n: cache_bytes(
+                replace(c.text, num_key_value_heads=c.text.num_attention_heads), n
+            )
+        ),
+        "a row's cache was given one column; it has `context` of them": _rows(
+            row=lambda c, n: cache_bytes(c, 1)
+        ),
+        "fewer than no rows: where the weights alone do not fit, the answer is 0": lambda *case: (
+            int(_left(*case) // 1)
+        ),
+        "one row at least was promised; where not even one fits, the answer is 0": lambda *case: (
+            max(1, _batch(*case))
+        ),
+        "one row too many: its cache would pass the memory": [
+            lambda *case: _batch(*case) + 1,
+            lambda *case: int(max(0, -(-_left(*case) // 1))),
+            lambda *case: max(0, round(_left(*case))),
+        ],
+        "one row too few; caches that fill the memory to the byte still fit": (
+            lambda c, kind, memory, n: _batch(c, kind, memory - 1, n)
+        ),
+        "memory was taken for GB; it is in bytes already": lambda c, kind, memory, n: _batch(
+            c, kind, memory * 10**9, n
+        ),
+    },
+)
+
+
 # The floor of a step
 
 
 def _step_cases() -> dict[str, Case]:
     return {
-        f"{name}, context = {rest[0]:,}, batch_size = {rest[1]}, {rest[2] / 1e9:,g} GB/s,"
-        f" {rest[3] / 1e12:g} TFLOP/s": (text, *rest)
-        for name, text, *rest in [
-            ("27b", PRESETS["27b"].text, 1_024, 1, 3350e9, 989e12),
-            ("4b", PRESETS["4b"].text, 32_768, 16, 1008e9, 165e12),
-            ("1b", PRESETS["1b"].text, 40, 512, 272e9, 30e12),  # here arithmetic takes longer
-            ("tiny-text", _TINY, 9, 300, 1e9, 1e9),
+        f"config = {name}, context = {case[1]:,}, batch_size = {case[2]}, new = {case[3]},"
+        f" bandwidth = {case[4]:g}, operations = {case[5]:g}": case
+        for name, *rest in [
+            ("27b", PRESETS["27b"].text, 1_024, 1, 1, 3350e9, 989e12),
+            ("4b", PRESETS["4b"].text, 32_768, 16, 5, 1008e9, 165e12),
+            ("1b", PRESETS["1b"].text, 40, 512, 1, 272e9, 30e12),  # here arithmetic takes longer
+            ("1b", PRESETS["1b"].text, 700, 1, 40, 320e9, 8.1e12),  # and here
+            ("tiny-text", _TINY, 9, 300, 3, 1e9, 1e9),
         ]
+        for case in [tuple(rest)]
     }
 
 
-Step = Callable[[TextConfig, int, int, float, float], float]
-Amount = Callable[[TextConfig, int, int], float]
+Step = Callable[[TextConfig, int, int, int, float, float], float]
+Amount = Callable[[TextConfig, int, int, int], float]
 
 
-def _read(text: TextConfig, context: int, rows: int) -> float:
+def _read(text: TextConfig, context: int, rows: int, new: int = 1) -> float:
     return weight_bytes(text) + cache_bytes(text, context, rows)
 
 
-def _work(text: TextConfig, context: int, rows: int) -> float:
-    return flops(text, 1, context - 1, rows)
+def _work(text: TextConfig, context: int, rows: int, new: int) -> float:
+    return flops(text, new, context - new, rows, logit_columns=new)
 
 
 def _longer(read: Amount = _read, work: Amount = _work) -> Step:
     """The longer of two times: of reading so many bytes, and of so many operations."""
-    return lambda c, n, b, bandwidth, speed: max(read(c, n, b) / bandwidth, work(c, n, b) / speed)
+    return lambda c, n, b, new, bandwidth, speed: max(
+        read(c, n, b, new) / bandwidth, work(c, n, b, new) / speed
+    )
 
 
 _step = _longer()
 
 check_step_seconds = Check(
-    """`fn(config, context, batch_size, bandwidth, operations)`: least seconds of a decoding step.
+    """`fn(config, context, batch_size, new, bandwidth, operations)`: least seconds of one call.
 
-    One new token in each row, all in bfloat16, everything read once from the card's memory. A row's
-    cache holds `context` columns, the new token's included.
+    `new` tokens in each row, with logits for all of them, everything in bfloat16 and read once from
+    the card's memory. A row's cache holds `context` columns, the new tokens' included.
     """,
-    "config context batch_size bandwidth operations",
+    "config context batch_size new bandwidth operations",
     _step,
     _step_cases,
     {
         "the two times were added; a card reads and computes at once, so the longer one counts": (
-            lambda c, n, b, w, o: _read(c, n, b) / w + _work(c, n, b) / o
+            lambda c, n, b, new, w, o: _read(c, n, b) / w + _work(c, n, b, new) / o
         ),
-        "the shorter of the two times was taken; the step waits for the longer": (
-            lambda c, n, b, w, o: min(_read(c, n, b) / w, _work(c, n, b) / o)
+        "the shorter of the two times was taken; the call waits for the longer": (
+            lambda c, n, b, new, w, o: min(_read(c, n, b) / w, _work(c, n, b, new) / o)
         ),
-        "all rows' arithmetic was left out; with many short rows it takes longer than reading": (
+        "the arithmetic was left out; with many tokens it takes longer than reading": (
             _longer(work=lambda *case: 0)
         ),
-        "reading was left out; with few rows it takes longer": _longer(read=lambda *case: 0),
-        "the weights were read once a row; one reading serves all rows": _longer(
-            read=lambda c, n, b: b * _read(c, n, 1)
+        "the arithmetic of one row was counted; every row has its own": _longer(
+            work=lambda c, n, b, new: _work(c, n, 1, new)
+        ),
+        "the arithmetic of one new token was counted; each row has `new` of them": [
+            _longer(work=lambda c, n, b, new: _work(c, n, b, 1)),
+            _longer(work=lambda c, n, b, new: flops(c, 1, n - new, b)),
+        ],
+        "reading was left out; with few tokens it takes longer": _longer(read=lambda *case: 0),
+        "the weights were read once a row; one reading serves all rows": [
+            _longer(read=lambda c, n, b, new: b * _read(c, n, 1)),
+            _longer(read=lambda c, n, b, new: b * _read(c, n, b)),
+        ],
+        "the weights were read once a new token; one reading serves all of a call": [
+            _longer(read=lambda c, n, b, new: new * _read(c, n, b)),
+            _longer(read=lambda c, n, b, new: new * weight_bytes(c) + cache_bytes(c, n, b)),
+        ],
+        "every row's cache was read once a new token; one reading serves them": _longer(
+            read=lambda c, n, b, new: weight_bytes(c) + new * cache_bytes(c, n, b)
         ),
         "one cache was read for all rows; every row has its own": _longer(
-            read=lambda c, n, b: _read(c, n, 1)
+            read=lambda c, n, b, new: _read(c, n, 1)
         ),
-        "the cache was left out": _longer(read=lambda c, n, b: weight_bytes(c)),
+        "the cache was left out": _longer(read=lambda c, n, b, new: weight_bytes(c)),
         "local layers were read as far back as global ones; they hold W columns": lambda c, *rest: (
             _step(_all_global(c), *rest)
         ),
@@ -103,8 +223,14 @@ check_step_seconds = Check(
         "H was computed as D / N; it is `head_dim`": lambda c, *rest: _step(
             _square_heads(c), *rest
         ),
-        "the new token saw one key too many; `context` counts its own": _longer(
-            work=lambda c, n, b: _work(c, n + 1, b)
+        "the new tokens came after `context` others; `context` counts them too": _longer(
+            work=lambda c, n, b, new: _work(c, n + new, b, new)
+        ),
+        "one of the new tokens was taken for new and the others for old": _longer(
+            work=lambda c, n, b, new: flops(c, new, n - 1, b, logit_columns=new)
+        ),
+        "the head ran on one column of a row; every new token needs logits of its own": _longer(
+            work=lambda c, n, b, new: flops(c, new, n - new, b)
         ),
         "milliseconds; seconds were asked for": lambda *case: 1000 * _step(*case),
     },
@@ -117,7 +243,7 @@ check_step_seconds = Check(
 
 def _answer_cases() -> dict[str, Case]:
     return {
-        f"{name}, prompt = {prompt}, answer = {answer}": (text, prompt, answer)
+        f"config = {name}, prompt = {prompt}, answer = {answer}": (text, prompt, answer)
         for name, text, prompt, answer in [
             ("tiny-text", _TINY, 12, 7),
             ("tiny-text", _TINY, 3, 1),
@@ -172,6 +298,16 @@ check_answer_flops = Check(
         "the whole text was read again at each step; the cache spares that": lambda c, p, a: sum(
             flops(c, p + i) for i in range(a)
         ),
+        "each step saw one key too many; the first one comes after `prompt` tokens": (
+            lambda c, p, a: flops(c, p) + sum(flops(c, 1, p + i) for i in range(1, a))
+        ),
+        "each step saw one key too few; the first one comes after `prompt` tokens": (
+            lambda c, p, a: flops(c, p) + sum(flops(c, 1, p + i - 1) for i in range(a - 1))
+        ),
+        "the prompt was left out; it has to be read as well": lambda c, p, a: sum(
+            flops(c, 1, p + i) for i in range(a - 1)
+        ),
+        "the prompt alone was counted; the answer's steps come on top": lambda c, p, a: flops(c, p),
         "local layers saw the whole text": lambda c, p, a: _answer(_all_global(c), p, a),
         "H was computed as D / N; it is `head_dim`": lambda c, p, a: _answer(
             _square_heads(c), p, a
@@ -181,111 +317,4 @@ check_answer_flops = Check(
         ),
         "every query saw every key, later ones too": _later_keys_too,
     },
-)
-
-
-# The best model that a memory holds
-
-Fit = tuple[str, str] | None
-Configs = Mapping[str, Gemma3Config]
-Total = Callable[[Gemma3Config, str, int], float]
-
-
-def _fit_cases() -> dict[str, Case]:
-    configs = {name: PRESETS[name] for name in ("4b", "27b", "270m", "12b", "1b")}
-    formats = ("bf16", "int8", "int4-32")
-    one = weight_bytes(PRESETS["1b"]) + cache_bytes(PRESETS["1b"], 2_048)
-    return {
-        f"{memory:,} bytes at {context:,} tokens": (configs, formats, memory, context)
-        for memory, context in [
-            *((24 * 10**9, 32_768), (16 * 10**9, 32_768), (8 * 10**9, 1_024), (8 * 10**9, 4_096)),
-            *((16 * 10**9, 131_072), (80 * 10**9, 131_072), (5 * 10**9, 131_072)),
-            *((one, 2_048), (one - 1, 2_048), (20_000_000, 8)),
-            *((16_600_000_000, 1_024), (14_500_000_000, 1_024)),
-        ]
-    }
-
-
-def _in_words(fn: Callable[..., Fit], *case: Any) -> str:
-    fit = ask(fn, *case)
-    if fit is None:
-        return "nothing"
-    named = isinstance(fit, list | tuple) and [type(part) for part in fit] == [str, str]
-    if not named:
-        raise CheckError(f"got {show(fit) or type(fit).__name__}, expected (name, format) or None")
-    return " in ".join(fit)
-
-
-def _total(config: Gemma3Config, kind: str, context: int) -> float:
-    return weight_bytes(config, kind) + cache_bytes(config, context)
-
-
-def _best(
-    configs: Configs,
-    formats: Sequence[str],
-    memory: int,
-    context: int,
-    total: Total = _total,
-    limited: bool = True,
-) -> Fit:
-    for name in sorted(configs, key=lambda name: -parameters(configs[name])):
-        config = configs[name]
-        if limited and context > config.text.max_position_embeddings:
-            continue
-        for kind in formats:
-            if total(config, kind, context) <= memory:
-                return name, kind
-    return None
-
-
-def _by(total: Total) -> Callable[..., Fit]:
-    return partial(_best, total=total)
-
-
-def _bits_alone(config: Gemma3Config, kind: str, context: int) -> float:
-    bits = {"bf16": 16, "int8": 8, "int4-32": 4}[kind]
-    return parameters(config) * bits / 8 + cache_bytes(config, context)
-
-
-def _more_bits_first(configs: Configs, formats: Sequence[str], memory: int, context: int) -> Fit:
-    found = (_best(configs, (kind,), memory, context) for kind in formats)
-    return next((fit for fit in found if fit), None)
-
-
-def _smallest(configs: Configs, formats: Sequence[str], memory: int, context: int) -> Fit:
-    fits = (_best({name: configs[name]}, formats, memory, context) for name in configs)
-    return min((f for f in fits if f), key=lambda f: parameters(configs[f[0]]), default=None)
-
-
-check_best_fit = Check(
-    """`fn(configs, formats, memory, context)`: (name, format) of the best model that fits, or None.
-
-    Best is the one with most parameters; for equal ones, in the first format. Weights, vision tower
-    and a bfloat16 cache of one row have to fit into `memory` bytes, and the model must be made for
-    the context.
-    """,
-    "configs formats memory context",
-    _best,
-    _fit_cases,
-    {
-        "the cache was left out": _by(lambda c, kind, n: weight_bytes(c, kind)),
-        "the vision tower was left out; it is in memory too": _by(
-            lambda c, kind, n: weight_bytes(c.text, kind) + cache_bytes(c, n)
-        ),
-        "every layer's cache was as long as the context; a local one stops at W columns": _by(
-            lambda c, kind, n: weight_bytes(c, kind) + cache_bytes(_all_global(c.text), n)
-        ),
-        "bits times parameters: scales, norms and the vision tower take more than that": _by(
-            _bits_alone
-        ),
-        "a model was given a longer context than `max_position_embeddings`": partial(
-            _best, limited=False
-        ),
-        "a smaller size in more bits was preferred; parameters count first": _more_bits_first,
-        "the smallest size was returned": _smallest,
-        "one byte was left free; a model that fills the memory to the byte still fits": (
-            lambda configs, formats, memory, n: _best(configs, formats, memory - 1, n)
-        ),
-    },
-    call=_in_words,
 )

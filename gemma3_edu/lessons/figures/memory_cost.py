@@ -23,7 +23,7 @@ from ...model.config import TextConfig
 from ...model.presets import PRESETS
 from ...study import cost
 from .alt import listed, with_alt
-from .cache import CONTEXTS, label_contexts
+from .cache import CONTEXTS
 
 
 @dataclass(frozen=True)
@@ -159,69 +159,33 @@ def what_fits(rows: Sequence[tuple[str, str]] = ROWS) -> Figure:
     )
 
 
-_SIZE_LOOKS = [("C3", ":"), ("C0", "-"), ("C1", "--"), ("C2", "-."), ("black", "-")]
-
-
-def time_floor(*panels: tuple[str, str]) -> Figure:
-    """Least milliseconds a token against context: a panel for each (format, card), a line a size.
-
-    Lines stop where the card is full or the size's own limit is reached. A circle stands at the
-    first context whose cache takes longer to read than the weights do.
-    """
-    fig, axes = plt.subplots(
-        1, len(panels), figsize=(7, 3.5), layout="constrained", squeeze=False, sharey=True
-    )
-    told = []
-    for ax, (weights, card) in zip(axes[0], panels, strict=True):
-        ends = []
-        for size, (colour, style) in zip(SIZES, _SIZE_LOOKS, strict=True):
-            plans = [Plan(size, weights, n, card) for n in CONTEXTS]
-            plans = [plan for plan in plans if plan.fits and plan.known]
-            if not plans:
-                continue
-            x, y = [p.context for p in plans], [1000 * p.seconds for p in plans]
-            ax.plot(x, y, color=colour, ls=style, label=size.upper())
-            ends.append(f"{size.upper()} {y[0]:.2g} to {y[-1]:.2g}")
-            heavy = [p for p in plans if p.cache_bytes > p.text_bytes][:1]
-            for plan in heavy:
-                at = [plan.context], [1000 * plan.seconds]
-                ax.plot(*at, "o", color=colour, mfc="white", ms=7, label="cache over weights")
-            ax.annotate(size.upper(), (x[0], y[0]), (2, 4), textcoords="offset points")
-        ax.set(title=f"{weights} on {card}", xlabel="context, tokens", yscale="log")
-        ax.set_xscale("log")
-        label_contexts(ax)
-        told.append(f"{weights} on {card} {listed(ends)}")
-    axes[0, 0].set_ylabel("least ms a token")
-    axes[0, 0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
-    return with_alt(
-        fig,
-        "Least milliseconds a token against context, log-log, from the shortest to the longest that"
-        f" fits: {'; '.join(told)}.",
-    )
-
-
 def many_rows(size: str, weights: str, card: str, contexts: Sequence[int]) -> Figure:
     """Most tokens a second of all rows together against their number, a line for each context.
 
     The dash-dotted line is what the arithmetic allows at the shortest context. Lines stop where the
-    card is full.
+    card is full; a square marks the batches whose arithmetic takes longer than their reading.
     """
-    fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-    rows = [2**n for n in range(13)]
+    fig, ax = plt.subplots(figsize=(6.4, 3.5), layout="constrained")
+    rows = [2**n for n in range(14)]
     looks = ["C0-", "C1--", "C2:", "k-"]
     highest: dict[int, float] = {}
     for context, look in zip(contexts, looks, strict=False):
         plans = [Plan(size, weights, context, card, n) for n in rows]
         plans = [plan for plan in plans if plan.fits]
         x, y = [p.batch for p in plans], [p.batch / p.seconds for p in plans]
-        ax.plot(x, y, look, marker="o", ms=4, label=f"{context:,} tokens a row")
+        ax.plot(x, y, look, marker="o", ms=4, mfc="white", label=f"{context:,} tokens a row")
+        busy = [p for p in plans if p.computing > p.reading]
+        if busy:
+            name, at = "arithmetic takes longer", [p.batch / p.seconds for p in busy]
+            ax.plot([p.batch for p in busy], at, "s", color=look[:-1].rstrip("-"), ms=6, label=name)
         highest[context] = y[-1]
     most = 1 / Plan(size, weights, contexts[0], card).computing
     ax.axhline(most, color="black", ls="-.", lw=1, label="arithmetic alone")
     ax.set(xscale="log", yscale="log", xlabel="rows", ylabel="most tokens a second")
     ax.minorticks_off()
     ax.set_xticks([1, 8, 64, 512, 4096], ["1", "8", "64", "512", "4096"])
-    ax.legend(loc="lower right")
+    ax.set_yticks([1e3, 1e4, 1e5], ["1,000", "10,000", "100,000"])
+    ax.legend(loc="lower right", fontsize=9)
     ax.set_title(f"{size.upper()} {weights} on {card}", fontsize=10)
     told = listed(
         f"{rate / most:.0%} with {context:,} tokens a row" for context, rate in highest.items()

@@ -9,12 +9,10 @@ from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.memory_cost import (
     CARDS,
     ROWS,
-    SIZES,
     Plan,
     compare_plans,
     many_rows,
     smallest_card,
-    time_floor,
     what_fits,
 )
 from gemma3_edu.model.presets import PRESETS
@@ -109,27 +107,7 @@ def test_a_model_that_no_card_holds_is_named(monkeypatch):
     assert "none of them" in keys
 
 
-# The floor
-
-
-def test_the_floor_s_lines_and_where_they_end():
-    left, right = time_floor(("bf16", "H100"), ("int4-32", "RTX 4090")).axes
-    assert [text.get_text() for text in left.texts] == [size.upper() for size in SIZES]
-    for ax, weights, card in [(left, "bf16", "H100"), (right, "int4-32", "RTX 4090")]:
-        for size in SIZES:
-            plans = [Plan(size, weights, n, card) for n in CONTEXTS]
-            want = [1000 * plan.seconds for plan in plans if plan.fits and plan.known]
-            assert lines(ax)[size.upper()] == want
-    assert len(lines(right)["27B"]) == 7  # 128K does not fit
-    assert "cache over weights" not in lines(left)
-    circles = [line for line in right.lines if line.get_label() == "cache over weights"]
-    assert [line.get_xdata()[0] for line in circles] == [131_072, 131_072]
-    assert Plan("12b", "int4-32", 131_072).cache_bytes > Plan("12b", "int4-32").text_bytes
-
-
-def test_a_size_that_never_fits_has_no_line():
-    (ax,) = time_floor(("bf16", "T4")).axes
-    assert "27B" not in lines(ax)
+# Many rows
 
 
 def test_many_rows_stop_where_the_card_is_full():
