@@ -1,9 +1,12 @@
 """The check of the exercise on the loss of a row with pictures: all text is counted, pictures not.
 
 >>> from gemma3_edu.lessons.nb import attempt
->>> attempt("Exercise 3", check_text_loss, lambda logits, ids, soft: logits.mean())
-Exercise 3: got -0.0963, expected 3.74
-    (logits = float32 of shape (1, 5, 10), ids = [[1, 2, 9, 9, 2]], soft = 9)
+>>> def my_loss(logits, ids, soft):
+...     return F.cross_entropy(logits.mT, ids, ignore_index=soft)
+>>> attempt("Exercise 3", check_text_loss, my_loss)
+Exercise 3: not shifted: the logits at a place are about the next token
+    (logits = float32 of shape (1, 5, 10), ids = [[1, 2, 9, 9, 2]], soft = 9: got 5.75,
+    expected 3.74)
 """
 
 from collections.abc import Callable
