@@ -26,6 +26,7 @@ from .checks import (
     sampling,
     start,
     strict_reader,
+    text_loss,
     text_model,
     tokens,
     vision,
@@ -96,7 +97,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     },
     "12": {
         "my_mask": image_tokens.check_mixed_mask,
-        "my_loss": image_tokens.check_text_loss,
+        "my_loss": text_loss.check_text_loss,
         "my_chunks": image_tokens.check_chunks,
     },
     "13": {

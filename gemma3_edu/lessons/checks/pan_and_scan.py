@@ -35,15 +35,20 @@ def _number(
     most: int = 4,
     room: bool = True,
     asked: str = "either side",
+    room_along: str = "long",
+    least_first: bool = False,
+    up: bool = True,
 ) -> int:
     """The rule with one thing changed."""
     long, short = max(width, height), min(width, height)
     ratio = long / short
     if ratio < from_ratio or (ratio == from_ratio and not at_border):
         return 0
-    number = min(rounded(ratio), long // 256) if room else rounded(ratio)
-    number = min(max(least, number), most)
-    length = math.ceil(long / number)
+    fit = (long if room_along == "long" else short) // 256 if room else 99
+    number = rounded(ratio)
+    number = min(max(least, number), fit) if least_first else max(least, min(number, fit))
+    number = min(number, most)
+    length = math.ceil(long / number) if up else long // number
     sides = {"either side": min(length, short), "length": length, "short side": short}
     return number if sides.get(asked, 256) >= 256 else 0
 
@@ -70,13 +75,21 @@ _RULES: dict[str, Rule] = {
     "there is room for long // 256 crops: three of 256 pixels do not fit into 767": _with(
         room=False
     ),
+    "room is counted along the longer side, which is cut: long // 256": _with(room_along="short"),
+    "the limits came in another order: first the room, and then at least 2, which has the last"
+    " word": _with(least_first=True),
+    "511 / 2 is 255.5: a crop's length is rounded up, to 256, before it is compared with 256": (
+        _with(up=False)
+    ),
+    "gave none where ratio or room made one crop; then there are two, if they are long enough": (
+        lambda width, height: 0 if _number(width, height, least=1) < 2 else _number(width, height)
+    ),
     "a picture whose crops would have a side under 256 pixels is not cut": _with(asked="nothing"),
     "asked for the crops' length only; a short side under 256 pixels forbids crops too": _with(
         asked="length"
     ),
-    "asked for the short side only; crops shorter than 256 pixels are forbidden too": _with(
-        asked="short side"
-    ),
+    "asked for the short side only, or before the number was final; crops shorter than 256 pixels"
+    " are forbidden too": _with(asked="short side"),
     "a ratio of exactly 1.2 is cut: at least, not more than": _with(at_border=False),
     "cut from a ratio of 1.5 on; the rule here begins at 1.2": _with(from_ratio=1.5),
     "square pictures are not cut: the ratio must reach 1.2": _with(from_ratio=1.0),

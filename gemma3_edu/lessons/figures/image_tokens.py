@@ -1,4 +1,4 @@
-"""Figures of lesson 12: the mask of texts with images, and how alike vectors stay to themselves.
+"""Figures of lesson 12: the mask of texts with images.
 
 A prompt is drawn as letters: "t" is a token of text, "q" one of a question, "a" one of an answer,
 and "[####]" an image: start of image, soft tokens, end of image.
@@ -6,8 +6,6 @@ and "[####]" an image: start of image, soft tokens, end of image.
 >>> print(spelled("qI"), layout_of(spelled("qI")).image_id[0].tolist())
 qqq[####] [0, 0, 0, 0, 1, 1, 1, 1, 0]
 """
-
-from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import torch
@@ -103,29 +101,6 @@ def see_question(letters: str, window: int | None = None) -> dict[int, bool]:
     seen = mask[:, asked].any(1)
     image_id = layout.image_id[0]
     return {n: bool(seen[image_id == n].any()) for n in range(1, int(image_id.max()) + 1)}
-
-
-def turning(curves: dict[str, Sequence[float]], global_layers: Sequence[int]) -> Figure:
-    """How alike vectors stay to what entered the model: a cosine before and after each layer."""
-    fig, ax = plt.subplots(figsize=(6.4, 3.3), layout="constrained")
-    for (name, values), style in zip(curves.items(), _LINES, strict=False):
-        colour, line, marker = style
-        ax.plot(values, color=colour, ls=line, marker=marker, ms=5, label=name)
-    for layer in global_layers:
-        ax.axvline(layer + 1, color="0.75", lw=1, zorder=0, label="_global")
-    ax.set(xlabel="layers passed (grey line: a global one)", ylabel="cosine to the embedding")
-    ax.set_ylim(min(0.0, *(min(v) for v in curves.values())) - 0.03, 1.05)
-    ax.legend(loc="lower left")
-    ends = listed(f"{values[-1]:.2f} for {name}" for name, values in curves.items())
-    layers = len(next(iter(curves.values()))) - 1
-    return with_alt(
-        fig,
-        f"Cosine to the embedding through {layers} layers, {len(curves)} curves that begin at 1 and"
-        f" end at {ends}.",
-    )
-
-
-_LINES = [("C2", ":", "^"), ("black", "-.", "s"), ("C0", "-", "o")]  # image, reference, words
 
 
 def _mask(ax: Axes, letters: str, window: int | None, title: str) -> None:

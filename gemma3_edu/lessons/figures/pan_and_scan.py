@@ -19,6 +19,7 @@ from ...naive.images import Box, pan_and_scan
 from ...prompt.images import ImageSource, load_image
 from .alt import with_alt
 
+Interval = tuple[float, float, float]  # a share and the ends of its interval
 _SHOWN = 480  # pixels of the longer side of a picture as drawn
 _RULES = [("cut from 1.2 on", 1.2, "C0", "-"), ("cut from 1.5 on", 1.5, "C1", "--")]
 
@@ -107,13 +108,11 @@ def tokens_and_stretch(tokens: int = 256, short: int = 1000, longest: int = 6) -
         drawn_out = [stretch(boxes[0]) if boxes else np.nan for boxes in cuts]
         right.plot(widths / short, drawn_out, **looks)
     left.axhline(tokens, color="C3", linestyle="-.", label="never cut")
-    right.plot(widths / short, widths / short, color="C3", linestyle="-.", label="whole picture")
-    right.plot([2**0.5], [2**0.5], "o", color="C3", label="equal at 1.41")
+    right.plot(widths / short, widths / short, color="C3", linestyle="-.", label="the whole")
     left.set(title="soft tokens", xlabel="longer side : shorter side", ylim=(0, 5.6 * tokens))
     left.set_yticks([tokens * images for images in range(6)])
-    right.set(
-        title="a circle's length : width", xlabel="longer side : shorter side", ylim=(0.8, 8.4)
-    )
+    right.set(title="a circle's length : width", xlabel="longer side : shorter side")
+    right.set(xlim=(0.9, 3.1), ylim=(0.9, 3.1))  # further right there is nothing new
     left.legend(loc=(0.42, 0.24))
     right.legend(loc="upper left", handlelength=1.8, borderpad=0.3)
     return with_alt(
@@ -146,16 +145,33 @@ def what_if(*sizes: tuple[int, int], tokens: int = 256) -> Figure:
     )
 
 
-def readings(shares: Mapping[str, tuple[float, float, float]]) -> Figure:
+def whole_and_crops(shares: Mapping[str, tuple[Interval, Interval]]) -> Figure:
+    """A row a task: the share of right answers with the whole alone, and with crops too."""
+    fig, ax = plt.subplots(figsize=(6.8, 0.5 * len(shares) + 1.1), layout="constrained")
+    looks = [("the whole alone", "s", "C1"), ("with crops", "o", "C0")]
+    for way, (name, marker, colour) in enumerate(looks):
+        values, lows, highs = zip(*[pair[way] for pair in shares.values()], strict=True)
+        rows = range(len(shares))
+        ax.hlines(rows, lows, highs, color=colour, lw=6, alpha=0.3, label="_95 %")
+        ax.plot(values, rows, marker=marker, color=colour, ls="none", ms=7, label=name)
+    ax.set_yticks(range(len(shares)), list(shares))
+    ax.set(xlim=(-0.02, 1.02), ylim=(len(shares) - 0.5, -0.5))
+    ax.set_xlabel("share of right answers, with 95 % intervals")
+    ax.legend(loc="center", ncols=1)
+    told = [f"{name}: {a[0]:.0%} and {b[0]:.0%}" for name, (a, b) in shares.items()]
+    return with_alt(fig, f"Right answers with the whole alone and with crops. {'; '.join(told)}.")
+
+
+def readings(shares: Mapping[str, Interval]) -> Figure:
     """The share of right answers and its interval (value, low, high), a row for each way to ask."""
     fig, ax = plt.subplots(figsize=(6.8, 0.45 * len(shares) + 1.1), layout="constrained")
     rows = range(len(shares))
     values, lows, highs = zip(*shares.values(), strict=True)
-    ax.hlines(rows, lows, highs, color="C0", linewidth=2, label="95 % interval")
-    ax.plot(values, rows, "o", color="black", markersize=5, label="share right")
+    ax.hlines(rows, lows, highs, color="C0", lw=6, alpha=0.3, label="95 % interval")
+    ax.plot(values, rows, "o", color="C0", markersize=7, label="share right")
     ax.set_yticks(rows, list(shares))
-    ax.set(xlabel="share right", xlim=(-0.02, 1.02), ylim=(len(shares) - 0.5, -0.5))
-    ax.set_title("answers that are right")
+    ax.set(xlim=(-0.02, 1.02), ylim=(len(shares) - 0.5, -0.5))
+    ax.set_xlabel("share of right answers, with 95 % intervals")
     told = [f"{name}: {share:.1%}" for name, (share, _, _) in shares.items()]
     return with_alt(
         fig, f"{len(shares)} rows, the share of answers that are right. {'; '.join(told)}."

@@ -13,33 +13,34 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Ellipse, Rectangle
 
 from .alt import listed, with_alt
-from .pan_and_scan import BILINEAR
+from .pan_and_scan import BILINEAR, Interval
 from .parts import arrow, say
 
 WHOLE, CROP, TEXT, EDGE = "#D6E4F0", "#FBE3D4", "#F0F0F0", "#7D98B0"
 _ORANGE, _SHOWN = "#D55E00", 560  # pixels of the longer side of a picture as drawn
+_SQUARE = 1.8  # side of a square below papers that are 1 high
 
 Picture = Any  # Pillow's Image
-Interval = tuple[float, float, float]  # a share and the ends of its interval
 
 
 def papers_and_squares(papers: Sequence[Picture], side: int) -> Figure:
     """Above, papers of one height in their own shape; below, the square made of each."""
     ratios = [paper.width / paper.height for paper in papers]
-    fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
     left, gap = 0.0, 0.45
     for paper, ratio in zip(papers, ratios, strict=True):
-        _image(ax, paper, (left, 1.75), (ratio, 1.0))
-        say(ax, left + ratio / 2, 2.95, f"{paper.width} x {paper.height}")
+        _image(ax, paper, (left, 2.45), (ratio, 1.0))
+        say(ax, left + ratio / 2, 3.65, f"{paper.width} x {paper.height}")
         middle = left + ratio / 2
-        _image(ax, paper.resize((side, side), BILINEAR), (middle - 0.5, 0), (1, 1))
-        arrow(ax, (middle, 1.7), (middle, 1.06), EDGE, 1.5)
+        square = paper.resize((side, side), BILINEAR)  # drawn larger, to be seen
+        _image(ax, square, (middle - _SQUARE / 2, 0), (_SQUARE, _SQUARE))
+        arrow(ax, (middle, 2.4), (middle, _SQUARE + 0.06), EDGE, 1.5)
         say(ax, middle, -0.2, f"{side} x {side}")
         left += ratio + gap
-    _canvas(ax, (-0.1, left - gap + 0.1), (-0.4, 3.15))
+    _canvas(ax, (0.4 - _SQUARE / 2, left - gap + 0.1), (-0.4, 3.85))
     told = listed(f"{ratio:g}" for ratio in ratios)
     return with_alt(
         fig,
@@ -55,16 +56,16 @@ def shares_by_factor(papers: Mapping[str, Mapping[float, Interval]]) -> Figure:
     told = []
     for number, (name, shares) in enumerate(papers.items()):
         values, lows, highs = zip(*shares.values(), strict=True)
-        label = "_nolegend_" if number else "interval"
-        ax.vlines(list(shares), lows, highs, color=f"C{number}", linewidth=2, label=label)
+        ax.vlines(list(shares), lows, highs, color=f"C{number}", lw=6, alpha=0.3, label="_95 %")
         ax.plot(list(shares), values, marker="os"[number % 2], color=f"C{number}", label=name)
         factors |= shares.keys()
         read = listed(f"{share:.0%} at {factor:g}" for factor, (share, *_) in shares.items())
         told.append(f"{name}: {read}")
     ticks = sorted(factors)
     ax.set_xticks(ticks, [f"{factor:g}" for factor in ticks])
-    ax.set(xlabel="how many times larger the paper is", ylabel="share read", ylim=(-0.03, 1.03))
-    _legend_once(ax, "upper right")
+    ax.set(xlabel="how many times larger the paper is", ylim=(-0.03, 1.03))
+    ax.set_ylabel("share read, with 95 % intervals")
+    ax.legend(loc="upper right")
     return with_alt(fig, f"Share of numbers read, by the size of the paper. {'; '.join(told)}.")
 
 
@@ -102,23 +103,27 @@ def strip_to_prompt(
 
 def _row(ax: Axes, crops: int, tokens: int, length: float) -> None:
     """The prompt from left to right: grey for words, a colour for each kind of picture."""
-    parts = [("Here is …", TEXT), (f"{tokens}", WHOLE), ("… crops …", TEXT)]
-    parts += [(f"{tokens}", CROP)] * crops + [("question", TEXT)]
+    soft = f"{tokens} soft\ntokens"
+    parts = [("Here is …", TEXT), (soft, WHOLE), ("… crops …", TEXT)]
+    parts += [(soft, CROP)] * crops + [("question", TEXT)]
     widths = [1.0 if fill == TEXT else 0.75 for _, fill in parts]
     scale = length / sum(widths)
     left = 0.0
     for (word, fill), width in zip(parts, widths, strict=True):
-        box = Rectangle((left, 0.3), width * scale - 0.06, 0.55, facecolor=fill, edgecolor=EDGE)
+        box = Rectangle((left, 0.22), width * scale - 0.06, 0.7, facecolor=fill, edgecolor=EDGE)
         ax.add_patch(box)
         say(ax, left + width * scale / 2 - 0.03, 0.57, word, size=9)
         left += width * scale
-    say(ax, length / 2, -0.1, "the prompt: words, and soft tokens of each square", size=9)
+    say(ax, length / 2, -0.1, "the prompt: words, and the soft tokens of each square", size=9)
 
 
 def cut_in_n(size: tuple[int, int], numbers: Sequence[int]) -> Figure:
-    """A strip of this size cut into so many crops, one row each, and how square a crop is."""
+    """A strip cut into so many crops, one row each; on the right a circle of a crop in its square.
+
+    Beside each row: how many times longer than short a crop is.
+    """
     width, height = size
-    fig, ax = plt.subplots(figsize=(7, 0.75 * len(numbers) + 0.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7, 0.75 * len(numbers) + 0.7), layout="constrained")
     unit = 0.8 / height
     told = []
     for row, number in enumerate(numbers):
@@ -127,45 +132,61 @@ def cut_in_n(size: tuple[int, int], numbers: Sequence[int]) -> Figure:
         for left in range(0, width, step):
             right = min(left + step, width)
             box = Rectangle((left * unit, y), (right - left) * unit, 0.8)
-            box.set(facecolor=CROP if number > 1 else WHOLE, edgecolor=_ORANGE)
+            box.set(facecolor=CROP if number > 1 else WHOLE, edgecolor=_ORANGE, label="crop")
             ax.add_patch(box)
+            middle = (left + right) / 2 * unit, y + 0.4
+            ax.add_patch(Ellipse(middle, 0.3, 0.3, fc="white", ec="black", label="circle"))
         ratio = max(step, height) / min(step, height)
+        across, down = (1, step / height) if step < height else (height / step, 1)
+        x = width * unit + 2.3
+        fill = CROP if number > 1 else WHOLE
+        ax.add_patch(Rectangle((x, y), 0.8, 0.8, fc=fill, ec=_ORANGE, label="square"))
+        squeezed = Ellipse((x + 0.4, y + 0.4), 0.6 * across, 0.6 * down, fc="white", ec="black")
+        squeezed.set_label("in the square")
+        ax.add_patch(squeezed)
         told.append(f"{number}: {ratio:.2f}")
         say(ax, -0.12, y + 0.4, f"n = {number}", ha="right")
         said = f"a crop is {ratio:.2f} to 1" if number > 1 else f"the whole is {ratio:.2f} to 1"
         say(ax, width * unit + 0.12, y + 0.4, said, ha="left")
-    _canvas(ax, (-0.9, width * unit + 2.2), (-1.05 * (len(numbers) - 1) - 0.1, 0.95))
+    say(ax, width * unit + 2.7, 1.05, "its square", size=9)
+    _canvas(ax, (-0.9, width * unit + 3.3), (-1.05 * (len(numbers) - 1) - 0.1, 1.25))
     return with_alt(
         fig,
-        f"A strip of {width} x {height} cut into {listed(numbers)} crops; longer side of a crop to"
-        f" its shorter, {', '.join(told)}.",
+        f"A strip of {width} x {height} cut into {listed(numbers)} crops with a circle in each, and"
+        " what becomes of the circle in a crop's square; longer side of a crop to its shorter,"
+        f" {', '.join(told)}.",
     )
 
 
-def shares_by_place(shares: Mapping[int, Interval], cuts: Sequence[int], width: int) -> Figure:
-    """The share that is read against the middle of the number in pixels, with the strip's cuts."""
-    fig, ax = plt.subplots(figsize=(6.8, 3), layout="constrained")
+def shares_by_cut(shares: Mapping[int, Interval], numbers: Sequence[Picture]) -> Figure:
+    """The share that is read against where a cut goes through; below, where the ink is.
+
+    Cuts are in pixels from the middle of the number, as are the `numbers`, pictures of their ink.
+    """
+    fig, (ax, ink) = plt.subplots(
+        2, 1, figsize=(6.8, 3.6), sharex=True, height_ratios=[3, 1], layout="constrained"
+    )
     values, lows, highs = zip(*shares.values(), strict=True)
-    ax.vlines(list(shares), lows, highs, color="C0", linewidth=2, label="interval")
+    ax.vlines(list(shares), lows, highs, color="C0", lw=6, alpha=0.3, label="_95 %")
     ax.plot(list(shares), values, marker="o", color="C0", label="share read")
-    for cut in cuts:
-        ax.axvline(cut, color="C1", linestyle="--", label="a cut")
-    ax.set(xlim=(0, width), ylim=(-0.03, 1.03), ylabel="share read")
-    ax.set_xlabel("middle of the number, pixels from the left")
-    _legend_once(ax, "center right")
+    ax.set(ylim=(-0.03, 1.03), ylabel="share read,\nwith 95 % intervals")
+    edge = max(picture.width for picture in numbers) // 2 + 1
+    columns = np.zeros(2 * edge)
+    for picture in numbers:
+        grey = np.asarray(picture.convert("L"), dtype=float)
+        dark = (np.abs(grey - grey[0, 0]) > 60).any(0)
+        start = edge - picture.width // 2
+        columns[start : start + picture.width] += dark
+    places = np.arange(-edge, edge)
+    ink.fill_between(places, 100 * columns / len(numbers), color="0.6", label="ink")
+    ink.set(ylim=(0, 105), ylabel="% with\nink here")
+    ink.set_xlabel("where the cut is, in pixels from the middle of the number")
     told = listed(f"{share:.0%} at {place}" for place, (share, *_) in shares.items())
     return with_alt(
         fig,
-        f"Share read against the middle of the number on a strip of {width} pixels with cuts at"
-        f" {listed(cuts)}: {told}.",
+        f"Share of numbers read with a cut so many pixels from their middle: {told}. Below, how"
+        f" many of {len(numbers)} numbers have ink in a column, most of them near the middle.",
     )
-
-
-def _legend_once(ax: Axes, place: Any) -> None:
-    """A legend with one entry for each name."""
-    handles, labels = ax.get_legend_handles_labels()
-    once: dict[str, Any] = dict(zip(labels, handles, strict=True))
-    ax.legend(list(once.values()), list(once), loc=place, framealpha=1)
 
 
 def _image(

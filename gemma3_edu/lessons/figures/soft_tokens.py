@@ -151,7 +151,7 @@ def how_it_learns(question: Sequence[str], answer: Sequence[str], soft: int = 4)
         (6.4, "projector:\nmean, norm,\nmatrix", PALE_LEARNS, LEARNS),
     ]:
         _box(ax, left, row - 0.45, 2.5, 2.1, "", fill, edge)
-        say(ax, left + 1.25, row + 0.95, name, size=9)
+        say(ax, left + 1.25, row + 0.95, name, size=8)
         arrow(
             ax, (left + 2.55, row + 0.75), (left + 3.15 + (left > 6) * 0.3, row + 0.75), "0.2", 1.5
         )
@@ -171,7 +171,7 @@ def how_it_learns(question: Sequence[str], answer: Sequence[str], soft: int = 4)
     say(ax, start + (soft + len(words) / 2) * cell, row - 0.45, "words", color=WORD)
     say(ax, start + width, band + 3.25, "loss: were these tokens expected?", ha="right")
     say(ax, start + soft * cell / 2, band + 2.2, "no loss here", color=SOFT)
-    first, last = start + cell / 2, start + width - cell / 2
+    first, last = start + 0.2, start + width - cell / 2  # beside the first letter, not over it
     error: dict[str, Any] = {"color": LEARNS, "lw": 2.2, "ls": "--"}
     ax.plot([last, last, first, first], [band + 1.5, band + 0.5, band + 0.5, level], **error)
     ax.plot([first, 6.05], [level, level], **error)

@@ -12,8 +12,8 @@ from gemma3_edu.lessons.checks.image_tokens import (
     check_chunks,
     check_mixed_mask,
     check_small_mixed_masks,
-    check_text_loss,
 )
+from gemma3_edu.lessons.checks.text_loss import check_text_loss
 from gemma3_edu.model.layout import TokenLayout
 from gemma3_edu.model.masks import attention_mask, causal, same_image, within_window
 from tests.lessons.checks.messages import message

@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import pytest
 
-from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.image_tokens import (
     ORDERS,
     layout_of,
@@ -11,7 +10,6 @@ from gemma3_edu.lessons.figures.image_tokens import (
     orders,
     see_question,
     spelled,
-    turning,
 )
 from gemma3_edu.naive.masks import may_see
 from tests.lessons.figures.drawn_masks import panels
@@ -140,22 +138,3 @@ def test_who_sees_the_question(order, window, want):
     assert see_question(spelled(order), window) == want
     told = orders(order, window=window).axes[0].get_xlabel().splitlines()
     assert told == [f"image {n} sees q: {'yes' if seen else 'no'}" for n, seen in want.items()]
-
-
-# The curves
-
-
-def test_turning():
-    curves = {"soft tokens": [1.0, 0.5, 0.25], "scaled": [1.0, 0.75, 0.5], "words": [1, 0.5, -0.5]}
-    fig = turning(curves, [0])
-    text = describe(fig)
-    assert "line 'soft tokens' over 0..2: n=3 first=1 last=0.25 min=0.25 max=1" in text
-    assert "line 'scaled' over 0..2: n=3 first=1 last=0.5" in text
-    assert "line '_global' over 1..1" in text
-    bottom, top = fig.axes[0].get_ylim()
-    assert bottom < -0.5
-    assert top > 1
-    legend = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
-    assert legend == list(curves)
-    looks = {(line.get_linestyle(), line.get_color()) for line in fig.axes[0].get_lines()[:3]}
-    assert len(looks) == 3

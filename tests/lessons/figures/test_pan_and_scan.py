@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gemma3_edu.hub.checkpoint import ASSETS
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.pan_and_scan import (
     cut_picture,
@@ -14,6 +15,7 @@ from gemma3_edu.lessons.figures.pan_and_scan import (
     tokens_and_stretch,
     views,
     what_if,
+    whole_and_crops,
 )
 from gemma3_edu.naive.images import pan_and_scan
 from gemma3_edu.prompt.images import Image, load_image, resize_and_normalize
@@ -94,7 +96,7 @@ def test_tokens_and_stretch():
     crop = dict(zip(*drawn_out["cut from 1.2 on"].get_data(), strict=True))
     assert np.isnan(crop[1.0])
     assert [crop[r] for r in (1.25, 2.0, 3.0, 4.0)] == pytest.approx([1.6, 1, 1, 1])
-    whole = drawn_out["whole picture"]
+    whole = drawn_out["the whole"]
     assert np.array_equal(*whole.get_data())
 
 
@@ -142,3 +144,14 @@ def test_readings():
     assert "y ticks alone | again" in text
     assert "line 'share right' over 0.25..0" in text
     assert "segments '95 % interval' x: n=4 first=0.125 last=0.0625 min=0 max=0.5" in text
+
+
+def test_the_whole_and_crops():
+    pair = ((0.25, 0.125, 0.5), (0.75, 0.5, 1.0))
+    fig = whole_and_crops({"long": pair, "longer": (pair[0], pair[0])})
+    text = describe(fig)
+    assert "y ticks long | longer" in text
+    assert "line 'the whole alone' over 0.25..0.25: n=2" in text
+    assert "line 'with crops' over 0.75..0.25: n=2" in text
+    assert "segments '_95 %' x: n=4 first=0.125 last=0.5" in text
+    assert "long: 25% and 75%; longer: 25% and 25%." in alt_of(fig)

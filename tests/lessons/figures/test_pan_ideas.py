@@ -9,8 +9,8 @@ from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.pan_ideas import (
     cut_in_n,
     papers_and_squares,
+    shares_by_cut,
     shares_by_factor,
-    shares_by_place,
     strip_to_prompt,
 )
 from gemma3_edu.naive.images import pan_and_scan
@@ -34,7 +34,7 @@ def extents(ax) -> list[list[float]]:
 def test_papers_keep_their_shape_and_their_squares_are_squares():
     fig = papers_and_squares([gradient(60, 60), gradient(180, 60)], side=20)
     sizes = [(right - left, top - low) for left, right, low, top in extents(fig.axes[0])]
-    assert np.allclose(sizes, [(1, 1), (1, 1), (3, 1), (1, 1)])
+    assert np.allclose(sizes, [(1, 1), (1.8, 1.8), (3, 1), (1.8, 1.8)])
     assert [np.asarray(i.get_array()).shape for i in fig.axes[0].images][1::2] == [(20, 20)] * 2
     assert "1 and 3 times as wide as high" in alt_of(fig)
     assert "text 60 x 60 | 20 x 20 | 180 x 60 | 20 x 20" in describe(fig)
@@ -55,20 +55,24 @@ def test_the_squares_of_a_strip_are_the_whole_and_its_crops():
     assert np.allclose(cuts, [(right - left) / 3, 2 * (right - left) / 3])
     words = [text.get_text() for text in ax.texts]
     assert words[:4] == ["the whole", "crop 1", "crop 2", "crop 3"]
-    assert words.count("16") == 4
+    assert words.count("16 soft\ntokens") == 4
     assert "3 crops; the whole and the crops become 4 squares" in alt_of(fig)
 
 
 def test_cut_in_n_says_how_square_a_crop_is():
     fig = cut_in_n((900, 300), [1, 2, 3, 4])
     words = [text.get_text() for text in fig.axes[0].texts]
-    assert words[1::2] == [
+    assert words[1:-1:2] == [
         "the whole is 3.00 to 1",
         "a crop is 1.50 to 1",
         "a crop is 1.00 to 1",
         "a crop is 1.33 to 1",
     ]
-    assert len(fig.axes[0].patches) == 1 + 2 + 3 + 4
+    labels = [patch.get_label() for patch in fig.axes[0].patches]
+    assert labels.count("crop") == labels.count("circle") == 1 + 2 + 3 + 4
+    squeezed = [p for p in fig.axes[0].patches if p.get_label() == "in the square"]
+    shapes = [circle.width / circle.height for circle in squeezed]
+    assert shapes == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3])
     assert "1: 3.00, 2: 1.50, 3: 1.00, 4: 1.33" in alt_of(fig)
 
 
@@ -77,18 +81,24 @@ def test_shares_by_factor():
     fig = shares_by_factor({"wider": wide, "both": {2: (0.5, 0.25, 0.75)}})
     text = describe(fig)
     assert "line 'wider' over 1..2: n=2 first=1 last=0.25" in text
-    assert "segments 'interval' x" in text
-    assert [entry.get_text() for entry in fig.axes[0].get_legend().get_texts()] == [
-        "interval",
-        "wider",
-        "both",
-    ]
+    assert "segments '_95 %' x" in text
+    legend = [entry.get_text() for entry in fig.axes[0].get_legend().get_texts()]
+    assert legend == ["wider", "both"]
     assert "wider: 100% at 1 and 25% at 2; both: 50% at 2." in alt_of(fig)
 
 
-def test_shares_by_place():
-    fig = shares_by_place({50: (0.75, 0.5, 1.0), 100: (0.0, 0.0, 0.25)}, cuts=[100], width=200)
+def test_shares_by_cut_show_where_the_ink_is():
+    ink = Image.new("RGB", (60, 20), "white")
+    ink.paste("black", (10, 5, 50, 15))
+    small = Image.new("RGB", (20, 20), "white")
+    small.paste("black", (0, 0, 20, 20))
+    small.putpixel((0, 0), (255, 255, 255))  # the colour of its paper
+    fig = shares_by_cut({-40: (0.75, 0.5, 1.0), 0: (0.0, 0.0, 0.25)}, [ink, small])
     text = describe(fig)
-    assert "line 'share read' over 50..100: n=2 first=0.75 last=0" in text
-    assert "line 'a cut' over 100..100" in text
-    assert "cuts at 100: 75% at 50 and 0% at 100." in alt_of(fig)
+    assert "line 'share read' over -40..0: n=2 first=0.75 last=0" in text
+    assert "75% at -40 and 0% at 0. Below, how many of 2 numbers" in alt_of(fig)
+    corners = fig.axes[1].collections[0].get_paths()[0].vertices
+    heights = {round(x): 0.0 for x, _ in corners}
+    for x, y in corners:
+        heights[round(x)] = max(heights[round(x)], y)
+    assert [heights[x] for x in (-25, -15, -5, 5, 15, 25)] == [0, 50, 100, 100, 50, 0]
