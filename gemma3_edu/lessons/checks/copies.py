@@ -20,7 +20,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-_NOT_THEIRS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+_NOT_THEIRS = (str(Path(torch.__file__).parents[1]), str(Path(__file__).parent))
+"""Where installed packages are, and the checks."""
 
 
 def copied_bytes(function: Callable[..., Any], *arguments: Any) -> int:
@@ -36,7 +37,8 @@ def copied_bytes(function: Callable[..., Any], *arguments: Any) -> int:
 class Ledger(TorchDispatchMode):
     """Adds up the bytes of results that are at least this large and are no views of an operand.
 
-    `line` is the source of the line, outside PyTorch and the checks, that made the first of them.
+    `line` is the source of the line that made the first of them, outside installed packages and
+    the checks.
     """
 
     def __init__(self, least: int):
@@ -72,11 +74,13 @@ class AttentionCalls(TorchFunctionMode):
 
 
 def _line() -> str:
-    """The innermost line of the caller's own code that is running."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(_NOT_THEIRS):
+    """The innermost line of the caller's own code that is running, or nothing."""
+    frame, line = sys._getframe(1), ""
+    while frame.f_back and not line:
         frame = frame.f_back
-    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        file = frame.f_code.co_filename
+        line = "" if file.startswith(_NOT_THEIRS) else linecache.getline(file, frame.f_lineno)
+    return line.strip()
 
 
 def _memory(tree: Any) -> list[torch.UntypedStorage]:
