@@ -265,7 +265,7 @@ check_small_groups = Check(
             _hidden_as(0.0)
         ),
         "hid keys with a finite number, and a visible score can be lower: use minus infinity": (
-            *map(_hidden_as, (-50.0, -100.0, -1e3, -1e4)),
+            _hidden_as(-100.0)
         ),
         "hid more than the mask does; only what it has False for may not be seen": (
             *(_causal(given=True, end=end) for end in (False, True)),

@@ -225,7 +225,7 @@ def placements(
         zip(losses.items(), _LOOKS, strict=False)
     ):
         points = [
-            (at + 0.2 * (number - 1.5) + 0.045 * (draw - (len(row) - 1) / 2), loss)
+            (at + 0.2 * (number - 1.5) + 0.035 * (draw - (len(row) - 1) / 2), loss)
             for at, row in enumerate(rows)
             for draw, loss in enumerate(row)
         ]
