@@ -50,6 +50,11 @@ def test_untrained_layers_are_those_that_training_begins_with():
 
     make, before = partial(Watched, WIDTH, WIDTH, bias=False), torch.get_rng_state()
     learn_letters(make, rate=0.01, layers=2, draws=2, steps=1)
+    plain = seen.copy()
+    seen.clear()
+    learn_letters(make, rate=0.01, layers=2, draws=2, steps=1, size=0.5)
+    assert all(torch.equal(2 * a, b) for a, b in zip(seen, plain, strict=True))
+    seen[:] = plain
     for draw, first in [(0, seen[:2]), (1, seen[2:])]:
         layers = untrained_layers(make, layers=2, draw=draw)
         assert all(torch.equal(a.weight, b) for a, b in zip(layers, first, strict=True))

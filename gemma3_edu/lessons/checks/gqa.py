@@ -2,7 +2,7 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 3", check_telling_mask, lambda: torch.ones(1, 5, dtype=torch.bool))
-Exercise 3: with one query both orders are the same, so no decoding step shows the bug
+Exercise 3: with one query, as while a model writes, both orders are the same and nothing shows
 """
 
 from collections.abc import Callable
@@ -11,15 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from ...hub import load
 from ...model.attention import Attention
 from ...model.layout import Batch
 from ...naive.attention import attend
+from .copies import AttentionCalls, Ledger
 from .difference import show_dtype
 from .grading import (
     Case,
@@ -87,7 +84,7 @@ def _grouped(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Ten
     return attend(q[None], k[None], v[None], mask[None], scale)[0][0]
 
 
-def _grouped_cases() -> dict[str, Case]:
+def _drawn_cases() -> dict[str, Case]:
     g, cases = torch.Generator().manual_seed(8), {}
     for n, heads, t, s, h, scale in [
         (6, 2, 4, 5, 7, 0.25),
@@ -105,8 +102,18 @@ def _grouped_cases() -> dict[str, Case]:
     return cases
 
 
+def _grouped_cases() -> dict[str, Case]:
+    """The drawn cases, and one whose visible scores are about -16,384, below hidden ones of 0."""
+    place = torch.arange(8.0)
+    q = torch.stack([torch.full((8,), 128.0), place % 3], -1).view(4, 2, 2)
+    k = torch.tensor([-256.0, 0, -256, 1, 0, 0]).view(1, 3, 2).repeat(2, 1, 1)
+    v = torch.arange(12.0).view(2, 3, 2).sin()
+    mask = torch.tensor([[True, False, False], [True, True, False]])
+    return {**_drawn_cases(), "N = 4, K = 2, T = 2, large scores": (q, k, v, mask, 0.5)}
+
+
 def _narrow_grouped_cases() -> dict[str, Case]:
-    name, (q, k, v, mask, scale) = list(_grouped_cases().items())[-1]
+    name, (q, k, v, mask, scale) = list(_drawn_cases().items())[-1]
     return {f"{name}, in bfloat16": (q.bfloat16(), k.bfloat16(), v.bfloat16(), mask, scale)}
 
 
@@ -156,13 +163,41 @@ def _rows_in_place(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) 
     return out.unflatten(1, (size, -1)).flatten(0, 1)
 
 
+def _tokens_first(q: Tensor, k: Tensor, *rest: Any) -> Tensor:
+    """The queue is taken for (K, T G, H) throughout."""
+    out = _rows_in_place(q, k, *rest)
+    return out.reshape(len(k), q.shape[1], -1, q.shape[2]).transpose(1, 2).flatten(0, 1)
+
+
+def _reshaped_queries(q: Tensor, *rest: Any) -> Tensor:
+    return _grouped(q.transpose(0, 1).reshape(q.shape), *rest)
+
+
+def _reshaped_output(q: Tensor, *rest: Any) -> Tensor:
+    return _grouped(q, *rest).transpose(0, 1).reshape(q.shape)
+
+
 def _cut_the_other_way(q: Tensor, k: Tensor, *rest: Any) -> Tensor:
     return _grouped(q.unflatten(0, (-1, len(k))).transpose(0, 1).flatten(0, 1), k, *rest)
 
 
-def _hidden_as_zero(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
-    scores = (q @ _repeated(k, len(q)).mT * scale).masked_fill(~mask, 0.0)
-    return scores.softmax(-1) @ _repeated(v, len(q))
+def _hidden_as(score: float) -> Function:
+    def fn(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+        scores = (q @ _repeated(k, len(q)).mT * scale).masked_fill(~mask, score)
+        return scores.softmax(-1) @ _repeated(v, len(q))
+
+    return fn
+
+
+def _causal(given: bool, end: bool) -> Function:
+    """With a causal mask, after the given one or in its place, and the last query at the end."""
+
+    def fn(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+        t, s = mask.shape
+        own = torch.ones_like(mask).tril(s - t if end else 0)
+        return _grouped(q, k, v, own & mask if given else own, scale)
+
+    return fn
 
 
 def _masked_late(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
@@ -227,8 +262,22 @@ check_small_groups = Check(
             lambda q, k, v, mask, scale: _grouped(q, k, v, ~mask, scale)
         ),
         "gave hidden keys the score 0, which has a weight too; give them minus infinity": (
-            _hidden_as_zero
+            _hidden_as(0.0)
         ),
+        "hid keys with a finite number, and a visible score can be lower: use minus infinity": (
+            _hidden_as(-100.0)
+        ),
+        "hid more than the mask does; only what it has False for may not be seen": (
+            *(_causal(given=True, end=end) for end in (False, True)),
+        ),
+        "made a mask of your own; the one that is given says what may be seen": (
+            *(_causal(given=False, end=end) for end in (False, True)),
+        ),
+        "cut the queue into (T, G); first come the T queries of one head, so it is (G, T)": (
+            _tokens_first
+        ),
+        "reshape mixed the numbers of several heads: it keeps their order in memory; exchange two"
+        " axes with transpose, and cut with unflatten": (_reshaped_queries, _reshaped_output),
         "the mask was ignored: a key that may not be seen gets weight 0": (
             lambda q, k, v, mask, scale: _grouped(q, k, v, torch.ones_like(mask), scale)
         ),
@@ -271,15 +320,19 @@ def check_grouped(fn: Function) -> None:
     shapes = [(6, 3, 96), (2, 64, 96), (2, 64, 96)]
     for dtype in (torch.float32, torch.bfloat16):
         q, k, v = (torch.randn(*shape, generator=g).to(dtype) for shape in shapes)
-        with _Calls() as calls:
-            copied = copied_bytes(partial(ask, fn), q, k, v, torch.ones(3, 64) > 0, 0.25)
-        by_torch = F.scaled_dot_product_attention in calls.seen
+        with AttentionCalls() as calls, Ledger(k[0].nbytes) as ledger:
+            ask(fn, q, k, v, torch.ones(3, 64) > 0, 0.25)
+        require(
+            not calls.grouped,
+            "right, but PyTorch's enable_gqa has made the groups; let the queries queue yourself",
+        )
         inside = "scaled_dot_product_attention makes them inside, as it may if it gets three axes"
         require(
-            not copied,
-            f"right, but in {show_dtype(q)} the new tensors are {copied / k.nbytes:g} times as"
+            not ledger.made,
+            f"right, but in {show_dtype(q)} the new tensors are {ledger.made / k.nbytes:g} times as"
             " large as the keys; "
-            + (f"{inside}: give it four" if by_torch else "leave keys and values as they are"),
+            + (f"{inside}: give it four" if calls.seen else "leave keys and values as they are")
+            + (f" (the first one comes from the line `{ledger.line}`)" if ledger.line else ""),
         )
     nano, _ = load("nano-pt", text_only=True)
     batch = Batch.from_ids(7 + torch.arange(150)[None] * 19 % 2900, nano.config)
@@ -298,58 +351,6 @@ def check_grouped(fn: Function) -> None:
 def _attend_with(fn: Function, *inputs: Any) -> Tensor:
     *tensors, scale = inputs
     return ask(fn, *(tensor[0] for tensor in tensors), scale)[None]
-
-
-def copied_bytes(function: Function, *arguments: Any) -> int:
-    """Bytes of new tensors as large as one head of the second argument, the keys, in `function`.
-
-    What one of PyTorch's kernels uses inside itself is not seen.
-
-    >>> q, k, v = torch.ones(6, 8), torch.ones(2, 50, 8), torch.ones(2, 50, 8)
-    >>> copied_bytes(lambda q, k, v: k.repeat_interleave(3, 0), q, k, v) == 3 * k.nbytes
-    True
-    >>> copied_bytes(lambda q, k, v: q.unflatten(0, (2, 3)) @ k.mT, q, k, v)
-    0
-    """
-    with _Ledger(arguments[1][0].nbytes) as ledger:
-        function(*arguments)
-    return ledger.made
-
-
-class _Calls(TorchFunctionMode):
-    """Remembers the functions of PyTorch that are called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[Any] = set()
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        self.seen.add(function)
-        return function(*args, **(kwargs or {}))
-
-
-class _Ledger(TorchDispatchMode):
-    """Adds up the bytes of results that are at least this large and are no views of an operand."""
-
-    def __init__(self, least: int):
-        super().__init__()
-        self.least, self.made = least, 0
-
-    def __torch_dispatch__(
-        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        result = operation(*args, **(kwargs or {}))
-        old = {memory.data_ptr() for memory in _memory((args, kwargs))}
-        for memory in _memory(result):
-            if memory.data_ptr() not in old and memory.nbytes() >= self.least:
-                self.made += memory.nbytes()
-        return result
-
-
-def _memory(tree: Any) -> list[torch.UntypedStorage]:
-    return [x.untyped_storage() for x in tree_leaves(tree) if isinstance(x, Tensor)]
 
 
 # A mask that tells
@@ -377,7 +378,9 @@ def check_telling_mask(fn: Callable[[], Any]) -> None:
         not blind,
         f"query {blind[0] if blind else None} sees no key at all, and its output means nothing",
     )
-    require(t > 1, "with one query both orders are the same, so no decoding step shows the bug")
+    require(
+        t > 1, "with one query, as while a model writes, both orders are the same and nothing shows"
+    )
     require(
         not (mask == mask[0]).all(),
         f"all {t} rows are alike, so it does not matter whose row a query gets",

@@ -185,7 +185,8 @@ def stream_and_copies(model: Gemma3, batch: Batch) -> Figure:
     powers = [2.0**power for power in range(-1, 6)]
     ax.set_yticks(powers, [f"{power:g}" for power in powers])
     ax.grid(axis="y", alpha=0.4)
-    ax.legend(handles=list(ax.lines), title="median; band: all tokens")
+    names = [*ax.lines, Rectangle((0, 0), 1, 1, facecolor="0.5", alpha=0.4, label="all tokens")]
+    fig.legend(handles=names, loc="outside lower center", ncols=4, fontsize=9)
     count, every = len(stream) - 1, torch.tensor([*reads[0], *reads[1]])
     ends = [
         f"{where} {sizes[0]:.2g} to {sizes[-1]:.2g}"
@@ -208,11 +209,11 @@ _LOOKS = [("C1", "o"), ("C0", "s"), ("C2", "^"), ("C3", "D")]
 
 
 def placements(
-    rates: Sequence[float], losses: Mapping[str, Sequence[Sequence[float]]], unread: float
+    sizes: Sequence[str], losses: Mapping[str, Sequence[Sequence[float]]], unread: float
 ) -> Figure:
-    """The loss of every training, for each place of the norms and learning rate.
+    """The loss of every training, for each place of the norms and size of the drawn matrices.
 
-    A place has a row for each rate, and in it a number for each draw; nan has a strip of its own.
+    A place has a row for each size, and in it a number for each draw; nan has a strip of its own.
     `unread` is the loss of reading nothing and knowing how often each letter occurs.
     """
     fig, (strip, ax) = plt.subplots(
@@ -224,7 +225,7 @@ def placements(
         zip(losses.items(), _LOOKS, strict=False)
     ):
         points = [
-            (at + 0.2 * (number - 1.5) + 0.045 * (draw - (len(row) - 1) / 2), loss)
+            (at + 0.2 * (number - 1.5) + 0.035 * (draw - (len(row) - 1) / 2), loss)
             for at, row in enumerate(rows)
             for draw, loss in enumerate(row)
         ]
@@ -236,16 +237,16 @@ def placements(
             panel.plot(x, y, ms=7, mew=1.6, label=place, **style)
         ends.append(f"{place} {len(broken)} of {len(points)}")
     strip.set(ylim=(-1, 1), yticks=[0], yticklabels=["nan"])
-    ax.set(xlabel="learning rate", ylabel="loss (lower is better)", xlim=(-0.5, len(rates) - 0.5))
-    ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    ax.set(xlabel="drawn matrices", ylabel="loss (lower is better)", xlim=(-0.5, len(sizes) - 0.5))
+    ax.set_xticks(range(len(sizes)), sizes)
     for panel in (strip, ax):
-        for border in range(1, len(rates)):
+        for border in range(1, len(sizes)):
             panel.axvline(border - 0.5, color="0.8", lw=1, ls="-", label="border")
     named = [line for line in ax.lines if line.get_label() != "border"]
     fig.legend(handles=named, loc="outside lower center", ncols=5, fontsize=9)
     return with_alt(
         fig,
-        f"The loss of single trainings at {len(rates)} learning rates, for norms in"
+        f"The loss of single trainings with matrices drawn in {len(sizes)} sizes, for norms in"
         f" {len(losses)} places. Trainings that end in nan: {listed(ends)}.",
     )
 

@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gemma3_edu import naive
+from gemma3_edu.lessons.checks.copies import copied_bytes
 from gemma3_edu.lessons.checks.gqa import (
     check_grouped,
     check_readers,
     check_small_groups,
     check_telling_mask,
-    copied_bytes,
 )
 from gemma3_edu.model.attention import attend, attend_fused
 from tests.lessons.checks.messages import message
@@ -80,7 +80,7 @@ def by_stretching(q, k, v, mask, scale):
     return (scores.softmax(-1) @ v[:, None]).flatten(0, 1)
 
 
-@pytest.mark.parametrize("answer", [by_package, by_kernel, by_loops, by_torch, by_groups])
+@pytest.mark.parametrize("answer", [by_package, by_kernel, by_loops, by_groups])
 def test_right_groups(answer):
     check_grouped(answer)
 
@@ -105,6 +105,11 @@ def by_torch_with_three_axes(q, k, v, mask, scale):
     return out.unflatten(1, (group, -1)).flatten(0, 1)
 
 
+def test_grouping_by_torch_is_refused():
+    check_small_groups(by_torch)
+    assert message(check_grouped, by_torch).startswith("right, but PyTorch's enable_gqa has made")
+
+
 @pytest.mark.parametrize(
     ("answer", "dtype", "times", "cure"),
     [
@@ -122,6 +127,18 @@ def test_right_groups_with_copies_are_refused(answer, dtype, times, cure):
     assert said.startswith(
         f"right, but in {dtype} the new tensors are {times} times as large as the keys; {cure}"
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (by_copies, "return kv.repeat_interleave(heads // len(kv), dim=0)"),
+        (by_stretching, "scores = (q @ k[:, None].mT * scale).masked_fill(~mask, -torch.inf)"),
+        (in_float32, "return by_groups(q.float(), k.float(), v.float(), mask, scale).to(v.dtype)"),
+    ],
+)
+def test_the_line_that_copies_is_quoted(answer, line):
+    assert f"(the first one comes from the line `{line}`)" in message(check_grouped, answer)
 
 
 def test_a_group_that_meets_the_cabinets_is_named():
@@ -215,7 +232,7 @@ def test_right_masks_do_expose_the_bug(rows):
     assert not torch.allclose(suspect(q, k, v, mask, 1.0), by_loops(q, k, v, mask, 1.0), atol=1e-3)
 
 
-ONE_QUERY = "with one query both orders are the same, so no decoding step shows the bug"
+ONE_QUERY = "with one query, as while a model writes, both orders are the same and nothing shows"
 ALIKE = "all {} rows are alike, so it does not matter whose row a query gets"
 
 

@@ -89,7 +89,7 @@ def test_every_training_is_a_mark_and_nan_has_a_strip():
         "none inside": [[2.5, 2.7, 2.6], [nan, 2.5, 2.6]],
         "before": [[2.4, 2.5, 2.8], [3.0, 3.1, 3.2]],
     }
-    fig = norms.placements([0.01, 0.1], losses, 3.05)
+    fig = norms.placements(["half", "full"], losses, 3.05)
     strip, ax = fig.axes
     assert line(ax, "before").tolist() == [2.4, 2.5, 2.8, 3.0, 3.1, 3.2]
     assert line(ax, "none inside").tolist() == [2.5, 2.7, 2.6, 2.5, 2.6]
