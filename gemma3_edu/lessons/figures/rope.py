@@ -35,7 +35,7 @@ SETTINGS = {
 SMALL = RopeConfig(100.0)  # for a head of 8 numbers
 # Local, global, global of the large sizes: colour and line style together.
 _LOOKS = [("C1", "--"), ("C0", "-"), ("C3", "-.")]
-_APART = (1.35, 1.85)  # of the dials, across and down, in radii of 0.5
+_APART = (1.75, 1.85)  # of the dials, across and down, in radii of 0.5
 
 
 def wavelengths(head_dim: int, rope: RopeConfig) -> Float[Tensor, "H2"]:
@@ -287,7 +287,7 @@ def other_angles(
 
     with ExitStack() as stack:
         for i in layers:
-            attention = nano.language_model.layers[i].self_attn
+            attention = nano.language_model.get_submodule(f"layers.{i}.self_attn")
             stack.callback(attention.register_forward_pre_hook(turned).remove)
         yield
 
@@ -297,7 +297,7 @@ def no_attention(nano: Gemma3, layers: Iterable[int]) -> Iterator[None]:
     """Within the context the attention of these layers, counted from 0, gives only zeros."""
     with ExitStack() as stack:
         for i in layers:
-            attention = nano.language_model.layers[i].self_attn
+            attention = nano.language_model.get_submodule(f"layers.{i}.self_attn")
             hook = attention.register_forward_hook(lambda _, __, out: torch.zeros_like(out))
             stack.callback(hook.remove)
         yield
