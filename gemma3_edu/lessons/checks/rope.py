@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...model.config import RopeConfig
 from ...naive.rope import apply_rope, rope_table
-from .difference import show
+from .difference import plain, show
 from .grading import Case, Check, ask, require, standard_torch
 
 # Turning
@@ -227,6 +227,13 @@ def _tokens_round(i: int, H: int, theta: float, factor: float) -> float:
 
 _slow = _counting(_tokens_round)
 
+
+def _no_tensor(got: Any, *_: Any) -> str | None:
+    if isinstance(got, Tensor) and got.numel() == 1:
+        return "gave a tensor; make a whole number of it with int(...) or .item()"
+    return None
+
+
 check_slow_pairs = Check(
     "`fn(head_dim, theta, factor, context)` counts pairs that go round less than once in context.",
     "head_dim theta factor context",
@@ -241,6 +248,9 @@ check_slow_pairs = Check(
         ),
         "once round is 2 pi, not 1: a pair's wavelength is 2 pi divided by its angle for one"
         " token": _counting(lambda i, H, theta, f: f * theta ** (2 * i / H)),
+        "once round is 2 pi, not 360: the angles are in radians": _counting(
+            lambda i, H, theta, f: 360 * f * theta ** (2 * i / H)
+        ),
         "once round is 2 pi, not pi": _counting(
             lambda i, H, theta, f: math.pi * f * theta ** (2 * i / H)
         ),
@@ -267,6 +277,7 @@ check_slow_pairs = Check(
         ),
         "counted elements, not pairs: a head has H/2 pairs": lambda *case: 2 * _slow(*case),
     },
+    explain=_no_tensor,
 )
 
 
@@ -278,9 +289,10 @@ def check_merged_positions(fn: Callable[[], Any]) -> None:
 
     >>> check_merged_positions(lambda: (256, 257))
     """
-    answer = ask(fn)
+    answer = _unpacked(ask(fn))
     pair = isinstance(answer, tuple | list) and len(answer) == 2
     require(pair, f"expected two positions, got {show(answer) or type(answer).__name__}")
+    answer = [_unpacked(p) for p in answer]
     for p in answer:
         whole = isinstance(p, Integral) and not isinstance(p, bool)
         require(whole, f"expected whole numbers, got {type(p).__name__}")
@@ -293,3 +305,8 @@ def check_merged_positions(fn: Callable[[], Any]) -> None:
         f"the suspect tells {a} and {b} apart, as {seen[0]} and {seen[1]}; which numbers does its"
         " position lose?",
     )
+
+
+def _unpacked(answer: Any) -> Any:
+    """The numbers of a tensor, or what is none."""
+    return plain(answer).tolist() if isinstance(answer, Tensor) else answer

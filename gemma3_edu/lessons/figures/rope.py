@@ -8,7 +8,9 @@ round once.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -19,7 +21,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Wedge
 from torch import Tensor
 
+from ...model import Gemma3
 from ...model.config import RopeConfig
+from ...model.rope import Rope
 from ...train.scores import interval
 from .alt import listed, with_alt
 
@@ -31,7 +35,7 @@ SETTINGS = {
 SMALL = RopeConfig(100.0)  # for a head of 8 numbers
 # Local, global, global of the large sizes: colour and line style together.
 _LOOKS = [("C1", "--"), ("C0", "-"), ("C3", "-.")]
-_APART = (1.35, 1.85)  # of the dials, across and down, in radii of 0.5
+_APART = (1.75, 1.85)  # of the dials, across and down, in radii of 0.5
 
 
 def wavelengths(head_dim: int, rope: RopeConfig) -> Float[Tensor, "H2"]:
@@ -225,7 +229,7 @@ def _dials(
         ax.add_collection(pointers)
         for place, count in zip(centre.tolist(), counts.tolist(), strict=True):
             told = f"{count:,.0f}" if count >= 100 else f"{count:.2f}"
-            ax.text(place[0], place[1] - 0.62, told, ha="center", va="top", fontsize=10)
+            ax.text(place[0], place[1] - 0.62, f"{told} rounds", ha="center", va="top", fontsize=9)
         ax.text(-0.75, -down * row, name, ha="right", va="center", fontsize=10)
     limits = (-down * len(rows) + 0.75, 1.75)
     ax.set(xlim=(-3.1, float(at[-1]) + 0.8), ylim=limits, aspect="equal")
@@ -271,17 +275,59 @@ def angles_seen(
     )
 
 
-def right_without_hands(right: Mapping[str, int], items: int) -> Figure:
-    """Right answers by the layers whose hands are stopped, the first of none, with intervals."""
-    fig, ax = plt.subplots(figsize=(7.6, 3.2), layout="constrained")
-    for place, (name, count) in enumerate(right.items()):
-        colour, hatch = ("C1", "//") if place == 0 else ("C0", "")
-        ax.bar(place, count, width=0.7, color=colour, hatch=hatch, edgecolor="white", label=name)
-        low, high = (items * share for share in interval(count, items))
-        ax.plot([place] * 2, [low, high], color="0.25", ls="-", lw=1.5, marker="_", label="95 %")
-        ax.text(place, 1.03 * items, str(count), ha="center", va="bottom")
-    ax.set_xticks(range(len(right)), list(right))
-    ax.set(ylim=(0, 1.13 * items), ylabel=f"right of {items}", xlabel="layers with stopped hands")
+@contextmanager
+def other_angles(
+    nano: Gemma3, layers: Iterable[int], change: Callable[[Tensor, Tensor], Rope]
+) -> Iterator[None]:
+    """Within the context these layers, counted from 0, turn by `change(cos, sin)`."""
+
+    def turned(attention: Any, inputs: Any) -> Any:
+        x, mask, rope, *rest = inputs
+        return x, mask, change(*rope), *rest
+
+    with ExitStack() as stack:
+        for i in layers:
+            attention = nano.language_model.get_submodule(f"layers.{i}.self_attn")
+            stack.callback(attention.register_forward_pre_hook(turned).remove)
+        yield
+
+
+@contextmanager
+def no_attention(nano: Gemma3, layers: Iterable[int]) -> Iterator[None]:
+    """Within the context the attention of these layers, counted from 0, gives only zeros."""
+    with ExitStack() as stack:
+        for i in layers:
+            attention = nano.language_model.get_submodule(f"layers.{i}.self_attn")
+            hook = attention.register_forward_hook(lambda _, __, out: torch.zeros_like(out))
+            stack.callback(hook.remove)
+        yield
+
+
+def right_without(hands: Mapping[str, int], attention: Mapping[str, int], items: int) -> Figure:
+    """Right answers by the layers without hands or without attention, with intervals.
+
+    The first of `hands` is of no layer, and all others are in `attention`, too.
+    """
+    fig, ax = plt.subplots(figsize=(7.6, 3.4), layout="constrained")
+    looks = [("hands stopped", hands, "C0", "", -0.2), ("no attention", attention, "C1", "//", 0.2)]
+    for name, right, colour, hatch, aside in looks:
+        for place, layer in enumerate(hands):
+            if layer not in right:
+                continue
+            at, count = place + aside * bool(place), right[layer]
+            shade, lines = (colour, hatch) if place else ("0.6", "..")
+            label = name if place else "nothing changed"
+            ax.bar(at, count, width=0.38, color=shade, hatch=lines, edgecolor="white", label=label)
+            low, high = (items * share for share in interval(count, items))
+            ax.plot([at] * 2, [low, high], color="0.25", ls="-", lw=1.5, marker="_", label="95 %")
+            ax.text(at, 1.03 * items, str(count), ha="center", va="bottom")
+    ax.set_xticks(range(len(hands)), list(hands))
+    ax.set(ylim=(0, 1.13 * items), ylabel=f"right of {items}", xlabel="changed layers")
     ax.spines[["top", "right"]].set_visible(False)
-    told = "; ".join(f"{name} {count}" for name, count in right.items())
-    return with_alt(fig, f"Right answers of {items} by the layers with stopped hands: {told}.")
+    first = {bars.get_label(): bars for bars in reversed(ax.containers)}
+    fig.legend(handles=list(first.values())[::-1], loc="outside upper center", ncols=3)
+    told = [
+        f"{name} {'; '.join(f'{layer} {count}' for layer, count in right.items())}"
+        for name, right, *_ in looks
+    ]
+    return with_alt(fig, f"Right answers of {items} by layers: {', '.join(told)}.")

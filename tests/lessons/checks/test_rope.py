@@ -86,7 +86,17 @@ def test_right_counts(answer):
     check_slow_pairs(answer)
 
 
+def test_a_count_is_no_tensor():
+    said = message(check_slow_pairs, lambda *case: torch.tensor(by_angles(*case)))
+    assert said.startswith("gave a tensor; make a whole number of it with int(...) or .item()")
+
+
 # check_merged_positions
+
+
+@pytest.mark.parametrize("answer", [torch.tensor([256, 257]), (torch.tensor(257), 256)])
+def test_merged_positions_may_be_tensors(answer):
+    check_merged_positions(lambda: answer)
 
 
 @pytest.mark.parametrize("pair", [(256, 257), (257, 256), [259, 260], (509, 508), (383, 384)])
@@ -110,6 +120,8 @@ def test_right_merged_positions(pair):
         ("position -1 is not among 0 to 511", (-1, 256)),
         ("expected whole numbers, got float", (256.0, 257.0)),
         ("expected whole numbers, got bool", (True, 1)),
+        ("expected whole numbers, got float", (torch.tensor(256.0), 257)),
+        ("the suspect tells 255 and 256 apart, as 255 and 256; which", torch.tensor([255, 256])),
         ("expected two positions, got 257", 257),
         ("expected two positions, got (256, 257, 258)", (256, 257, 258)),
     ],

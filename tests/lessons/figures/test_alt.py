@@ -15,7 +15,7 @@ from gemma3_edu.lessons.figures.masks import reach_by_depth, who_notices
 from gemma3_edu.lessons.figures.pan_and_scan import what_if
 from gemma3_edu.lessons.figures.parity import error_per_stage, loss_by_position
 from gemma3_edu.lessons.figures.pictures import asked
-from gemma3_edu.lessons.figures.rope import right_without_hands
+from gemma3_edu.lessons.figures.rope import right_without
 from gemma3_edu.lessons.figures.sampling import kept_tokens
 from gemma3_edu.lessons.figures.vision import gradients, known_by_step
 from gemma3_edu.lessons.figures.windows import looking_back, ways_back, what_is_kept
@@ -66,8 +66,8 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
         (lambda: orders("IqIa"), "image question image answer: image 1 no and image 2 yes"),
         (lambda: what_if((500, 2000)), "500 x 2000: 5 squares, .* 4.00 times .* 1.00 times in its"),
         (
-            lambda: right_without_hands({"none": 3, "0 to 2": 1}, 4),
-            "stopped hands: none 3; 0 to 2 1",
+            lambda: right_without({"none": 3, "0 to 2": 1}, {"0 to 2": 0}, 4),
+            "hands stopped none 3; 0 to 2 1, no attention 0 to 2 0.",
         ),
         (lambda: kept_tokens({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even."),
         (lambda: known_by_step(["in"], {"x": {"row": [9]}}, guess=1), "at the end x: row 9"),

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
+from gemma3_edu import Message, capture, load, visible_attention
 from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.rope import (
@@ -13,7 +14,9 @@ from gemma3_edu.lessons.figures.rope import (
     SMALL,
     angles_seen,
     hands_by_position,
-    right_without_hands,
+    no_attention,
+    other_angles,
+    right_without,
     score_table,
     two_hands,
     wavelength_curves,
@@ -90,7 +93,7 @@ def hands(ax) -> dict[str, list[float]]:
 def test_turns_are_counted_below_the_dials():
     (ax,) = hands_by_position([100], head_dim=4, rope=ODD).axes
     told = [text.get_text() for text in ax.texts]
-    turns = [f"{turn:.2f}" for turn in (100 / wavelengths(4, ODD)).tolist()]
+    turns = [f"{turn:.2f} rounds" for turn in (100 / wavelengths(4, ODD)).tolist()]
     assert told == ["pair 0", "pair 1", *turns, "position 100"]
 
 
@@ -133,7 +136,8 @@ def test_hands_by_position_turn_as_the_package_does():
 def test_the_svg_shows_the_same_small_head():
     """Its angles are those of position 5 here."""
     (ax,) = hands_by_position([5]).axes
-    turns = [float(text.get_text()) for text in ax.texts if text.get_text()[0].isdigit()]
+    told = [text.get_text().split() for text in ax.texts]
+    turns = [float(number) for number, word in told if word == "rounds"]
     assert [f"{2 * math.pi * turn:.1f}" for turn in turns] == ["5.0", "1.6", "0.5", "0.2"]
 
 
@@ -159,11 +163,46 @@ def test_angles_seen_stay_within_training_by_the_factor():
     assert [len(ax.patches) for ax in fig.axes] == [2, 3, 2]  # what was never seen: once
 
 
-def test_right_without_hands_draws_counts_and_intervals():
-    (ax,) = right_without_hands({"none": 5, "0": 1}, items=6).axes
-    assert [bars[0].get_height() for bars in ax.containers] == [5, 1]
+def test_right_without_draws_counts_and_intervals():
+    (ax,) = right_without({"none": 5, "0": 1, "1": 4}, {"0": 2, "1": 0}, items=6).axes
+    places = [bars[0].get_x() + bars[0].get_width() / 2 for bars in ax.containers]
+    assert places == pytest.approx([0, 0.8, 1.8, 1.2, 2.2])
+    assert [bars[0].get_height() for bars in ax.containers] == [5, 1, 4, 2, 0]
     low, high = interval(1, 6)
     assert list(ax.lines[1].get_ydata()) == pytest.approx([6 * low, 6 * high])
-    assert ax.patches[0].get_hatch()
-    assert not ax.patches[1].get_hatch()
-    assert alt_of(ax.figure).endswith("by the layers with stopped hands: none 5; 0 1.")
+    assert len({(each.get_facecolor(), each.get_hatch()) for each in ax.patches}) == 3
+    (legend,) = ax.figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["nothing changed", "hands stopped", "no attention"]
+    told = "by layers: hands stopped none 5; 0 1; 1 4, no attention 0 2; 1 0."
+    assert alt_of(ax.figure).endswith(told)
+
+
+def test_changed_layers_are_as_before_afterwards():
+    nano, processor = load("nano-it", text_only=True)
+    batch = processor([Message.user("Take 45 from 79.")])
+
+    def keys_seen() -> torch.Tensor:
+        """How much the last token of each layer sees of the others: layers, heads, tokens."""
+        with torch.no_grad(), visible_attention(nano), capture(nano, "*.attention_weights") as seen:
+            nano(batch)
+        return torch.stack([each[0][0, :, -1] for each in seen.values()])
+
+    def logits() -> torch.Tensor:
+        with torch.no_grad():
+            return nano(batch)
+
+    before, weights = logits(), keys_seen()
+    with other_angles(nano, [3], lambda cos, sin: (cos, -sin)):  # all hands turn backwards
+        assert weights[:3].equal(keys_seen()[:3])
+        assert not weights[3].allclose(keys_seen()[3], atol=1e-3)
+    with other_angles(nano, range(12), lambda cos, sin: (cos, sin)):
+        assert logits().equal(before)
+    with pytest.raises(KeyError), no_attention(nano, [3]):
+        _fails_if_other_than(before, logits())
+    assert logits().equal(before)
+
+
+def _fails_if_other_than(before: torch.Tensor, after: torch.Tensor):
+    if not after.allclose(before, atol=1e-3):
+        raise KeyError
