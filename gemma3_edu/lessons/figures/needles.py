@@ -100,18 +100,6 @@ def local_window(nano: Gemma3, window: int) -> Iterator[None]:
         nano.language_model.config = text
 
 
-def from_elsewhere(
-    processor: Processor, examples: Sequence[Example], said: Sequence[str]
-) -> list[int]:
-    """How far back the numbers are, counted as in `numbers_in`, that belong to another owner."""
-    return sorted(
-        back
-        for example, words in zip(examples, said, strict=True)
-        for number, back in numbers_in(processor, example).values()
-        if words.endswith(f"is {number}.") and words != example.answer
-    )
-
-
 @torch.no_grad()
 def last_look(
     nano: Gemma3,
