@@ -40,6 +40,9 @@ def _answers() -> dict[str, Case]:
     def last_exceeds(images: Tensor) -> str:
         return "yes" if bool(images[2].mean() > 12) else "no"
 
+    def patterned(images: Tensor) -> str:
+        return f"{int((images.amax((1, 2, 3)) > images.amin((1, 2, 3))).sum())}"
+
     def always(images: Tensor) -> str:
         return "a star"
 
@@ -50,6 +53,7 @@ def _answers() -> dict[str, Case]:
         "an answer that finds a bright picture": (one_bright, images, others),
         "an answer that compares the first with the second": (first_is_brighter, images, others),
         "an answer that asks whether the third is very bright": (last_exceeds, images, others),
+        "an answer that counts pictures of more than one colour": (patterned, images, others),
         "an answer that is always the same": (always, images, others),
     }
 
