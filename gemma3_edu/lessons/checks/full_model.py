@@ -2,7 +2,7 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 1", check_row, lambda pictures, frames, words: (260 * pictures, 0))
-Exercise 1: at [0]: got 260, expected 263 (pictures = 1, frames = 0, words = 3)
+Exercise 1: got (260, 0), expected (263, 256) (pictures = 1, frames = 0, words = 3)
 >>> attempt("Exercise 2", check_join, lambda words, soft, vectors: words.clone())
 Exercise 2: the places of the pictures still hold words; write the vectors there (row .#, pictures
     of 1 token: got [[[-1, -2], [-3, -4]]], expected [[[-1, -2], [1, 2]]])

@@ -2,7 +2,8 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 4", check_needed, lambda answer, images, others: [True] * len(images))
-Exercise 4: [0]: got True, expected False (an answer that reads the second picture)
+Exercise 4: got [True, True, True], expected [False, True, False]
+    (an answer that reads the second picture)
 """
 
 from collections.abc import Callable

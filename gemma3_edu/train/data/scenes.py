@@ -324,8 +324,8 @@ def backwards(example: Example) -> Example:
     >>> from gemma3_edu.train.data.draw import Draw
     >>> example = TASKS["motion"](Draw("any", "test"))
     >>> print(example.answer, backwards(example).answer, sep="\\n")
-    The blue diamond goes from left to right: it moves right.
-    The blue diamond goes from right to left: it moves left.
+    The orange square goes from top right to top left: it moves left.
+    The orange square goes from top left to top right: it moves right.
     """
     found = re.fullmatch(r"(.*) goes from (.*) to (.*): it moves (\w+)\.", example.answer)
     if not found:
