@@ -19,6 +19,7 @@ from .checks import (
     loop,
     masks,
     memory_cost,
+    needed,
     pan_and_scan,
     parity,
     ring,
@@ -106,8 +107,10 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_two_sizes": pan_and_scan.check_two_sizes,
     },
     "14": {
+        "my_row": full_model.check_row,
         "my_join": full_model.check_join,
         "my_batch": full_model.check_batch,
+        "my_needed": needed.check_needed,
     },
     "15": {
         "my_first_divergence": parity.check_first_divergence,

@@ -126,6 +126,27 @@ def labelled_scenes(
     return pixels, answers | {"row": places // across, "column": places % across}
 
 
+def share_to_alike(
+    weights: Float[Tensor, "I L H P P"], answers: dict[str, Int[Tensor, "I P"]]
+) -> Float[Tensor, "I L H"]:
+    """How much attention goes to other patches of the same shape and colour, by layer and head.
+
+    A mean over the patches of a picture for which there are such; `answers` are those of
+    `labelled_scenes`.
+
+    >>> answers = {"shape": torch.tensor([[1, 1, 1, 0]]), "colour": torch.tensor([[2, 2, 3, 0]])}
+    >>> weights = torch.full((1, 1, 1, 4, 4), 0.25)
+    >>> share_to_alike(weights, answers).item()  # the first two see each other
+    0.25
+    """
+    shape, colour = answers["shape"], answers["colour"]
+    alike = (shape[:, :, None] == shape[:, None]) & (colour[:, :, None] == colour[:, None])
+    alike &= (shape > 0)[:, :, None] & ~torch.eye(shape.shape[1], dtype=torch.bool)
+    has = alike.any(-1)  # I P
+    given = (weights * alike[:, None, None]).sum(-1) * has[:, None, None]
+    return given.sum(-1) / has.sum(-1)[:, None, None]
+
+
 def speed(
     model: Gemma3, processor: Processor, asked: list[Message], tokens: int = 128, repeats: int = 5
 ) -> dict[str, float]:

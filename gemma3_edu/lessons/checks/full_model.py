@@ -1,6 +1,8 @@
-"""Checks of the exercises on the whole model: joining, and a batch that shows a mistake in it.
+"""Checks of the exercises on the whole model: a row's length, joining, a batch joined wrongly.
 
 >>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 1", check_row, lambda pictures, frames, words: (260 * pictures, 0))
+Exercise 1: got (260, 0), expected (263, 256) (pictures = 1, frames = 0, words = 3)
 >>> attempt("Exercise 2", check_join, lambda words, soft, vectors: words.clone())
 Exercise 2: the places of the pictures still hold words; write the vectors there (row .#, pictures
     of 1 token: got [[[-1, -2], [-3, -4]]], expected [[[-1, -2], [1, 2]]])
@@ -18,6 +20,63 @@ from torch import Tensor
 from .grading import Case, Check, CheckError, Function, ask, require, standard_torch
 
 Join = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+# How long the row is
+
+
+def _row(
+    place: int = 260,
+    soft: int = 256,
+    clip: Callable[[int], int] = lambda frames: frames,
+    add: Callable[[int], int] = lambda words: words,
+) -> Callable[[int, int, int], tuple[int, int]]:
+    def row(pictures: int, frames: int, words: int) -> tuple[int, int]:
+        seen = pictures + clip(frames)
+        return place * seen + add(words), soft * seen
+
+    return row
+
+
+check_row = Check(
+    """`fn(pictures, frames, words)` is how many tokens 4B's row has, and how many the tower fills.
+
+    A conversation shows some pictures and a clip of so many frames, 0 for none, with `words` tokens
+    of text besides.
+    """,
+    "pictures frames words",
+    _row(),
+    lambda: [(1, 0, 3), (0, 5, 7), (2, 16, 40), (3, 8, 0), (0, 0, 11)],
+    {
+        "a picture takes 260 places: 256 soft tokens, its start and end, and newlines around": [
+            _row(256),
+            _row(258),
+            _row(259),
+        ],
+        "its start, its end and the newlines come from the table; the tower fills 256": _row(
+            soft=260
+        ),
+        "4,096 patches become 256 soft tokens before they reach the row": [
+            _row(4100, 4096),
+            _row(4096, 4096),
+            _row(260, 4096),
+        ],
+        "the clip is one picture here; each of its frames is a picture": _row(
+            clip=lambda frames: int(frames > 0)
+        ),
+        "the clip is missing; each of its frames is a picture": _row(clip=lambda frames: 0),
+        "the tokens of text are missing in the row": _row(add=lambda words: 0),
+        "the tokens of text come from the table; the tower fills only those of pictures": (
+            lambda pictures, frames, words: (
+                260 * (pictures + frames) + words,
+                256 * (pictures + frames) + words,
+            )
+        ),
+        "the two numbers are exchanged; the whole row comes first": (
+            lambda pictures, frames, words: _row()(pictures, frames, words)[::-1]
+        ),
+    },
+)
+
 
 # Joining
 
@@ -100,6 +159,15 @@ def _restarting(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
     return torch.cat([_joined(x[None], s[None], vectors) for x, s in rows])
 
 
+def _turned_in_rows(soft: Tensor, vectors: Tensor) -> Tensor:
+    pictures = (soft.sum(1) // vectors.shape[1]).tolist()
+    return torch.cat([part.flip(0) for part in vectors.split(pictures)])
+
+
+def _after_the_first(soft: Tensor, vectors: Tensor) -> Tensor:
+    return soft & (soft.cumsum(1) > vectors.shape[1])
+
+
 def _only_left_over(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
     if vectors.shape[0] * vectors.shape[1] > int(soft.sum()):
         raise ValueError("vectors are left over")
@@ -144,6 +212,15 @@ check_join = Check(
         "the places were filled column by column; fill one row, then the next": _by_column,
         "the vectors were used last to first; the first place takes the first vector": (
             lambda w, s, v: _joined(w, s, v.flip(0, 1))
+        ),
+        "the pictures were used last to first; the first places take the first picture": (
+            lambda w, s, v: _joined(w, s, v.flip(0))
+        ),
+        "within each row the last picture came first; go from left to right": (
+            lambda w, s, v: _joined(w, s, _turned_in_rows(s, v))
+        ),
+        "only the first picture of each row was written": lambda w, s, v: _joined(w, s, v).where(
+            _after_the_first(s, v)[:, :, None].logical_not(), w
         ),
         "the vectors of the pictures were taken in turns; one picture's belong together": (
             lambda w, s, v: _joined(w, s, v.transpose(0, 1))

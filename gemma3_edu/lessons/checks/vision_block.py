@@ -31,11 +31,13 @@ def _block_cases() -> dict[str, Case]:
             w[f"{name}.weight"] = 0.5 + torch.rand(e, generator=g)
             w[f"{name}.bias"] = torch.randn(e, generator=g) / 2
         cases[f"x of shape {(i, p, e)}, heads = {heads}"] = (x, w, heads)
+    small = torch.randn(1, 3, 12, generator=g) * 0.003  # of so small a variance that eps counts
+    cases["numbers near 0.003, x of shape (1, 3, 12), heads = 3"] = (small, w, heads)
     return cases
 
 
-def _layer_norm(x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:], gain, bias, 1e-6)
+def _layer_norm(x: Tensor, gain: Tensor, bias: Tensor, eps: float = 1e-6) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:], gain, bias, eps)
 
 
 def _rms(x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
@@ -47,18 +49,28 @@ def _sample_variance(x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
     return (x - mean) * (variance + 1e-6).rsqrt() * gain + bias
 
 
+def _eps_outside(x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+    apart = x - x.mean(-1, keepdim=True)
+    return apart / (x.std(-1, correction=0, keepdim=True) + 1e-6) * gain + bias
+
+
+def _over_patches(x: Tensor, gain: Tensor, bias: Tensor, axes: tuple[int, ...] = (1,)) -> Tensor:
+    mean, variance = x.mean(axes, keepdim=True), x.var(axes, correction=0, keepdim=True)
+    return (x - mean) * (variance + 1e-6).rsqrt() * gain + bias
+
+
 def _attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
     scale: Callable[[int, int], float] = lambda size, e: size**-0.5,
     causal: bool = False,
-    axis: int = -1,
+    weigh: Callable[[Tensor], Tensor] = lambda scores: scores.softmax(-1),
 ) -> Tensor:
     scores = q @ k.transpose(2, 3) * scale(q.shape[-1], q.shape[-1] * q.shape[1])
     if causal:
         scores = scores.masked_fill(torch.ones(scores.shape[2:]).triu(1).bool(), -torch.inf)
-    return scores.softmax(axis) @ v
+    return weigh(scores) @ v
 
 
 def _apart(x: Tensor, heads: int) -> Tensor:
@@ -75,33 +87,37 @@ def _gelu(x: Tensor) -> Tensor:
 
 def _block(
     norm: Callable[..., Tensor] = _layer_norm,
-    second: str = "layer_norm2",
+    norms: tuple[str, str] = ("layer_norm1", "layer_norm2"),  # "" for none
     attention: Callable[..., Tensor] = _attention,
     apart: Callable[[Tensor, int], Tensor] = _apart,
     join: Callable[[Tensor], Tensor] = _join,
     bend: Callable[[Tensor], Tensor] = _gelu,
+    bend_late: Callable[[Tensor], Tensor] = lambda x: x,
     no_bias: tuple[str, ...] = (),
     turned: tuple[str, ...] = (),
+    skipped: tuple[str, ...] = (),
     road: Callable[..., Tensor] = lambda x, first, then: then(first(x) + x) + first(x) + x,
 ) -> Callable[[Tensor, dict[str, Tensor], int], Tensor]:
     """The block, or one with something in it done otherwise."""
 
     def block(x: Tensor, w: dict[str, Tensor], heads: int) -> Tensor:
         def linear(name: str, y: Tensor) -> Tensor:
+            if name in skipped:
+                return y
             matrix, bias = w[f"{name}.weight"], w[f"{name}.bias"]
             y = y @ (matrix if name in turned else matrix.T)
             return y if name in no_bias else y + bias
 
         def normed(name: str, y: Tensor) -> Tensor:
-            return norm(y, w[f"{name}.weight"], w[f"{name}.bias"])
+            return norm(y, w[f"{name}.weight"], w[f"{name}.bias"]) if name else y
 
         def first(y: Tensor) -> Tensor:
-            y = normed("layer_norm1", y)
+            y = normed(norms[0], y)
             q, k, v = (apart(linear(f"self_attn.{name}_proj", y), heads) for name in "qkv")
             return linear("self_attn.out_proj", join(attention(q, k, v)))
 
         def then(y: Tensor) -> Tensor:
-            return linear("mlp.fc2", bend(linear("mlp.fc1", normed(second, y))))
+            return bend_late(linear("mlp.fc2", bend(linear("mlp.fc1", normed(norms[1], y)))))
 
         return road(x, first, then)
 
@@ -132,8 +148,44 @@ check_vision_block = Check(
         "the variance is divided by E - 1, as torch.var does; LayerNorm divides by E": _block(
             _sample_variance
         ),
+        "this is Gemma's RMSNorm, with the mean kept and 1 + weight; LayerNorm has neither": _block(
+            lambda x, gain, bias: _rms(x, 1 + gain, bias)
+        ),
+        "the norms have neither gain nor bias; both are in w": _block(
+            lambda x, gain, bias: _layer_norm(x, torch.ones_like(gain), torch.zeros_like(bias))
+        ),
+        "the mean runs over patches; LayerNorm takes it over the E numbers of one vector": [
+            _block(_over_patches),
+            _block(partial(_over_patches, axes=(1, 2))),
+        ],
+        "eps is 1e-5, as F.layer_norm takes it unasked; here it is 1e-6": _block(
+            partial(_layer_norm, eps=1e-5)
+        ),
+        "eps is missing in the norms": _block(partial(_layer_norm, eps=0.0)),
+        "eps is added to the deviation; add it to the variance, under the root": _block(
+            _eps_outside
+        ),
         "layer_norm1 stands before both parts; the MLP has layer_norm2": _block(
-            second="layer_norm1"
+            norms=("layer_norm1", "layer_norm1")
+        ),
+        "layer_norm2 stands before both parts; attention has layer_norm1": _block(
+            norms=("layer_norm2", "layer_norm2")
+        ),
+        "the two norms are exchanged; attention has layer_norm1": _block(
+            norms=("layer_norm2", "layer_norm1")
+        ),
+        "no part has a norm; each reads a normed copy of the stream": _block(norms=("", "")),
+        "attention reads the stream as it is; it reads a normed copy": _block(
+            norms=("", "layer_norm2")
+        ),
+        "the MLP reads the stream as it is; it reads a normed copy": _block(
+            norms=("layer_norm1", "")
+        ),
+        "each norm comes after the sum; it comes before its part, and the sum is not normed": (
+            lambda *case: _norms_after(*case)
+        ),
+        "each norm comes after its part; it comes before": (
+            lambda *case: _norms_after(*case, on_sum=False)
         ),
         "a patch sees only itself and those before it; here every patch sees all": _block(
             attention=partial(_attention, causal=True)
@@ -144,24 +196,46 @@ check_vision_block = Check(
         "the scores are divided by the root of E; take the width of one head": _block(
             attention=partial(_attention, scale=lambda size, e: e**-0.5)
         ),
-        "the scores are divided by a head's width; take its root": _block(
+        "the scores are divided by a head's width, as if scaled twice; take its root, once": _block(
             attention=partial(_attention, scale=lambda size, e: 1 / size)
         ),
+        "the scores are divided by the root of the number of heads; take a head's width": _block(
+            attention=partial(_attention, scale=lambda size, e: (size / e) ** 0.5)
+        ),
+        "the scores are multiplied by the root of a head's width; divide by it": _block(
+            attention=partial(_attention, scale=lambda size, e: size**0.5)
+        ),
         "softmax runs over the queries; for each query it runs over the keys": _block(
-            attention=partial(_attention, axis=-2)
+            attention=partial(_attention, weigh=lambda scores: scores.softmax(-2))
+        ),
+        "softmax runs over the heads; for each query it runs over the keys": _block(
+            attention=partial(_attention, weigh=lambda scores: scores.softmax(1))
+        ),
+        "the weights are sigmoids; only SigLIP's loss has them, its attention has softmax": _block(
+            attention=partial(_attention, weigh=torch.sigmoid)
+        ),
+        "softmax is missing between scores and values": _block(
+            attention=partial(_attention, weigh=lambda scores: scores)
         ),
         "keys and values are exchanged": _block(attention=lambda q, k, v: _attention(q, v, k)),
+        "queries and keys are exchanged": _block(attention=lambda q, k, v: _attention(k, q, v)),
         "one head of width E; split queries, keys and values into heads": _block(
             apart=lambda x, heads: x[:, None]
         ),
         "each head took every so many numbers; the numbers of one head are neighbours": _block(
             apart=lambda x, heads: x.unflatten(-1, (-1, heads)).permute(0, 3, 1, 2)
         ),
+        "each patch attends among its own heads; exchange the axes of heads and patches": _block(
+            apart=lambda x, heads: x.unflatten(-1, (heads, -1)), join=lambda x: x.flatten(2)
+        ),
         "split into heads across the patches; split the last axis, then exchange two": _block(
             apart=lambda x, heads: x.reshape(len(x), heads, x.shape[1], -1)
         ),
         "joined before heads and patches changed places: transpose(1, 2) comes first": _block(
             join=lambda x: x.reshape(len(x), x.shape[2], -1)
+        ),
+        "out_proj is missing; it comes after the heads are joined": _block(
+            skipped=("self_attn.out_proj",)
         ),
         "the bias of a matrix is missing in attention; all four have one": [
             _block(no_bias=_SQUARE),
@@ -182,6 +256,15 @@ check_vision_block = Check(
         "this is the exact GELU; SigLIP has the tanh form": _block(bend=F.gelu),
         "the MLP bends by ReLU; SigLIP has GELU, tanh form": _block(bend=F.relu),
         "the MLP bends by SiLU; SigLIP has GELU, tanh form": _block(bend=F.silu),
+        "this is the quick GELU, x times sigmoid(1.702 x); SigLIP has the tanh form": _block(
+            bend=lambda x: x * torch.sigmoid(1.702 * x)
+        ),
+        "GELU comes after fc2; it belongs between fc1 and fc2": _block(
+            bend=lambda x: x, bend_late=_gelu
+        ),
+        "the MLP has a gate, as Gemma's has; here it is GELU of fc1 alone": _block(
+            bend=lambda x: _gelu(x) * x
+        ),
         "nothing bends between the two matrices of the MLP": _block(bend=lambda x: x),
         "attention takes the place of the stream; add it to x": _block(
             road=lambda x, first, then: then(first(x)) + first(x)
@@ -193,22 +276,44 @@ check_vision_block = Check(
         "both parts read x; the MLP reads the stream after attention was added": _block(
             road=lambda x, first, then: x + first(x) + then(x)
         ),
+        "the MLP reads what attention returned; it reads the stream, x plus that": _block(
+            road=lambda x, first, then: x + first(x) + then(first(x))
+        ),
+        "attention reaches the MLP and not what is returned; keep x plus attention as x": _block(
+            road=lambda x, first, then: x + then(first(x) + x)
+        ),
         "x came back as it was": lambda x, w, heads: x.clone(),
         "the MLP is missing": _block(road=lambda x, first, then: x + first(x)),
         "the attention is missing": _block(road=lambda x, first, then: x + then(x)),
         "the MLP comes first; attention does": _block(
             road=lambda x, first, then: first(then(x) + x) + then(x) + x
         ),
-        "x itself is normed and its normed copy stays the stream; add to x as it came": (
-            lambda *case: _normed_stream(*case)
-        ),
+        "x itself is normed and its normed copy stays the stream; add to x as it came": [
+            lambda *case: _normed_stream(*case),
+            lambda *case: _normed_stream(*case, both=False),
+        ],
     },
     atol=2e-5,
 )
 
 
-def _normed_stream(x: Tensor, w: dict[str, Tensor], heads: int) -> Tensor:
-    normed = [_layer_norm(x, w["layer_norm1.weight"], w["layer_norm1.bias"])]
-    one = _block(road=lambda x, first, then: first(x))(x, w, heads) + normed[0]
-    again = _layer_norm(one, w["layer_norm2.weight"], w["layer_norm2.bias"])
-    return again + _block(road=lambda x, first, then: then(x))(one, w, heads)
+_ATTENTION = _block(norms=("", "layer_norm2"), road=lambda x, first, then: first(x))
+_MLP = _block(norms=("layer_norm1", ""), road=lambda x, first, then: then(x))
+
+
+def _normed(number: int, x: Tensor, w: dict[str, Tensor]) -> Tensor:
+    return _layer_norm(x, w[f"layer_norm{number}.weight"], w[f"layer_norm{number}.bias"])
+
+
+def _normed_stream(x: Tensor, w: dict[str, Tensor], heads: int, both: bool = True) -> Tensor:
+    x = _normed(1, x, w)
+    x = x + _ATTENTION(x, w, heads)
+    y = _normed(2, x, w)
+    return (y if both else x) + _MLP(y, w, heads)
+
+
+def _norms_after(x: Tensor, w: dict[str, Tensor], heads: int, on_sum: bool = True) -> Tensor:
+    for number, part in ((1, _ATTENTION), (2, _MLP)):
+        out = part(x, w, heads)
+        x = _normed(number, x + out, w) if on_sum else x + _normed(number, out, w)
+    return x

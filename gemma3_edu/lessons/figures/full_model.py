@@ -22,8 +22,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ...train.scores import interval
-from .alt import listed, with_alt
+from .alt import with_alt
 from .parts import arrow, say
 
 WRITTEN = 5  # per cent: a share is written on its square from here on
@@ -208,7 +207,10 @@ def looks_and_needs(
     looks: Float[Tensor, "A M"],
     needs: Float[Tensor, "A M"] | None = None,
 ) -> Figure:
-    """What each word looks at; below, by how many nats it suffers where a square is covered."""
+    """What each word looks at; below, by how many nats it suffers where a square is covered.
+
+    The panels of a row share one scale of brightness.
+    """
     rows = 1 if needs is None else 2
     size = (1.7 * len(words) + 0.5, 2.0 * rows + 0.2)
     fig, axes = plt.subplots(rows, len(words), figsize=size, squeeze=False)
@@ -221,8 +223,9 @@ def looks_and_needs(
     if needs is not None:
         panels.append(("needs, nats", (10 * needs).round().clamp(min=0) / 10, 0.3))
     for row, (name, values, least) in zip(axes, panels, strict=True):
+        brightest = max(float(values.max()), least)  # one scale for all words
         for ax, each in zip(row, values, strict=True):
-            lit(ax, picture, each, least)
+            lit(ax, picture, each, least, brightest)
         row[0].set_ylabel(name)
         _no_ticks(row)
     above = (
@@ -238,15 +241,16 @@ def looks_and_needs(
     )
 
 
-def lit(ax: Axes, picture: ArrayLike, values: Float[Tensor, "M"], least: float) -> None:
-    """The picture, brightest in the square of the largest value, dim where the value is 0.
+def lit(
+    ax: Axes, picture: ArrayLike, values: Float[Tensor, "M"], least: float, brightest: float
+) -> None:
+    """The picture, as it is in a square whose value is `brightest`, dim where the value is 0.
 
-    Values of `least` and more are written on their squares; a picture without any stays dim.
+    Values of `least` and more are written on their squares.
     """
     pixels = np.asarray(picture, dtype=float) / 255
     height, width = pixels.shape[:2]
-    top = max(float(values.max()), least)
-    light = 0.2 + 0.8 * to_pixels(values / top, height, width).double().numpy()
+    light = 0.2 + 0.8 * to_pixels(values / brightest, height, width).double().numpy()
     ax.imshow(pixels * light[:, :, None])
     side = math.isqrt(len(values))
     for place, value in enumerate(values.tolist()):
@@ -262,30 +266,36 @@ def _no_ticks(axes: Iterable[Axes]) -> None:
         ax.set(xticks=[], yticks=[])
 
 
-def went_wrong(counts: Mapping[str, Sequence[int]], items: int, words: Sequence[str]) -> Figure:
-    """A group of bars for each square that was covered: how often each word became wrong.
+def looks_by_needs(
+    tables: Mapping[str, Int[Tensor, "2 2"]],
+    looked: Sequence[str],
+    needed: Sequence[str],
+) -> Figure:
+    """Tables of counts side by side: a row for what is looked at most, and one for the rest.
 
-    The short lines are intervals of 95 %.
+    `looked` and `needed` name the rows and the columns. Each field has its count and its share of
+    the row, and is the darker the larger that share.
     """
-    fig, ax = plt.subplots(figsize=(7.4, 3.5), layout="constrained")
-    looks = ((BLUE, ""), ("#E69F00", "//"), ("#CFE8DE", ".."))
-    width = 0.8 / len(words)
-    for number, (word, (colour, hatch)) in enumerate(zip(words, looks, strict=False)):
-        x = np.arange(len(counts)) + width * (number - (len(words) - 1) / 2)
-        shares = [100 * group[number] / items for group in counts.values()]
-        ax.bar(x, shares, width, label=word, color=colour, hatch=hatch, edgecolor="black", lw=0.6)
-        ends = [interval(group[number], items) for group in counts.values()]
-        low, high = ([100 * end[which] for end in ends] for which in (0, 1))
-        ax.vlines(x, low, high, color="black", lw=1.2, linestyle="-")
-    ax.set_xticks(range(len(counts)), list(counts))
-    ax.set(ylabel="wrong, %", ylim=(0, 100), xlabel="covered: the square that ...")
-    fig.legend(loc="outside upper center", ncols=len(words), frameon=False)
-    told = [
-        f"{name} {listed(f'{100 * count / items:.0f} %' for count in group)}"
-        for name, group in counts.items()
-    ]
-    return with_alt(
-        fig,
-        f"How often {listed(words)} become wrong, of {items}, by the square that was covered, with"
-        f" intervals: {'; '.join(told)}.",
+    fig, axes = plt.subplots(
+        1, len(tables), figsize=(1.9 * len(tables) + 1.2, 2.6), layout="constrained", squeeze=False
     )
+    told = []
+    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
+        shares = (100 * table / table.sum(1, keepdim=True)).round().int()
+        ax.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=100)
+        for row in range(2):
+            for column in range(2):
+                share = int(shares[row, column])
+                ink = "white" if share > 55 else "black"
+                text = f"{int(table[row, column]):,}\n{share} %"
+                say(ax, column, row, text, color=ink, size=11)
+        ax.set_title(title, fontsize=11)
+        ax.set_xticks((0, 1), needed)
+        ax.set_yticks((0, 1), looked if ax is axes[0, 0] else ("", ""))
+        ax.tick_params(length=0)
+        parts = [
+            f"{name} {int(counts[0]):,} {needed[0]} and {int(counts[1]):,} {needed[1]}"
+            for name, counts in zip(looked, table, strict=True)
+        ]
+        told.append(f"{title}: {'; '.join(parts)}".replace("\n", " "))
+    return with_alt(fig, f"{len(tables)} tables of two by two. {'. '.join(told)}.")

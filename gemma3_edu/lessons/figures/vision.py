@@ -109,30 +109,33 @@ def jigsaw(pictures: Mapping[str, Float[Tensor, "3 Y Y"]], size: int) -> Figure:
 
 
 def known_by_step(
-    steps: Sequence[str], known: Mapping[str, Mapping[str, Sequence[int]]], guess: int
+    steps: Sequence[str],
+    known: Mapping[str, Mapping[str, Sequence[int]]],
+    guess: Mapping[str, int],
 ) -> Figure:
-    """What a probe reads right, in whole percent, after each step of an encoder; a panel each.
+    """What is read right after each step of some encoders, in whole percent; a question a panel.
 
-    `known` has the curves of each panel by name.
+    `known` has the curves of each panel, one an encoder, and `guess` what a guess would reach.
     """
     fig, axes = plt.subplots(
-        1, len(known), figsize=(8.8, 3.4), layout="constrained", sharey=True, squeeze=False
+        1, len(known), figsize=(8.8, 3.7), layout="constrained", sharey=True, squeeze=False
     )
-    marks, told = [("o", 6), ("s", 6), ("^", 11), ("D", 5)], []  # that of a hidden curve is large
+    marks, told = [("o", 7), ("s", 6), ("^", 6), ("D", 5)], []
     for ax, (title, curves) in zip(axes[0], known.items(), strict=True):
         for (name, curve), (mark, size) in zip(curves.items(), marks, strict=False):
             ax.plot(range(len(steps)), curve, marker=mark, ms=size, label=name)
-        ax.axhline(guess, color="0.6", ls="-", lw=1, label="a guess")
+        ax.axhline(guess[title], color="0.6", ls="-", lw=1, label="a guess")
         ax.set_xticks(range(len(steps)), steps, rotation=40, ha="right")
         ax.set(title=title, ylim=(0, 104))
         last = ", ".join(f"{name} {curve[-1]}" for name, curve in curves.items())
         told.append(f"{title}: {last}")
     axes[0, 0].set_ylabel("patches read right, %")
-    axes[0, -1].legend(loc="upper right", bbox_to_anchor=(1.0, 0.9), fontsize=8)
+    lines, names = axes[0, 0].get_legend_handles_labels()
+    fig.legend(lines, names, loc="outside upper center", ncols=len(names), frameon=False)
     return with_alt(
         fig,
-        f"Curves of what a probe reads from the patches after {len(steps)} steps, from the pixels"
-        f" to the last layer, in percent; at the end {'; '.join(told)}.",
+        f"Curves of what is read from the patches after {len(steps)} steps, from the pixels to the"
+        f" last layer, in percent; at the end {'; '.join(told)}.",
     )
 
 

@@ -145,34 +145,37 @@ def _mask(ax: Axes, causal: bool) -> None:
 def pairs_on_a_circle(
     before: Float[Tensor, "2 R 2"], after: Float[Tensor, "2 R 2"], titles: Sequence[str]
 ) -> Figure:
-    """Pictures (squares) and captions (triangles) as directions in a plane, twice.
+    """Pictures and captions as directions in a plane, twice: pictures outside, captions inside.
 
-    A line joins those that belong together.
+    A line joins those that belong together; it is short where their directions agree.
     """
-    fig, axes = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
+    fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.9), layout="constrained")
     # in whole degrees, so that rounding on another machine does not show
     turns = [
         torch.deg2rad(torch.rad2deg(torch.atan2(each[..., 1], each[..., 0])).round())
         for each in (before, after)
     ]
-    told = []
+    told, kinds = [], (("pictures", "s", "C0", 1.0), ("captions", "o", "C1", 0.72))
     for ax, angles, title in zip(axes, turns, titles, strict=True):
-        ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor="0.7", label="length 1"))
-        x, y = angles.cos(), angles.sin()
+        for _, _, _, far in kinds:
+            ax.add_patch(Circle((0, 0), far, fill=False, edgecolor="0.8", label="directions"))
+        far = torch.tensor([[kind[3]] for kind in kinds])
+        x, y = far * angles.cos(), far * angles.sin()
         for n in range(x.shape[1]):
-            ax.plot(x[:, n], y[:, n], color="0.5", ls="-", lw=1, label=f"pair {n}")
-            for kind, far in ((0, 1.16), (1, 0.88 - 0.11 * (n % 3))):  # apart where angles agree
-                say(ax, far * x[kind, n].item(), far * y[kind, n].item(), str(n), color=f"C{kind}")
-        for kind, marker, colour in ((0, "s", "C0"), (1, "^", "C1")):
-            name = ("pictures", "captions")[kind]
-            ax.scatter(x[kind], y[kind], marker=marker, c=colour, s=60, zorder=3, label=name)
-        ax.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", title=title)
+            ax.plot(x[:, n], y[:, n], color="0.4", ls="-", lw=1.2, label=f"pair {n}")
+        for number, (name, marker, colour, _) in enumerate(kinds):
+            ax.scatter(x[number], y[number], marker=marker, c=colour, s=200, zorder=3, label=name)
+            for n in range(x.shape[1]):
+                at = x[number, n].item(), y[number, n].item()
+                say(ax, *at, str(n), color="white", weight="bold", size=9)
+        ax.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal", title=title)
         ax.axis("off")
         apart = torch.rad2deg((angles[0] - angles[1]).cos().clamp(-1, 1).acos())
         told.append(f"{title} up to {round(apart.max().item() / 5) * 5} degrees")
-    axes[1].legend(handles=axes[1].collections, loc="center", fontsize=9)
+    fig.legend(handles=axes[1].collections, loc="outside lower center", ncols=2, frameon=False)
     return with_alt(
         fig,
-        f"{before.shape[1]} pictures and captions as points on a circle, those that belong together"
-        f" joined by a line; in their directions they differ, {' and '.join(told)}.",
+        f"{before.shape[1]} pictures on an outer circle and their captions on an inner one, those"
+        f" that belong together joined by a line; in their directions they differ,"
+        f" {' and '.join(told)}.",
     )

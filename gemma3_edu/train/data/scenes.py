@@ -12,6 +12,7 @@ named before they are compared.
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -312,6 +313,27 @@ def _motion(draw: Draw) -> Example:
     answer = f"The {made.moving.pair} goes from {begin} to {end}: it moves {made.way}."
     asked = (ask("Which way does it move?", answer), ask("What moves?", answer))
     return Example("motion", frames, asked, f"{key(made.frame(0))} {made.way}")
+
+
+_OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
+
+
+def backwards(example: Example) -> Example:
+    """The clip of a question about motion with its last frame first, and the answer to that.
+
+    >>> from gemma3_edu.train.data.draw import Draw
+    >>> example = TASKS["motion"](Draw("any", "test"))
+    >>> print(example.answer, backwards(example).answer, sep="\\n")
+    The orange square goes from top right to top left: it moves left.
+    The orange square goes from top left to top right: it moves right.
+    """
+    found = re.fullmatch(r"(.*) goes from (.*) to (.*): it moves (\w+)\.", example.answer)
+    if not found:
+        raise ValueError(f"example: {example.answer!r} does not say what moves, and which way")
+    what, begin, end, way = found.groups()
+    answer = f"{what} goes from {end} to {begin}: it moves {_OPPOSITE[way]}."
+    asked = ask(example.conversations[0][0].question, answer)
+    return dataclasses.replace(example, given=example.given[::-1], conversations=(asked,))
 
 
 TASKS: dict[str, Callable[[Draw], Example]] = {

@@ -1,11 +1,32 @@
 """The checks on the whole model accept what is right, however written."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
-from gemma3_edu.lessons.checks.full_model import check_batch, check_join, colleagues_join
+from gemma3_edu.lessons.checks.full_model import (
+    check_batch,
+    check_join,
+    check_row,
+    colleagues_join,
+)
+from gemma3_edu.lessons.checks.needed import check_needed
 from tests.lessons.checks.messages import message
+
+# check_row
+
+
+def by_parts(pictures: int, frames: int, words: int) -> tuple[int, int]:
+    soft = 16 * 16 * (pictures + frames)
+    return soft + 4 * (pictures + frames) + words, soft
+
+
+@pytest.mark.parametrize("answer", [by_parts, lambda *case: list(by_parts(*case))])
+def test_right_lengths(answer):
+    check_row(answer)
+
 
 # check_join
 
@@ -129,3 +150,50 @@ def test_the_colleague_is_right_about_one_conversation():
     words, vectors = -torch.ones(1, 7, 3), torch.arange(12.0).view(2, 2, 3)
     joined = colleagues_join(words, image_id, vectors)
     assert joined.equal(by_package(words, image_id > 0, vectors))
+
+
+# check_needed
+
+Answer = Callable[[Tensor], str]
+
+
+def in_a_loop(answer: Answer, images: Tensor, others: Tensor) -> list[bool]:
+    found = []
+    for n in range(len(images)):
+        changed = images.clone()
+        changed[n] = others[n]
+        found.append(answer(changed) != answer(images))
+    return found
+
+
+def by_concatenation(answer: Answer, images: Tensor, others: Tensor) -> list[bool]:
+    said = answer(images)
+    return [
+        answer(torch.cat([images[:n], others[n : n + 1], images[n + 1 :]])) != said
+        for n in range(images.shape[0])
+    ]
+
+
+def and_back_again(answer: Answer, images: Tensor, others: Tensor) -> list[bool]:
+    work, said, found = images.clone(), answer(images), []
+    for n, other in enumerate(others):
+        work[n] = other
+        found.append(said != answer(work))
+        work[n] = images[n]
+    return found
+
+
+@pytest.mark.parametrize("answer", [in_a_loop, by_concatenation, and_back_again])
+def test_right_experiments(answer):
+    check_needed(answer)
+
+
+def test_an_experiment_in_the_callers_pictures_is_refused():
+    def in_place(answer: Answer, images: Tensor, others: Tensor) -> list[bool]:
+        said, found = answer(images), []
+        for n in range(len(images)):
+            images[n] = others[n]
+            found.append(answer(images) != said)
+        return found
+
+    assert message(check_needed, in_place).startswith("changed images in place")

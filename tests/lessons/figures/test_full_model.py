@@ -11,7 +11,6 @@ from gemma3_edu.lessons.figures import full_model as viz
 from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.nb import STYLE
-from gemma3_edu.train.scores import interval
 
 
 @pytest.fixture(autouse=True)
@@ -114,9 +113,10 @@ def test_every_pixel_takes_the_value_of_its_square(side, height, width):
             assert got[y, x] == values[row * side + column]
 
 
-def test_a_lit_picture_is_brightest_in_the_largest_square():
+def test_a_lit_picture_is_as_bright_as_its_values():
     ax = plt.figure().subplots()
-    viz.lit(ax, np.full((6, 8, 3), 255, np.uint8), torch.tensor([0.0, 10.0, 5.0, 2.0]), least=5)
+    white, values = np.full((6, 8, 3), 255, np.uint8), torch.tensor([0.0, 10.0, 5.0, 2.0])
+    viz.lit(ax, white, values, least=5, brightest=10)
     (image,) = ax.images
     light = np.asarray(image.get_array())
     assert [light[0, 0, 0], light[0, 7, 0], light[5, 0, 0], light[5, 7, 0]] == pytest.approx(
@@ -130,7 +130,8 @@ def test_a_lit_picture_is_brightest_in_the_largest_square():
 
 def test_a_picture_that_nothing_looks_at_stays_dim():
     ax = plt.figure().subplots()
-    viz.lit(ax, np.full((4, 4, 3), 255, np.uint8), torch.tensor([1.0, 0.0, 2.0, 0.0]), least=5)
+    white, values = np.full((4, 4, 3), 255, np.uint8), torch.tensor([1.0, 0.0, 2.0, 0.0])
+    viz.lit(ax, white, values, least=5, brightest=5)
     assert np.asarray(ax.images[0].get_array()).max() == pytest.approx(0.2 + 0.8 * 2 / 5)
     assert not ax.texts
 
@@ -145,6 +146,10 @@ def test_what_is_looked_at_and_what_is_needed():
     assert [axes[0].get_ylabel() for axes in (upper, lower)] == ["looks at, %", "needs, nats"]
     assert [[t.get_text() for t in ax.texts] for ax in upper] == [["20", "10"], ["30", "6"]]
     assert [[t.get_text() for t in ax.texts] for ax in lower] == [["2"], ["0.3"]]
+    # one scale for the panels of a row: the second word's 30 is as bright as it gets, not 20
+    first, second = (np.asarray(ax.images[0].get_array()) for ax in upper)
+    assert first[0, 7, 0] == pytest.approx(200 / 255 * (0.2 + 0.8 * 20 / 30))
+    assert second[0, 0, 0] == pytest.approx(200 / 255)
     light = np.asarray(lower[0].images[0].get_array())
     assert light[0, 7, 0] == pytest.approx(200 / 255)
     assert light[5, 0, 0] == pytest.approx(200 / 255 * 0.2)  # better off without: dark, not bright
@@ -154,17 +159,19 @@ def test_what_is_looked_at_and_what_is_needed():
     assert "at most 30% of the attention on a square." in alt_of(alone)
 
 
-def test_bars_of_what_went_wrong():
-    counts = {"1st looks at": [5, 20], "none": [0, 1]}
-    fig = viz.went_wrong(counts, 40, ["1st digit", "2nd digit"])
-    (ax,) = fig.axes
-    heights = {bars.get_label(): [p.get_height() for p in bars] for bars in ax.containers}
-    assert heights == {"1st digit": [12.5, 0], "2nd digit": [50, 2.5]}
-    assert [label.get_text() for label in ax.get_xticklabels()] == list(counts)
-    first = ax.collections[0].get_segments()
-    low, high = interval(5, 40)
-    assert np.ravel([end[1] for end in first[0]]) == pytest.approx([100 * low, 100 * high])
-    for bars, lines in zip(ax.containers, ax.collections, strict=True):
-        for bar, line in zip(bars, lines.get_segments(), strict=True):
-            assert line[0][0] == pytest.approx(bar.get_x() + bar.get_width() / 2)
-    assert "1st looks at 12 % and 50 %; none 0 % and 2 %." in alt_of(fig)
+def test_tables_of_what_is_looked_at_and_needed():
+    tables = {"grey": torch.tensor([[30, 10], [4, 1196]]), "other": torch.tensor([[8, 32], [0, 9]])}
+    fig = viz.looks_by_needs(tables, ("looked at\nmost", "the rest"), ("needed", "not"))
+    left, right = fig.axes
+    assert [ax.get_title() for ax in fig.axes] == ["grey", "other"]
+    written = {text.get_position(): text.get_text() for text in left.texts}  # column, row
+    assert written[0, 0] == "30\n75 %"
+    assert written[1, 0] == "10\n25 %"
+    assert written[0, 1] == "4\n0 %"
+    assert written[1, 1] == "1,196\n100 %"
+    assert np.asarray(right.images[0].get_array()).tolist() == [[20, 80], [0, 100]]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["looked at\nmost", "the rest"]
+    assert "grey: looked at most 30 needed and 10 not; the rest 4 needed and 1,196 not." in alt_of(
+        fig
+    )
+    describe(fig)

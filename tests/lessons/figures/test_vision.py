@@ -107,14 +107,15 @@ def test_a_jigsaw_has_the_cuts(picture):
 
 
 def test_curves_by_step():
-    known = {"trained": {"shape": [5, 96], "row": [18, 99]}, "untrained": {"shape": [5, 9]}}
-    fig = vision.known_by_step(["pixels", "layer 1"], known, guess=12)
+    known = {"shape": {"trained": [5, 96], "untrained": [5, 9]}, "row": {"trained": [18, 99]}}
+    fig = vision.known_by_step(["pixels", "layer 1"], known, guess={"shape": 21, "row": 12})
     left, right = fig.axes
-    assert [line.get_label() for line in left.lines] == ["shape", "row", "a guess"]
-    assert left.lines[1].get_ydata().tolist() == [18, 99]
+    assert [line.get_label() for line in left.lines] == ["trained", "untrained", "a guess"]
+    assert left.lines[1].get_ydata().tolist() == [5, 9]
+    assert set(left.lines[-1].get_ydata()) == {21}
     assert set(right.lines[-1].get_ydata()) == {12}
     assert [text.get_text() for text in left.get_xticklabels()] == ["pixels", "layer 1"]
-    assert "at the end trained: shape 96, row 99; untrained: shape 9." in fig.get_label()
+    assert "at the end shape: trained 96, untrained 9; row: trained 99." in fig.get_label()
 
 
 def test_where_it_looks(picture):
@@ -146,11 +147,11 @@ def test_dots_mark_what_moved():
 
 def test_every_figure_has_a_digest_of_its_own(picture, weights):
     matrix = torch.eye(2)
-    known = {"trained": {"row": [18, 99]}}
+    known = {"row": {"trained": [18, 99]}}
     figures = [
         vision.cut_up(np.zeros((4, 8, 3)), picture, picture[:, :12, :12], 6, 3),
         vision.jigsaw({"one": picture, "two": -picture}, 6),
-        vision.known_by_step(["pixels", "layer 1"], known, guess=12),
+        vision.known_by_step(["pixels", "layer 1"], known, guess={"row": 12}),
         *(vision.where_it_looks([picture] * 2, [weights[0, 0, p]] * 2, [p, p]) for p in (0, 20)),
         vision.gradients({"a": (matrix, matrix)}),
     ]

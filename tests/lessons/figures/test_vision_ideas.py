@@ -44,7 +44,8 @@ def test_pairs_on_a_circle():
     left = fig.axes[0]
     pictures, captions = left.collections
     np.testing.assert_allclose(pictures.get_offsets(), [[1, 0], [0, 1]], atol=1e-6)
-    np.testing.assert_allclose(captions.get_offsets(), [[0, 1], [-1, 0]], atol=1e-6)
+    np.testing.assert_allclose(captions.get_offsets(), [[0, 0.72], [-0.72, 0]], atol=1e-6)
+    assert [number.get_text() for number in left.texts] == ["0", "1", "0", "1"]
     assert [line.get_label() for line in left.lines] == ["pair 0", "pair 1"]
     assert "before up to 90 degrees and after up to 0 degrees" in fig.get_label()
     assert describe(fig).count("points") == 8
