@@ -111,7 +111,9 @@ def which_grid(grids: Mapping[str, tuple[str, int]], tokens: int, blocks: int) -
         _grid(ax, wrong_cells(stages, tokens, where, when), [str(n) for n in range(tokens)])
         ax.set_title(letter, fontsize=11, fontweight="bold")
         told.append(f"{letter} from {where} and position {when}")
-    axes[0].set_yticks(range(len(stages)), [_short(stage) for stage in stages], fontsize=9)
+    axes[0].set_yticks(
+        [n + 0.5 for n in range(len(stages))], [_short(s) for s in stages], fontsize=9
+    )
     axes[0].set_xlabel("position")
     return with_alt(
         fig,
@@ -145,7 +147,9 @@ def where_and_when(
         ax.remove()
     stages = list(next(iter(errors.values())))
     for line in axes:
-        line[0].set_yticks(range(len(stages)), [_short(stage) for stage in stages], fontsize=8)
+        line[0].set_yticks(
+            [n + 0.5 for n in range(len(stages))], [_short(s) for s in stages], fontsize=8
+        )
     axes[-1, 0].set_xlabel("position")
     return with_alt(
         fig,
