@@ -66,7 +66,7 @@ def side_by_side(tokens: int = 8, where: int = 2, when: int = 3) -> Figure:
             for cell in range(3):
                 fill = _ORANGE if wrong else _PALE
                 place = (token + 0.2, y + 0.45 * cell)
-                look = {"facecolor": fill, "edgecolor": "white", "label": "column"}
+                look: dict[str, Any] = {"facecolor": fill, "edgecolor": "white", "label": "column"}
                 row.add_patch(Rectangle(place, 0.6, 0.42, **look))
     for token in range(tokens):
         wrong = token >= when
@@ -87,9 +87,13 @@ def _ink(wrong: bool) -> str:
 
 
 def _box(ax: Axes, x: float, y: float, width: float, height: float, fill: str) -> None:
-    style = {"boxstyle": "round,pad=0,rounding_size=0.12", "edgecolor": "black", "linewidth": 0.8}
+    style: dict[str, Any] = {
+        "boxstyle": "round,pad=0,rounding_size=0.12",
+        "edgecolor": "black",
+        "linewidth": 0.8,
+    }
     corner = (x - width / 2, y - height / 2)
-    ax.add_patch(FancyBboxPatch(corner, width, height, facecolor=fill, label="stage", **style))  # type: ignore[arg-type]
+    ax.add_patch(FancyBboxPatch(corner, width, height, facecolor=fill, label="stage", **style))
 
 
 def wrong_cells(
@@ -218,7 +222,11 @@ def error_ruler(errors: Mapping[str, float], rounding: Mapping[str, float]) -> F
         figsize=(7.4, 0.33 * (len(names) + len(bars)) + 1.0), layout="constrained"
     )
     for place, (name, end) in enumerate(bars.items(), start=len(names)):
-        look = {"color": f"C{place - len(names)}", "hatch": "//", "edgecolor": "white"}
+        look: dict[str, Any] = {
+            "color": f"C{place - len(names)}",
+            "hatch": "//",
+            "edgecolor": "white",
+        }
         ax.barh(place, end - _LEAST, 0.5, left=_LEAST, label=name, **look)
     ends = list(bars.values())
     for place, name in enumerate(names):

@@ -104,7 +104,7 @@ def test_five_curves_have_five_looks():
 
 
 def test_the_ruler_says_what_rounding_hides():
-    found = {"loud": 1.25, "quiet": 0.00123456}
+    found = {"loud": 1.26, "quiet": 0.00123456}
     fig = error_ruler(found, {"float32": 3e-6, "bfloat16": 0.02})
     assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == [
         "loud",
@@ -115,7 +115,7 @@ def test_the_ruler_says_what_rounding_hides():
     assert "float32, up to 1e-05, hides none" in alt_of(fig)
     assert "bfloat16, up to 0.1, hides quiet" in alt_of(fig)
     # what differs between machines is not seen
-    again = {"loud": 1.2500001, "quiet": 0.00123457}
+    again = {"loud": 1.2600001, "quiet": 0.00123457}
     other = error_ruler(again, {"float32": 4e-6, "bfloat16": 0.05})
     assert describe(fig) == describe(other)
 
