@@ -114,8 +114,8 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     },
     "15": {
         "my_first_divergence": parity.check_first_divergence,
-        "my_culprit": parity.check_culprit,
         "my_finding": parity.check_finding,
+        "my_culprit": parity.check_culprit,
     },
     "16": {
         "my_largest_batch": memory_cost.check_largest_batch,

@@ -1,6 +1,6 @@
 """Compare a checkpoint with transformers, stage by stage; run models that do not fit in memory."""
 
 from .offload import offloaded
-from .verify import relative_error, report, verify
+from .verify import first_divergence, relative_error, report, verify
 
-__all__ = ["offloaded", "relative_error", "report", "verify"]
+__all__ = ["first_divergence", "offloaded", "relative_error", "report", "verify"]

@@ -10,7 +10,7 @@ there.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -69,6 +69,28 @@ def relative_error(ours: Float[Tensor, "... D"], theirs: Float[Tensor, "... D"])
         return float("inf")
     ratio = (ours - theirs).norm(dim=-1) / theirs.norm(dim=-1).clamp(min=1e-12)
     return float(ratio.nan_to_num(nan=torch.inf, posinf=torch.inf).max())
+
+
+def first_divergence(
+    ours: Mapping[str, Float[Tensor, "_ _ _"]],
+    theirs: Mapping[str, Float[Tensor, "_ _ _"]],
+    limit: float = 1e-5,
+) -> tuple[str, int] | None:
+    """The first stage with a wrong column and the first position of one there, or None.
+
+    Both map the same stages, in the order of the model, to Float[B T D]. A column is wrong if the
+    length of the difference is more than `limit` times the length of theirs, or no number at all.
+
+    >>> theirs = {"block 0": torch.ones(1, 3, 2), "block 1": torch.ones(1, 3, 2)}
+    >>> first_divergence({**theirs, "block 1": torch.tensor([[[1.0, 1], [1, 2], [1, 1]]])}, theirs)
+    ('block 1', 1)
+    """
+    for stage, want in theirs.items():
+        error = (ours[stage] - want).norm(dim=-1) / want.norm(dim=-1).clamp(min=1e-12)  # B T
+        wrong = ~(error <= limit).all(0)  # NaN is at most no limit
+        if wrong.any():
+            return stage, int(wrong.int().argmax())
+    return None
 
 
 def verify(

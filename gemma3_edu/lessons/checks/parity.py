@@ -1,4 +1,4 @@
-"""Checks of the exercises on parity: where two models part, which module does it, and why.
+"""Checks of the exercises on parity: where two models part, what is wrong, and in which module.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 1", check_first_divergence, lambda ours, theirs, limit: ("logits", 0))
@@ -7,6 +7,7 @@ Exercise 1: got 'logits, position 0', expected 'none' (both are equal but for ro
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -18,9 +19,11 @@ from torch.nn import functional as F
 
 from ...model import Block, Gemma3
 from ...model.attention import Attention
+from ...model.config import RopeConfig
 from ...model.layers import GatedMLP
 from ...model.layout import Batch
 from ...model.presets import PRESETS
+from ...verify.verify import first_divergence
 from .difference import show
 from .grading import Case, Check, CheckError, ask, require, standard_torch
 
@@ -131,7 +134,7 @@ check_first_divergence = Check(
     first stage with a wrong column counts, and in it the first position, in whichever row.
     """,
     "ours theirs limit",
-    _first,
+    first_divergence,
     _stages,
     {
         "NaN went unnoticed: it is not greater than any limit; ask what is not at most the limit": (
@@ -266,7 +269,18 @@ def _break(module: nn.Module) -> None:
         module.weight = nn.Parameter(weight, requires_grad=False)
 
 
-# A patient to diagnose
+# Programs with a mistake
+
+
+def a_port(model: Gemma3) -> Gemma3:
+    """A copy of a model with one mistake, which lesson 15 finds."""
+    wrong = copy.deepcopy(model)
+    # One base of RoPE for all layers.
+    text = replace(model.config.text, rope_local=RopeConfig(model.config.text.rope_global.theta))
+    wrong.config = replace(model.config, text=text)
+    wrong.language_model.config = text
+    return wrong
+
 
 PATIENT_BLOCK = 8
 
@@ -287,13 +301,14 @@ def patient(model: Gemma3) -> Gemma3:
 
 
 _MISTAKES = {
-    "window ignored": "window ignored begins at the same position, but then query 100 would see 101"
-    " keys; count the keys of its weights",
-    "W + 1": "",
-    "W - 1": "W - 1 would show one position earlier: the query that has W keys would miss one",
-    "SiLU": "SiLU would show at position 0 already",
+    "window ignored": "an ignored window begins at the same position, but then query 100 would see"
+    " 101 keys; count the keys of its weights",
+    "window W + 1": "",
+    "window W - 1": "W - 1 would show one position earlier: the query that has W keys would miss"
+    " one",
+    "SiLU for GELU": "SiLU would show at position 0 already",
     "query scale missing": "a missing query scale would show at position 1 already",
-    "base 1M": "a base of 1M would show at position 1 already",
+    "one base": "a wrong base would show at position 1 already",
 }
 
 
@@ -301,11 +316,11 @@ _MISTAKES = {
 def check_finding(fn: Callable[[], Any], window: int = 64) -> None:
     """`fn()` is (stage, position, mistake): where the patient parts from its model, and why.
 
-    The window's two mistakes may be called "W + 1" or "window W + 1", and so with minus.
+    The window's two mistakes may also be called "W + 1" and "W - 1".
 
     >>> from gemma3_edu.lessons.nb import attempt
-    >>> attempt("Exercise 3", check_finding, lambda: ("logits", 0, "a guess"))
-    Exercise 3: stage 'logits': it differs, but only since an earlier one does; find the first
+    >>> attempt("Exercise 2", check_finding, lambda: ("logits", 0, "a guess"))
+    Exercise 2: stage 'logits': it differs, but only since an earlier one does; find the first
     """
     finding = ask(fn)
     triple = isinstance(finding, tuple) and len(finding) == 3
@@ -330,9 +345,10 @@ def check_finding(fn: Callable[[], Any], window: int = 64) -> None:
     require(
         position == window, f"position {position}: not the first that differs in stage {stage!r}"
     )
-    named = mistake.replace("window W", "W") if isinstance(mistake, str) else ""
+    named = mistake if isinstance(mistake, str) else ""
+    named = f"window {named}" if named in ("W + 1", "W - 1") else named
     require(
         named in _MISTAKES,
         f"mistake {_said(mistake)}: expected one of {', '.join(_MISTAKES)}",
     )
-    require(named == "W + 1", _MISTAKES[named])
+    require(named == "window W + 1", _MISTAKES[named])

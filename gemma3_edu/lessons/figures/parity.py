@@ -1,25 +1,25 @@
-"""Figures of lesson 15: errors from stage to stage, and what a mistake costs at each position.
+"""Figures of lesson 15: where and when two models part, and how far apart they are.
 
->>> nats = torch.tensor([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 8.0]])  # two texts, four positions
->>> in_stretches(nats, 2)
-(tensor([0.5000, 2.5000]), tensor([1.5000, 4.5000]))
+>>> wrong_cells(["embeddings", "block 0", "logits"], 4, "block 0", 2).int().tolist()
+[[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import ceil, log10
 from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
-from matplotlib.colors import SymLogNorm
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
-from .alt import with_alt
+from .alt import listed, with_alt
+from .parts import arrow, say
 
-STRETCH = 16
-"""So many positions are averaged in every figure here."""
 FLOOR = 1e-5
 """Errors up to this are rounding; they are drawn at it, since they differ between machines."""
 
@@ -30,16 +30,146 @@ _LOOKS: list[tuple[str, Any, str]] = [
     ("black", "-.", "D"),
     ("#6A3D9A", (0, (4, 1, 1, 1, 1, 1)), "v"),
 ]
+_PALE, _ORANGE, _GREY = "#D6E4F0", "#D55E00", "#EEEEEE"
+_CELLS = ListedColormap(["white", _ORANGE])
+_LEAST = 1e-8
+_SAME, _OTHER = "=", "\N{NOT EQUAL TO}"
 
 
-def in_stretches(
-    nats: Float[Tensor, "P T"], length: int = STRETCH
-) -> tuple[Float[Tensor, "S"], Float[Tensor, "S"]]:
-    """The middle positions of S stretches of a text, and the mean over each in all P texts."""
-    pieces = nats.mean(0).split(length)
-    starts = torch.arange(len(pieces)) * length
-    middles = [start + (len(piece) - 1) / 2 for start, piece in zip(starts, pieces, strict=True)]
-    return torch.stack(middles), torch.stack([piece.mean() for piece in pieces])
+def side_by_side(tokens: int = 8, where: int = 2, when: int = 3) -> Figure:
+    """Two models on the same tokens: stages that agree, the first that does not, and its tokens."""
+    names = ["embeddings", "block 0", "block 1", "block 2", "final norm", "logits"]
+    fig, (towers, row) = plt.subplots(
+        1, 2, figsize=(9, 4.6), layout="constrained", width_ratios=[1, 1.15]
+    )
+    for ax in (towers, row):
+        ax.set_axis_off()
+    towers.set(xlim=(0, 10), ylim=(-1.6, len(names) + 0.6))
+    for x, who in [(2.3, "reference"), (7.7, "port")]:
+        say(towers, x, len(names) + 0.2, who, weight="bold")
+        for height, name in enumerate(names):
+            wrong = who == "port" and height >= where
+            _box(towers, x, height - 0.3, 3.4, 0.62, _ORANGE if wrong else _PALE)
+            say(towers, x, height - 0.3, name, color="white" if wrong else "black", size=9.5)
+            arrow(towers, (x, height - 0.9), (x, height - 0.62), "black", 1.0)
+        arrow(towers, (5, -1.1), (x, -0.95), "black", 1.0)
+    say(towers, 5, -1.35, "the same tokens")
+    for height in range(len(names)):
+        sign = _OTHER if height >= where else _SAME
+        say(towers, 5, height - 0.3, sign, weight="bold", size=15, color=_ink(height >= where))
+    row.set(xlim=(-1.6, tokens + 0.2), ylim=(-1.6, len(names) + 0.6))
+    say(row, tokens / 2, len(names) + 0.2, f"inside the stage {names[where]}", weight="bold")
+    for y, who in [(3.2, "reference"), (0.6, "port")]:
+        say(row, -0.25, y + 0.65, who, ha="right", size=9.5)
+        for token in range(tokens):
+            wrong = who == "port" and token >= when
+            for cell in range(3):
+                fill = _ORANGE if wrong else _PALE
+                place = (token + 0.2, y + 0.45 * cell)
+                look: dict[str, Any] = {"facecolor": fill, "edgecolor": "white", "label": "column"}
+                row.add_patch(Rectangle(place, 0.6, 0.42, **look))
+    for token in range(tokens):
+        wrong = token >= when
+        sign = _OTHER if wrong else _SAME
+        say(row, token + 0.5, 2.55, sign, weight="bold", size=15, color=_ink(wrong))
+        say(row, token + 0.5, 0.25, str(token), size=9)
+    say(row, tokens / 2, -0.25, "position")
+    return with_alt(
+        fig,
+        f"Two towers of {len(names)} stages, reference and port, on the same tokens: equal up to"
+        f" {names[where - 1]}, different from {names[where]} on. Beside them that stage, a column"
+        f" for each of {tokens} tokens: equal at positions 0 to {when - 1}, different from {when}.",
+    )
+
+
+def _ink(wrong: bool) -> str:
+    return _ORANGE if wrong else "#0072B2"
+
+
+def _box(ax: Axes, x: float, y: float, width: float, height: float, fill: str) -> None:
+    style: dict[str, Any] = {
+        "boxstyle": "round,pad=0,rounding_size=0.12",
+        "edgecolor": "black",
+        "linewidth": 0.8,
+    }
+    corner = (x - width / 2, y - height / 2)
+    ax.add_patch(FancyBboxPatch(corner, width, height, facecolor=fill, label="stage", **style))
+
+
+def wrong_cells(
+    stages: Sequence[str], tokens: int, where: str, when: int
+) -> Bool[Tensor, "stages T"]:
+    """The columns that a mistake reaches: from its stage up, and from its position on."""
+    late = torch.arange(len(stages))[:, None] >= list(stages).index(where)
+    return late & (torch.arange(tokens) >= when)
+
+
+def which_grid(grids: Mapping[str, tuple[str, int]], tokens: int, blocks: int) -> Figure:
+    """A grid for each letter: stages upwards, tokens to the right, and what a mistake reaches."""
+    stages = ["embeddings", *(f"block {n}" for n in range(blocks)), "final norm", "logits"]
+    fig, axes = plt.subplots(
+        1, len(grids), figsize=(2.0 * len(grids) + 0.6, 2.9), layout="constrained", sharey=True
+    )
+    told = []
+    for ax, (letter, (where, when)) in zip(axes, grids.items(), strict=True):
+        _grid(ax, wrong_cells(stages, tokens, where, when), [str(n) for n in range(tokens)])
+        ax.set_title(letter, fontsize=11, fontweight="bold")
+        told.append(f"{letter} from {where} and position {when}")
+    axes[0].set_yticks(
+        [n + 0.5 for n in range(len(stages))], [_short(s) for s in stages], fontsize=9
+    )
+    axes[0].set_xlabel("position")
+    return with_alt(
+        fig,
+        f"{len(grids)} grids of {len(stages)} stages and {tokens} positions. In each the cells are"
+        f" wrong above and to the right of a corner: {'; '.join(told)}.",
+    )
+
+
+def where_and_when(
+    errors: Mapping[str, Mapping[str, Float[Tensor, "T"]]], positions: Sequence[int]
+) -> Figure:
+    """A grid a mistake: the columns whose error is more than `FLOOR`, at some positions."""
+    columns = min(4, len(errors))
+    rows = -(-len(errors) // columns)
+    size = (2.15 * columns + 0.9, 2.75 * rows + 0.3)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=size, layout="constrained", sharey=True, squeeze=False
+    )
+    told = []
+    for ax, (name, found) in zip(axes.flat, errors.items(), strict=False):
+        grid = ~(torch.stack(list(found.values()))[:, list(positions)] <= FLOOR)
+        _grid(ax, grid, [str(n) for n in positions])
+        ax.set_title(name, fontsize=9.5)
+        first = next((stage for stage, wrong in zip(found, grid, strict=True) if wrong.any()), None)
+        if first is None:
+            told.append(f"{name} nowhere")
+        else:
+            place = int(grid[list(found).index(first)].int().argmax())
+            told.append(f"{name} from {first} and position {positions[place]}")
+    for ax in axes.flat[len(errors) :]:
+        ax.remove()
+    stages = list(next(iter(errors.values())))
+    for line in axes:
+        line[0].set_yticks(
+            [n + 0.5 for n in range(len(stages))], [_short(s) for s in stages], fontsize=8
+        )
+    axes[-1, 0].set_xlabel("position")
+    return with_alt(
+        fig,
+        f"Wrong columns at {len(stages)} stages and {len(positions)} positions: {'; '.join(told)}.",
+    )
+
+
+def _grid(ax: Axes, wrong: Bool[Tensor, "stages T"], positions: Sequence[str]) -> None:
+    ax.pcolormesh(
+        wrong.int().numpy(), cmap=_CELLS, vmin=0, vmax=1, edgecolors="#CCCCCC", linewidth=0.6
+    )
+    ax.set_xticks([n + 0.5 for n in range(len(positions))], positions, fontsize=8, rotation=90)
+
+
+def _short(stage: str) -> str:
+    return stage.removeprefix("block ")
 
 
 def error_per_stage(curves: Mapping[str, Mapping[str, float]]) -> Figure:
@@ -61,93 +191,6 @@ def error_per_stage(curves: Mapping[str, Mapping[str, float]]) -> Figure:
     )
 
 
-def cost_by_position(costs: Mapping[str, Float[Tensor, "P T"]], window: int) -> Figure:
-    """A row a mistake, a column a stretch of positions: red where it costs, blue where it pays."""
-    # three decimals: below a thousandth of a nat is the rounding of one machine
-    rows = torch.stack([in_stretches(cost)[1] for cost in costs.values()]).round(decimals=3)
-    fig, ax = plt.subplots(figsize=(7, 0.235 * len(rows) + 1.1), layout="constrained")
-    columns = [STRETCH * k for k in range(rows.shape[1] + 1)]
-    edges = [k - 0.5 for k in range(len(rows) + 1)]
-    norm = SymLogNorm(linthresh=0.01, linscale=0.6, vmin=-10, vmax=10)
-    mesh = ax.pcolormesh(columns, edges, rows.numpy(), norm=norm, cmap="RdBu_r")
-    ax.axvline(window, color="black", ls="-.", lw=1.5, label="window")
-    ax.set_yticks(range(len(rows)), list(costs), fontsize=10)
-    ax.invert_yaxis()
-    ax.set_xticks(range(0, columns[-1] + 1, window))
-    ax.set(xlabel="position; the line is the window")
-    ticks = [-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10]
-    bar = fig.colorbar(mesh, ax=ax, label="cost, nats a token", ticks=ticks)
-    bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks])
-    bar.ax.minorticks_off()
-    early = rows[:, : window // STRETCH].abs().amax(1) < 0.01
-    late = [name for name, white in zip(costs, early.tolist(), strict=True) if white]
-    return with_alt(
-        fig,
-        "Cost of each mistake by position, red for more and blue for less; white, less than 0.01"
-        f" nats, before position {window} {'are' if len(late) > 1 else 'is'}"
-        f" {', '.join(late) or 'no row'}.",
-    )
-
-
-def loss_by_position(
-    right: Float[Tensor, "P T"], wrong: Mapping[str, Float[Tensor, "P T"]], window: int
-) -> Figure:
-    """A panel a mistake: the loss without it and with it, by position."""
-    columns = min(2, len(wrong))
-    lines = -(-len(wrong) // columns)
-    size = (7, 2.0 * lines + 0.7)
-    fig, axes = plt.subplots(
-        lines, columns, figsize=size, layout="constrained", sharex=True, squeeze=False
-    )
-    for ax, (name, nats) in zip(axes.flat, wrong.items(), strict=False):
-        _losses(ax, right, nats, name, window)
-    for ax in axes.flat[len(wrong) :]:
-        ax.remove()
-    for ax in axes[-1]:
-        ax.set_xlabel("position")
-    for line in axes:
-        line[0].set_ylabel("nats a token")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
-    told = []
-    for name, nats in wrong.items():
-        near, far = (
-            round((nats - right)[:, part].mean().item(), 2) + 0.0  # no -0
-            for part in (slice(window), slice(window, None))
-        )
-        told.append(f"{name} {near:+.2f} and {far:+.2f}")
-    return with_alt(
-        fig,
-        f"Loss by position without and with each of {len(wrong)} mistakes; the mean difference in"
-        f" nats up to position {window} and after it: {'; '.join(told)}.",
-    )
-
-
-def one_mistake(
-    name: str,
-    right: Float[Tensor, "P T"],
-    wrong: Float[Tensor, "P T"],
-    errors: Mapping[str, float],
-    window: int,
-) -> Figure:
-    """One mistake: left its error at each stage, right its loss by position.
-
-    The widget's callback. Margins are set by hand: the automatic layout draws everything twice.
-    """
-    fig, (left, beside) = plt.subplots(1, 2, figsize=(7, 3.2))
-    fig.subplots_adjust(left=0.1, right=0.985, bottom=0.3, top=0.86, wspace=0.24)
-    _errors(left, errors, "error", _LOOKS[1])
-    _stage_ticks(left, list(errors))
-    left.set(title="error at each stage", ylabel="")
-    _losses(beside, right, wrong, "loss by position, nats", window)
-    beside.set_xlabel("position")
-    beside.legend(loc="upper right", fontsize=8)
-    low, high = beside.get_ylim()
-    beside.set_ylim(low, high + 0.55 * (high - low))  # room for the legend
-    fig.suptitle(name, fontsize=11)
-    return with_alt(fig, f"{name}: left its error at each stage, right its loss by position.")
-
-
 def _errors(ax: Axes, errors: Mapping[str, float], name: str, look: tuple[str, Any, str]) -> None:
     colour, style, marker = look
     # two digits: more would differ from machine to machine
@@ -156,21 +199,54 @@ def _errors(ax: Axes, errors: Mapping[str, float], name: str, look: tuple[str, A
 
 
 def _stage_ticks(ax: Axes, stages: list[str]) -> None:
-    shown = [name.removeprefix("block ") for name in stages]
-    ax.set_xticks(range(len(stages)), shown, rotation=90, fontsize=9)
+    ax.set_xticks(range(len(stages)), [_short(name) for name in stages], rotation=90, fontsize=9)
     ax.set_yscale("log")
     ax.set_ylim(FLOOR / 2, 100)
     ax.set_yticks([1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100])
-    ax.set_yticklabels(["≤ 0.00001", "0.0001", "0.001", "0.01", "0.1", "1", "10", "100"])
+    ax.set_yticklabels(
+        ["\N{LESS-THAN OR EQUAL TO} 0.00001", "0.0001", "0.001", "0.01", "0.1", "1", "10", "100"]
+    )
     ax.minorticks_off()
     ax.set(xlabel="stage (numbers are blocks)", ylabel="relative error, worst column")
 
 
-def _losses(ax: Axes, right: Tensor, wrong: Tensor, title: str, window: int) -> None:
-    for nats, name, colour, style in [
-        (right, "correct", "C0", "-"),
-        (wrong, "with the mistake", "C1", "--"),
-    ]:
-        ax.plot(*in_stretches(nats), color=colour, ls=style, label=name)
-    ax.axvline(window, color="black", ls="-.", lw=1, label="the window's length")
-    ax.set_title(title, fontsize=10)
+def error_ruler(errors: Mapping[str, float], rounding: Mapping[str, float]) -> Figure:
+    """A point a mistake on one logarithmic axis, the largest above; bars reach to `rounding`.
+
+    `rounding` is how far right programs may be apart, by number format; each is drawn up to the
+    next power of ten, because the last digits differ between machines.
+    """
+    names = sorted(errors, key=lambda name: -errors[name])
+    bars = {name: 10.0 ** ceil(log10(size)) for name, size in rounding.items()}
+    fig, ax = plt.subplots(
+        figsize=(7.4, 0.33 * (len(names) + len(bars)) + 1.0), layout="constrained"
+    )
+    for place, (name, end) in enumerate(bars.items(), start=len(names)):
+        look: dict[str, Any] = {
+            "color": f"C{place - len(names)}",
+            "hatch": "//",
+            "edgecolor": "white",
+        }
+        ax.barh(place, end - _LEAST, 0.5, left=_LEAST, label=name, **look)
+    ends = list(bars.values())
+    for place, name in enumerate(names):
+        # two digits: more would differ from machine to machine
+        ax.plot([float(f"{errors[name]:.1e}")], [place], "o", color="black", ls="none", label=name)
+    for number, end in enumerate(ends):
+        ax.axvline(end, color=f"C{number}", ls=["--", ":"][number % 2], lw=1.2, label="_end")
+    ax.set_yticks(range(len(names) + len(bars)), [*names, *(f"rounding in {n}" for n in bars)])
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.set(xlim=(_LEAST, 300), xlabel="relative error of the logits, worst column")
+    ax.minorticks_off()
+    told = []
+    for name, end in bars.items():
+        hidden = [mistake for mistake in names if errors[mistake] <= end]
+        told.append(
+            f"rounding in {name}, up to {end:g}, hides {listed(hidden) if hidden else 'none'}"
+        )
+    return with_alt(
+        fig,
+        f"The errors of {len(names)} mistakes on a logarithmic axis, from {names[0]} down to"
+        f" {names[-1]}; {'; '.join(told)}.",
+    )

@@ -7,6 +7,7 @@ from torch import Tensor
 from gemma3_edu import PRESETS, Batch, Gemma3
 from gemma3_edu.lessons.checks.parity import (
     PATIENT_BLOCK,
+    a_port,
     check_culprit,
     check_finding,
     check_first_divergence,
@@ -208,9 +209,11 @@ def test_right_finding(mistake: str):
         ("position 90: not the first that differs in stage 'block 8'", ("block 8", 90, "W + 1")),
         ("W - 1 would show one position earlier", ("block 8", 64, "W - 1")),
         ("W - 1 would show one position earlier", ("block 8", 64, "window W - 1")),
-        ("window ignored begins at the same position", ("block 8", 64, "window ignored")),
-        ("SiLU would show at position 0 already", ("block 8", 64, "SiLU")),
-        ("mistake 'RoPE': expected one of window ignored, W + 1, W", ("block 8", 64, "RoPE")),
+        ("an ignored window begins at the same position", ("block 8", 64, "window ignored")),
+        ("SiLU would show at position 0 already", ("block 8", 64, "SiLU for GELU")),
+        ("a missing query scale would show at", ("block 8", 64, "query scale missing")),
+        ("a wrong base would show at position 1 already", ("block 8", 64, "one base")),
+        ("mistake 'RoPE': expected one of window ignored, window W", ("block 8", 64, "RoPE")),
         ("mistake ['W + 1']: expected one of", ("block 8", 64, ["W + 1"])),
     ],
 )
@@ -235,3 +238,11 @@ def test_the_patient_parts_where_the_check_says():
     assert differs.nonzero()[0].item() == model.config.text.sliding_window
     short = Batch.from_ids(ids[:, :64], model.config)
     assert torch.equal(model(short), sick(short))
+
+
+def test_the_port_of_the_opening_turns_local_layers_by_the_base_of_global_ones():
+    model = Gemma3(PRESETS["nano"]).eval()
+    ours, theirs = a_port(model).config.text, model.config.text
+    assert ours.rope_global == theirs.rope_global
+    assert ours.rope_local.theta == theirs.rope_global.theta != theirs.rope_local.theta
+    assert ours.rope_local.factor == theirs.rope_local.factor == 1

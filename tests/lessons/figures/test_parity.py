@@ -1,4 +1,4 @@
-"""The figures of parity show errors by stage and costs by position, at every choice of the knob."""
+"""The figures of parity show where and when two models part, and how far apart they are."""
 
 import json
 
@@ -7,18 +7,19 @@ import pytest
 import torch
 from lessons import ROOT
 
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.parity import (
     FLOOR,
-    cost_by_position,
     error_per_stage,
-    in_stretches,
-    loss_by_position,
-    one_mistake,
+    error_ruler,
+    side_by_side,
+    where_and_when,
+    which_grid,
+    wrong_cells,
 )
 
 STAGES = ["embeddings", *(f"block {n}" for n in range(12)), "final norm", "logits"]
-RIGHT = 5 + torch.arange(3 * 40).view(3, 40).sin()
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +28,50 @@ def closed_afterwards():
     plt.close("all")
 
 
-def test_stretches_are_means_over_texts_and_positions():
-    places, means = in_stretches(torch.arange(20.0).view(2, 10), 4)
-    assert places.tolist() == [1.5, 5.5, 8.5]
-    assert means.tolist() == [6.5, 10.5, 13.5]
+def test_the_idea_has_a_sign_a_stage_and_a_sign_a_token():
+    texts = [text.get_text() for ax in side_by_side(8, 2, 3).axes for text in ax.texts]
+    assert texts.count("=") == 2 + 3
+    assert texts.count("\N{NOT EQUAL TO}") == 4 + 5
+    assert "inside the stage block 1" in texts
 
 
-def test_what_is_rounding_is_drawn_at_the_floor_and_looks_the_same_everywhere():
+def test_a_mistake_reaches_what_is_above_and_to_the_right():
+    cells = wrong_cells(STAGES, 9, "block 5", 4)
+    assert cells.sum() == (15 - 6) * 5
+    assert not cells[:6].any()
+    assert not cells[:, :4].any()
+    assert wrong_cells(STAGES, 3, "logits", 0).nonzero().tolist() == [[14, 0], [14, 1], [14, 2]]
+
+
+def test_grids_are_drawn_as_masks():
+    text = describe(which_grid({"A": ("block 1", 2), "B": ("logits", 0)}, tokens=3, blocks=2))
+    assert "axes 0 'A'" in text
+    assert "mask\n    ...\n    ...\n    ..#\n    ..#\n    ..#" in text
+    assert "mask\n    ...\n    ...\n    ...\n    ...\n    ###" in text
+
+
+def errors(where: int, when: int, size: float) -> dict[str, torch.Tensor]:
+    cells = wrong_cells(STAGES, 70, STAGES[where], when)
+    return {stage: size * row.float() for stage, row in zip(STAGES, cells, strict=True)}
+
+
+def test_measured_grids_say_where_and_when():
+    found = {"window": errors(1, 64, 0.5), "head": errors(14, 0, 1.0), "none": errors(0, 0, 1e-7)}
+    fig = where_and_when(found, [0, 1, 63, 64, 69])
+    assert len(fig.axes) == 3
+    assert alt_of(fig).endswith(
+        "window from block 0 and position 64; head from logits and position 0; none nowhere."
+    )
+    assert "mask\n    .....\n    ...##" in describe(fig)
+
+
+def test_a_column_that_is_no_number_is_wrong():
+    found = errors(0, 0, 0.0)
+    found["block 3"][5] = torch.nan
+    assert "from block 3 and position 5" in alt_of(where_and_when({"NaN": found}, [0, 5]))
+
+
+def test_rounding_looks_the_same_everywhere():
     def drawn(noise: float) -> str:
         return describe(error_per_stage({"beside": dict.fromkeys(STAGES, noise)}))
 
@@ -43,8 +81,8 @@ def test_what_is_rounding_is_drawn_at_the_floor_and_looks_the_same_everywhere():
 
 
 def test_errors_begin_where_the_mistake_is():
-    errors = {name: 0.0 if k < 6 else 0.123456 * k for k, name in enumerate(STAGES)}
-    fig = error_per_stage({"angles": errors, "beside": dict.fromkeys(STAGES, 0.0)})
+    curve = {name: 0.0 if k < 6 else 0.123456 * k for k, name in enumerate(STAGES)}
+    fig = error_per_stage({"angles": curve, "beside": dict.fromkeys(STAGES, 0.0)})
     line = fig.axes[0].lines[0]
     values = list(line.get_ydata())
     assert values[:6] == [FLOOR] * 6
@@ -54,8 +92,8 @@ def test_errors_begin_where_the_mistake_is():
 
 
 def test_infinite_errors_are_drawn():
-    errors = dict.fromkeys(STAGES, float("inf"))
-    assert "max=1e+03" in describe(error_per_stage({"NaN": errors}))
+    curve = dict.fromkeys(STAGES, float("inf"))
+    assert "max=1e+03" in describe(error_per_stage({"NaN": curve}))
 
 
 def test_five_curves_have_five_looks():
@@ -65,35 +103,21 @@ def test_five_curves_have_five_looks():
     assert len({colour for colour, _ in looks}) == 5
 
 
-def test_cost_has_a_row_a_mistake_and_a_column_a_stretch():
-    later = torch.zeros(3, 40)
-    later[:, 32:] = 2.0
-    text = describe(cost_by_position({"window": later, "none": 0 * later}, 16))
-    assert "y ticks window | none" in text
-    assert "image shape=(2, 3) n=6 first=0 last=0 min=0 max=2" in text
-    assert "line 'window' over 16..16" in text
-    assert "colour bar 'cost, nats a token' -10..10" in text
-
-
-@pytest.mark.parametrize(("count", "panels"), [(1, 1), (2, 2), (3, 3), (4, 4)])
-def test_loss_has_a_panel_a_mistake(count, panels):
-    wrong = {f"mistake {n}": RIGHT + n for n in range(count)}
-    fig = loss_by_position(RIGHT, wrong, 16)
-    assert len(fig.axes) == panels
-    assert [ax.get_title() for ax in fig.axes] == list(wrong)
-    assert describe(fig).count("line 'with the mistake'") == count
-    assert fig.get_size_inches()[0] <= 7
-
-
-@pytest.mark.parametrize("shift", [0.0, 0.5, 30.0])
-def test_the_knob_shows_both_sides_of_a_mistake(shift):
-    errors = dict.fromkeys(STAGES, 1e-09 if shift == 0 else 0.25)
-    text = describe(one_mistake("a mistake", RIGHT, RIGHT + shift, errors, 16))
-    assert text.startswith("title 'a mistake'")
-    assert f"line 'error' over 0..14: n=15 first={FLOOR if shift == 0 else 0.25:.3g}" in text
-    mean = float(RIGHT.mean(0).split(16)[0].mean())
-    assert f"line 'correct' over 7.5..35.5: n=3 first={mean:.3g}" in text
-    assert f"line 'with the mistake' over 7.5..35.5: n=3 first={mean + shift:.3g}" in text
+def test_the_ruler_says_what_rounding_hides():
+    found = {"loud": 1.26, "quiet": 0.00123456}
+    fig = error_ruler(found, {"float32": 3e-6, "bfloat16": 0.02})
+    assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == [
+        "loud",
+        "quiet",
+        "rounding in float32",
+        "rounding in bfloat16",
+    ]
+    assert "float32, up to 1e-05, hides none" in alt_of(fig)
+    assert "bfloat16, up to 0.1, hides quiet" in alt_of(fig)
+    # what differs between machines is not seen
+    again = {"loud": 1.2600001, "quiet": 0.00123457}
+    other = error_ruler(again, {"float32": 4e-6, "bfloat16": 0.05})
+    assert describe(fig) == describe(other)
 
 
 def test_the_stored_errors_of_the_figure_say_what_its_words_say():
