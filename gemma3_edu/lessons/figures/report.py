@@ -212,7 +212,8 @@ def times_larger(readings: Mapping[str, Sequence[float]], printed: Mapping[str, 
     """The printed caches divided by each reading's, a line for each reading, a place for each size.
 
     A bar is what rounding leaves open: a difference of two numbers with one decimal is good to 0.1.
-    A reading that is right but for a factor makes a level line.
+    A reading that is right but for a factor makes a level line. The longest bar may leave its panel
+    so that the others can be compared.
     """
     fig, axes = plt.subplots(
         1, len(readings), figsize=(8, 3.1), layout="constrained", squeeze=False
@@ -225,12 +226,16 @@ def times_larger(readings: Mapping[str, Sequence[float]], printed: Mapping[str, 
         highs = [(p + 0.1) / o for p, o in zip(printed.values(), ours, strict=True)]
         places = range(len(ratios))
         ax.vlines(places, lows, highs, color=colour, lw=3, label="what rounding leaves open")
-        ax.plot(places, ratios, marker, color=colour, ms=6, mec="black", label="report ÷ ours")
+        ax.plot(places, ratios, marker, color=colour, ms=4, mec="black", label="report ÷ ours")
         factor = common_factor(list(printed.values()), 0.1, ours)
         if factor:
             ax.axhspan(*factor, color="0.75", zorder=0, label="one factor fits all")
         ax.set_xticks(list(places), list(printed))
-        top, bottom = max(highs), min(lows)
+        widest = max(places, key=lambda i: highs[i] - lows[i])
+        bottom, top = (
+            fn(end for i, end in enumerate(ends) if i != widest or len(ratios) == 1)
+            for fn, ends in ((min, lows), (max, highs))
+        )
         ax.set_ylim(bottom - 0.35 * (top - bottom), top + 0.35 * (top - bottom))
         ax.set_title(name, fontsize=9.5)
         ax.set_xlim(-0.5, len(ratios) - 0.5)
