@@ -55,6 +55,30 @@ def test_a_factor_where_there_is_none_comes_with_its_case():
     assert "two sizes that do not" in said
 
 
+def in_steps(weights, totals, caches):
+    """Factors in thousandths, each tried."""
+    fits = [
+        n / 1000
+        for n in range(20_000)
+        if all(
+            abs(w + n / 1000 * c - t) <= 0.05
+            for w, t, c in zip(weights, totals, caches, strict=True)
+        )
+    ]
+    return (fits[0], fits[-1]) if fits else None
+
+
+def to_three_digits(above, below, decimals):
+    return tuple(round(end, 3) for end in by_corners(above, below, decimals))
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"), [(check_factors, in_steps), (check_quotient, to_three_digits)]
+)
+def test_ends_that_are_nearly_right_are_told_so(check, answer):
+    assert message(check, answer).startswith("nearly; give the ends as they come out, neither")
+
+
 @pytest.mark.parametrize(
     "shape", [(23, 4, 256, 2_570_000_000), [19, 8, 128, 2_140_000_000], (23, 4, 200, 2_010_000_000)]
 )
