@@ -341,9 +341,9 @@ def overheads(caches: Mapping[str, int], weights: int, said: Sequence[float]) ->
     ax.set_yticks(places, list(caches))
     ax.set(xlabel="MB", xlim=(0, 5000), ylim=(len(mb) - 0.4, -0.6))
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=4, frameon=False, fontsize=9)
-    share = [f"{name} {size / weights:.0%}" for name, size in caches.items()]
+    told = [f"{name} {size / weights:.0%}" for name, size in caches.items()]
     return with_alt(
         fig,
-        f"The cache as a share of the weights: {'; '.join(share)}. Lines at"
+        f"The cache as a share of the weights: {'; '.join(told)}. Lines at"
         f" {listed(f'{part:.0%}' for part in said)}.",
     )
