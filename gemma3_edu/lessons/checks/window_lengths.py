@@ -1,0 +1,88 @@
+"""The check of the exercise on the prompt that is just long enough to show a mistake.
+
+>>> from gemma3_edu.lessons.nb import attempt
+>>> attempt("Exercise 2", check_shortest, lambda one, other: one.config.text.sliding_window)
+Exercise 2: got 64, expected 65 (window 64 and none)
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ...hub.checkpoint import load
+from ...model.gemma3 import Gemma3
+from ...model.layout import Batch
+from .grading import Case, Check
+
+LONGEST = 80
+
+
+def _from_differences(pick: Callable[[Tensor], int | None]) -> Callable[..., int | None]:
+    """An answer made of the largest difference between the logits of each place."""
+
+    def fn(one: Gemma3, other: Gemma3) -> int | None:
+        ids = torch.randint(500, 1000, (1, LONGEST), generator=torch.Generator().manual_seed(0))
+        batch = Batch.from_ids(ids, one.config)
+        with torch.no_grad():
+            return pick((one(batch) - other(batch)).abs()[0])
+
+    return fn
+
+
+def _first(differ: Tensor) -> int | None:
+    return int(differ.nonzero()[0]) + 1 if differ.any() else None
+
+
+@functools.cache
+def _cases() -> dict[str, Case]:
+    nano = load("nano-it")[0].requires_grad_(False)
+
+    def twin(window: int) -> Gemma3:
+        text = dataclasses.replace(nano.config.text, sliding_window=window)
+        with torch.device("meta"):  # only shapes: the weights are shared
+            other = Gemma3(dataclasses.replace(nano.config, text=text))
+        other.load_state_dict(nano.state_dict(), assign=True)
+        return other.eval().requires_grad_(False)
+
+    return {
+        "window 64 and none": (nano, twin(1_024)),
+        "window 64 and 63": (nano, twin(63)),
+        "windows 16 and 40": (twin(16), twin(40)),
+        "twice the same model": (nano, twin(64)),
+    }
+
+
+check_shortest = Check(
+    "`fn(one, other)`: the least number of random tokens (ids from 500 to 999, 80 at most) after\n"
+    "which the logits of two models differ; None if they never do.",
+    "one other",
+    _from_differences(lambda far: _first(far.amax(-1) > 1e-4)),
+    _cases,
+    {
+        "gave the place, counted from 0; the prompt that ends there has one token more": (
+            _from_differences(
+                lambda far: None if (n := _first(far.amax(-1) > 1e-4)) is None else n - 1
+            )
+        ),
+        "gave the length up to which they agree; it is the next token that shows it": (
+            _from_differences(lambda far: (_first(far.amax(-1) > 1e-4) or LONGEST + 1) - 1)
+        ),
+        "gave how many places differ; the first of them is wanted": _from_differences(
+            lambda far: int((far.amax(-1) > 1e-4).sum())
+        ),
+        "gave the place where they differ most; the first that differs at all is wanted": (
+            _from_differences(lambda far: int(far.amax(-1).argmax()) + 1)
+        ),
+        "looked at the last token alone; every shorter prompt is a question too": _from_differences(
+            lambda far: LONGEST if far[-1].amax() > 1e-4 else None
+        ),
+    },
+    explain=lambda got, want, one, other: (
+        f"no prompt tells these two apart, so the answer is None, not {got}"
+        if want is None and got is not None
+        else None
+    ),
+)

@@ -1,0 +1,60 @@
+"""The check of the shortest telling prompt accepts what is right, however written."""
+
+import pytest
+import torch
+
+from gemma3_edu.lessons.checks.window_lengths import check_shortest
+from gemma3_edu.model.layout import Batch
+from tests.lessons.checks.messages import message
+
+
+def ids(count: int) -> torch.Tensor:
+    return torch.randint(500, 1000, (1, 80), generator=torch.Generator().manual_seed(1))[:, :count]
+
+
+def by_growing(one, other):
+    """Prompt after prompt, each a token longer."""
+    for count in range(1, 81):
+        batch = Batch.from_ids(ids(count), one.config)
+        with torch.no_grad():
+            a, b = one(batch)[0, -1], other(batch)[0, -1]
+        if (a - b).norm() > 1e-3:
+            return count
+    return None
+
+
+def by_mask(one, other):
+    batch = Batch.from_ids(ids(80), one.config)
+    with torch.no_grad():
+        same = torch.isclose(one(batch), other(batch), atol=1e-4).all(-1)[0]
+    return None if same.all() else 1 + int(same.int().argmin())
+
+
+def by_halves(one, other):
+    """A prompt that shows it still shows it with more tokens, in one run: so halve the range."""
+    batch = Batch.from_ids(ids(80), one.config)
+    with torch.no_grad():
+        differ = ((one(batch) - other(batch)).abs() > 1e-4).any(-1)[0]
+    low, high = 0, 80  # the first `low` agree
+    if not differ.any():
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if differ[:middle].any() else (middle, high)
+    return high
+
+
+@pytest.mark.parametrize("right", [by_growing, by_mask, by_halves])
+def test_right_answers(right):
+    check_shortest(right)
+
+
+def test_the_window_itself_is_no_answer():
+    said = message(check_shortest, lambda one, other: one.config.text.sliding_window)
+    assert "window 64 and none" in said
+    assert "expected 65" in said
+
+
+def test_an_answer_where_there_is_none():
+    wrong = lambda one, other: by_mask(one, other) or 81  # noqa: E731
+    assert "no prompt tells these two apart" in message(check_shortest, wrong)
