@@ -22,6 +22,7 @@ from .checks import (
     needed,
     pan_and_scan,
     parity,
+    printed,
     ring,
     rope,
     sampling,
@@ -121,6 +122,11 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_largest_batch": memory_cost.check_largest_batch,
         "my_step_seconds": memory_cost.check_step_seconds,
         "my_answer_flops": memory_cost.check_answer_flops,
+    },
+    "A1": {
+        "my_quotient": printed.check_quotient,
+        "my_factors": printed.check_factors,
+        "my_shape": printed.check_shape,
     },
 }
 """Lesson -> its functions in the order of the exercises, with the check of each."""

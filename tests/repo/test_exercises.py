@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lessons import NOTEBOOKS
+from lessons import NOTEBOOKS, find, is_solution
 from notebook_outputs import code_cells
 
 from gemma3_edu.lessons.answer import verdict
@@ -15,7 +15,7 @@ from gemma3_edu.lessons.exercises import EXERCISES
 from .notebook_rules.reading import tree
 from .notebook_rules.solutions import exercises
 
-LESSONS = {path.name[:2]: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+LESSONS = {path.name[:2]: path for path in find([]) if not is_solution(path)}
 SHORT = ("02", "05")  # the others take a minute together
 
 
@@ -52,5 +52,5 @@ def test_the_table_has_the_lessons_exercises_in_order(number):
 def test_stubs_are_not_attempted_and_solutions_correct(number, name):
     path = LESSONS[number]
     assert verdict(path, number, name).word == "not attempted"
-    solved = verdict(path.parent / "solutions" / path.name, number, name)
+    solved = verdict(NOTEBOOKS / "solutions" / path.name, number, name)
     assert solved.word == "correct", solved.sentence

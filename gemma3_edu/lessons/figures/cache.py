@@ -278,36 +278,3 @@ def size_table(
             f" {text.num_key_value_heads:>3} {text.head_dim:>4} {now:>12.2f} GB {without:>14.2f} GB"
         )
     return "\n".join(lines)
-
-
-def report_figures(
-    overhead: Mapping[str, int], weights: int, curves: Mapping[str, list[int]]
-) -> Figure:
-    """The report's Figures 5 and 6 from the formula: bars beside weights, and bytes by context.
-
-    Both are in bytes; a bar's label is the cache as a share of the weights.
-    """
-    fig, (left, right) = plt.subplots(
-        1, 2, figsize=(7, 3.3), layout="constrained", width_ratios=[1.25, 1]
-    )
-    mb = [size / 1e6 for size in overhead.values()]
-    places = range(len(mb))
-    left.barh(places, [weights / 1e6] * len(mb), color="0.8", label="weights")
-    left.barh(places, mb, left=weights / 1e6, color="C1", hatch="//", ec="white", label="cache")
-    for place, size in zip(places, overhead.values(), strict=True):
-        left.text((weights + size) / 1e6 + 60, place, f"{size / weights:.0%}", va="center")
-    left.set_yticks(places, list(overhead))
-    left.set(title="Figure 5: 32K tokens", xlabel="MB", xlim=(0, 5000), ylim=(len(mb) + 0.5, -0.6))
-    left.legend(loc="lower right", ncols=2)
-    for (name, sizes), look in zip(curves.items(), ["C0-", "C1--"], strict=True):
-        right.plot(CONTEXTS, [size / 1e6 for size in sizes], look, marker="o", ms=4, label=name)
-    right.set(title="Figure 6", xlabel="context, tokens", ylabel="MB", xscale="log")
-    label_contexts(right)
-    right.legend(loc="upper left")
-    share = [f"{name} {size / weights:.0%}" for name, size in overhead.items()]
-    longest = [f"{name} {sizes[-1] / 1e6:,.0f} MB" for name, sizes in curves.items()]
-    return with_alt(
-        fig,
-        f"The cache as a share of the weights at 32K tokens: {'; '.join(share)}. At 128K tokens it"
-        f" is {'; '.join(longest)}.",
-    )

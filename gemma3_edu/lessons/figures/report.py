@@ -2,6 +2,8 @@
 
 >>> agrees(25_600, 25_599.7), agrees(18.7, 18.66), agrees(18.7, 3.12)
 (True, True, False)
+>>> common_factor([2.0, 4.0], 0.5, [1.0, 2.0]), common_factor([2.0, 4.0], 0.5, [1.0, 1.0])
+((1.75, 2.25), None)
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +32,47 @@ def agrees(printed: float, ours: float) -> bool:
     """Whether our number rounds to the printed one, at the decimals it is printed with."""
     decimals = 0 if isinstance(printed, int) else 1
     return f"{ours:.{decimals}f}" == f"{printed:.{decimals}f}"
+
+
+def common_factor(
+    printed: Sequence[float], give: float, ours: Sequence[float]
+) -> tuple[float, float] | None:
+    """From what to what a factor may be that takes each of ours into `printed` ± `give`, or None.
+
+    A factor must be in the range of every pair, so it is between the largest low end and the
+    smallest high end, if these are in order.
+    """
+    pairs = list(zip(printed, ours, strict=True))
+    low = max((p - give) / o for p, o in pairs)
+    high = min((p + give) / o for p, o in pairs)
+    return (low, high) if low <= high else None
+
+
+def difference_is_a_range(total: float, part: float) -> Figure:
+    """Two printed numbers with one decimal, the range of each, and that of their difference."""
+    fig, ax = plt.subplots(figsize=(8, 2.7), layout="constrained")
+    rows = [(f"{total} printed", total, 0.05), (f"{part} printed", part, 0.05)]
+    rows.append((f"{total} - {part}", total - part, 0.1))
+    fills = ["#BBD7EA", "#BFE3D6", "#F8CDB0"]
+    told, ends = [], []
+    for y, ((name, centre, half), fill) in enumerate(zip(rows, fills, strict=True)):
+        look: dict[str, Any] = {"facecolor": fill, "edgecolor": "black", "zorder": 3}
+        ax.add_patch(Rectangle((-half, y - 0.25), 2 * half, 0.5, label=name, **look))
+        low, high = (f"{centre + side * half:.{2 if y < 2 else 1}f}" for side in (-1, 1))
+        ends.append((low, high))
+        told.append(f"{name} is {low} to {high}")
+        say(ax, 0, y, name)
+    (a, b), (c, d), (low, high) = ends
+    labels = [(a, b), (c, d), (f"{a} - {d} = {low}", f"{b} - {c} = {high}")]
+    for y, ((left, right), (_, _, half)) in enumerate(zip(labels, rows, strict=True)):
+        say(ax, -half - 0.004, y, left, ha="right", weight="bold")
+        say(ax, half + 0.004, y, right, ha="left", weight="bold")
+    ax.set(xlim=(-0.2, 0.2), ylim=(2.4, -0.4))
+    ax.axis("off")
+    return with_alt(
+        fig,
+        f"Three bars: {listed(told)}. Its ends are {labels[2][0]} and {labels[2][1]}.",
+    )
 
 
 def scorecard(tables: Mapping[str, tuple[Sequence[str], Cells]]) -> Figure:
@@ -169,7 +212,8 @@ def times_larger(readings: Mapping[str, Sequence[float]], printed: Mapping[str, 
     """The printed caches divided by each reading's, a line for each reading, a place for each size.
 
     A bar is what rounding leaves open: a difference of two numbers with one decimal is good to 0.1.
-    A reading that is right but for a factor makes a level line.
+    A reading that is right but for a factor makes a level line. The longest bar may leave its panel
+    so that the others can be compared.
     """
     fig, axes = plt.subplots(
         1, len(readings), figsize=(8, 3.1), layout="constrained", squeeze=False
@@ -182,17 +226,21 @@ def times_larger(readings: Mapping[str, Sequence[float]], printed: Mapping[str, 
         highs = [(p + 0.1) / o for p, o in zip(printed.values(), ours, strict=True)]
         places = range(len(ratios))
         ax.vlines(places, lows, highs, color=colour, lw=3, label="what rounding leaves open")
-        ax.plot(places, ratios, marker, color=colour, ms=6, mec="black", label="report ÷ ours")
-        level, open_ = max(lows), min(highs)
-        if level < open_:
-            ax.axhspan(level, open_, color="0.75", zorder=0, label="one factor fits all")
+        ax.plot(places, ratios, marker, color=colour, ms=4, mec="black", label="report ÷ ours")
+        factor = common_factor(list(printed.values()), 0.1, ours)
+        if factor:
+            ax.axhspan(*factor, color="0.75", zorder=0, label="one factor fits all")
         ax.set_xticks(list(places), list(printed))
-        top, bottom = max(highs), min(lows)
+        widest = max(places, key=lambda i: highs[i] - lows[i])
+        bottom, top = (
+            fn(end for i, end in enumerate(ends) if i != widest or len(ratios) == 1)
+            for fn, ends in ((min, lows), (max, highs))
+        )
         ax.set_ylim(bottom - 0.35 * (top - bottom), top + 0.35 * (top - bottom))
         ax.set_title(name, fontsize=9.5)
         ax.set_xlim(-0.5, len(ratios) - 0.5)
         ax.yaxis.set_major_locator(MaxNLocator(5))
-        one = f"{level:.2f} to {open_:.2f}" if level < open_ else "none"
+        one = f"{factor[0]:.2f} to {factor[1]:.2f}" if factor else "none"
         ax.text(0.97, 0.95, f"one factor: {one}", transform=ax.transAxes, ha="right", va="top")
         told.append(f"{name} {listed(f'{r:.2f}' for r in ratios)}, one factor for all: {one}")
     axes[0, 0].set_ylabel("report ÷ ours")
@@ -200,6 +248,46 @@ def times_larger(readings: Mapping[str, Sequence[float]], printed: Mapping[str, 
         fig,
         f"The report's caches divided by ours for {listed(printed)}, a panel for each reading:"
         f" {'; '.join(told)}.",
+    )
+
+
+def patterns_with_one_factor(
+    found: Mapping[tuple[int, str], tuple[float, float] | None],
+) -> Figure:
+    """For each pattern (a row) and window (a column) the factor that fits all sizes, if one does.
+
+    `found` is by local layers for each global one and the window's name.
+    """
+    patterns, windows = (list(dict.fromkeys(keys)) for keys in zip(*found, strict=True))
+    fig, ax = plt.subplots(figsize=(8, 0.42 * len(patterns) + 1.1), layout="constrained")
+    for (pattern, window), factor in found.items():
+        x, y = windows.index(window), patterns.index(pattern)
+        fits = factor is not None
+        box = Rectangle((x + 0.03, y + 0.06), 0.94, 0.88, **_LOOKS[fits])
+        box.set_label("one factor" if fits else "none")
+        ax.add_patch(box)
+        if factor is not None:
+            say(ax, x + 0.5, y + 0.5, f"{factor[0]:.2f} to {factor[1]:.2f}", size=9, weight="bold")
+    ax.set(xlim=(-0.02, len(windows) + 0.02), ylim=(len(patterns) + 0.02, -0.02))
+    ax.set_xticks([x + 0.5 for x in range(len(windows))], windows)
+    ax.set_yticks([y + 0.5 for y in range(len(patterns))], [f"{n} to 1" for n in patterns])
+    ax.set(xlabel="tokens that a local layer keeps", ylabel="local to global")
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    names = {True: "one factor fits all sizes: from, to", False: "no factor"}
+    keys = [Rectangle((0, 0), 1, 1, label=names[fits], **look) for fits, look in _LOOKS.items()]
+    fig.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False)
+    told = [
+        f"{pattern} to 1 with {window}: {factor[0]:.2f} to {factor[1]:.2f}"
+        for (pattern, window), factor in found.items()
+        if factor is not None
+    ]
+    return with_alt(
+        fig,
+        f"Patterns of {listed(str(n) for n in patterns)} local layers for each global one, and"
+        f" windows of {listed(windows)}. One factor fits all sizes for {'; '.join(told) or 'none'};"
+        " for no other.",
     )
 
 
@@ -231,3 +319,31 @@ def of_what(shares: Sequence[float] = (0.60, 0.15)) -> Figure:
     axes[1].legend(loc="lower right", handles=list(axes[1].containers), frameon=False)
     both = listed(f"{share:.0%}" for share in shares)
     return with_alt(fig, f"Bars of weights and cache for an overhead of {both}: {listed(told)}.")
+
+
+def overheads(caches: Mapping[str, int], weights: int, said: Sequence[float]) -> Figure:
+    """Weights and cache of each pattern in bytes, as a bar; lines where the overhead is as `said`.
+
+    A bar's label is the cache as a share of the weights.
+    """
+    fig, ax = plt.subplots(figsize=(8, 3.3), layout="constrained")
+    mb = [size / 1e6 for size in caches.values()]
+    places = range(len(mb))
+    ax.barh(places, [weights / 1e6] * len(mb), color="0.8", label="weights")
+    ax.barh(places, mb, left=weights / 1e6, color="C1", hatch="//", ec="white", label="cache")
+    for place, size in zip(places, caches.values(), strict=True):
+        back = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        end = (weights + size) / 1e6
+        ax.text(end + 60, place, f"{size / weights:.0%}", va="center", bbox=back)
+    for share, style in zip(said, ["--", ":"], strict=False):
+        end = weights * (1 + share) / 1e6
+        ax.axvline(end, color="black", ls=style, lw=1.4, label=f"weights and {share:.0%}")
+    ax.set_yticks(places, list(caches))
+    ax.set(xlabel="MB", xlim=(0, 5000), ylim=(len(mb) - 0.4, -0.6))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=4, frameon=False, fontsize=9)
+    told = [f"{name} {size / weights:.0%}" for name, size in caches.items()]
+    return with_alt(
+        fig,
+        f"The cache as a share of the weights: {'; '.join(told)}. Lines at"
+        f" {listed(f'{part:.0%}' for part in said)}.",
+    )

@@ -12,7 +12,6 @@ from gemma3_edu.lessons.figures.cache import (
     bytes_against_context,
     bytes_of,
     measured,
-    report_figures,
     saved_by_windows,
     size_table,
     slots_by_token,
@@ -128,19 +127,6 @@ def test_the_circles_come_from_the_cache_not_from_the_formula(monkeypatch):
     monkeypatch.setattr(KVCache, "nbytes", property(lambda cache: 12_345_678))
     circles = bytes_against_context(SIZES).axes[0].lines[2]
     assert set(circles.get_ydata()) == {12_345_678}
-
-
-# The report's figures
-
-
-def test_report_figures_draw_what_they_are_given():
-    fig = report_figures({"a": 300, "b": 50}, 1_000, {"c": [10**6] * 8, "d": [10**7] * 8})
-    text = describe(fig)
-    assert "y ticks a | b" in text
-    assert "text 30% | 5%" in text
-    assert "bars 'weights': n=2 first=0.001" in text
-    assert "bars 'cache': n=2 first=0.0003 last=5e-05" in text
-    assert lines(fig.axes[1]) == {"c": [1.0] * 8, "d": [10.0] * 8}
 
 
 # Ages of many slots, and what windows save

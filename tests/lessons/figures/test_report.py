@@ -56,3 +56,35 @@ def test_an_overhead_of_the_sum_needs_a_cache_that_shrinks_more():
     assert "the cache shrinks 2.5 times and" in alt_of(fig)
     assert "the cache shrinks 4.0 times." in alt_of(fig)
     assert "bars 'cache': n=2 first=1 last=0.25" in describe(fig)
+
+
+@pytest.mark.parametrize(
+    ("ours", "give", "factor"),
+    [((1.0, 2.5), 0.5, (3.4, 3.5)), ((1.0, 2.0), 0.5, None), ((1.0, 2.0), 1.5, (3.75, 4.5))],
+)
+def test_a_factor_is_in_the_range_of_every_size(ours, give, factor):
+    assert report.common_factor((3.0, 9.0), give, ours) == factor
+
+
+def test_a_difference_has_both_roundings():
+    fig = report.difference_is_a_range(2.9, 2.0)
+    assert "2.9 - 2.0 is 0.8 to 1.0" in alt_of(fig)
+    widths = [patch.get_width() for patch in fig.axes[0].patches]
+    assert widths == pytest.approx([0.1, 0.1, 0.2])
+
+
+def test_patterns_without_a_factor_stay_empty():
+    found = {(1, "0"): None, (1, "W"): (2.0, 2.125), (5, "0"): None, (5, "W"): None}
+    fig = report.patterns_with_one_factor(found)
+    assert "One factor fits all sizes for 1 to 1 with W: 2.00 to 2.12; for no other" in alt_of(fig)
+    assert [text.get_text() for text in fig.axes[0].texts] == ["2.00 to 2.12"]
+    none = report.patterns_with_one_factor(dict.fromkeys(found))
+    assert "One factor fits all sizes for none" in alt_of(none)
+
+
+def test_overheads_are_beside_what_is_said():
+    fig = report.overheads({"a": 300, "b": 50}, 1_000, (0.6, 0.15))
+    text = describe(fig)
+    assert "text 30% | 5%" in text
+    assert "bars 'cache': n=2 first=0.0003 last=5e-05" in text
+    assert [line.get_xdata()[0] for line in fig.axes[0].lines] == pytest.approx([0.0016, 0.00115])
