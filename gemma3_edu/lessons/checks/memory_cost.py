@@ -8,12 +8,14 @@ Exercise 1: got 0, expected 7
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 from ...model.config import AttentionType, Gemma3Config, TextConfig, layer_pattern
 from ...model.presets import PRESETS
 from ...study.cost import FORMATS, cache_bytes, flops, flops_by_part, parameters, weight_bytes
 from .grading import Case, Check
 
+_weight_bytes = cache(weight_bytes)  # asked for the same models again and again
 _TINY = PRESETS["tiny-text"].text
 _ODD = replace(_TINY, layer_types=layer_pattern(11, 4), sliding_window=8)
 
@@ -32,7 +34,7 @@ def _square_heads(text: TextConfig) -> TextConfig:
 
 def _batch_cases() -> dict[str, Case]:
     one, odd = PRESETS["1b"], Gemma3Config(text=_ODD)
-    full = weight_bytes(one, "int8") + 5 * cache_bytes(one, 2_048)
+    full = _weight_bytes(one, "int8") + 5 * cache_bytes(one, 2_048)
     cases: list[tuple[str, Gemma3Config, str, int, int]] = [
         ("27b", PRESETS["27b"], "int4-32", 24 * 10**9, 8_192),
         ("12b", PRESETS["12b"], "bf16", 24 * 10**9, 1_024),  # the weights alone do not fit
@@ -40,7 +42,7 @@ def _batch_cases() -> dict[str, Case]:
         ("4b", PRESETS["4b"], "int4-row", 8 * 10**9, 512),
         ("1b", one, "int8", full, 2_048),  # to the byte
         ("1b", one, "int8", full - 1, 2_048),
-        ("270m", PRESETS["270m"], "bf16", weight_bytes(PRESETS["270m"]) + 10**6, 4_096),
+        ("270m", PRESETS["270m"], "bf16", _weight_bytes(PRESETS["270m"]) + 10**6, 4_096),
         ("11 layers, W = 8", odd, "bf16", 300_000, 40),
     ]
     return {
@@ -59,7 +61,7 @@ def _row(config: Gemma3Config, context: int) -> int:
     return cache_bytes(config, context)
 
 
-def _rows(weights: Bytes = weight_bytes, row: Row = _row) -> Batch:
+def _rows(weights: Bytes = _weight_bytes, row: Row = _row) -> Batch:
     """How many rows fit beside so many bytes of weights, if a row takes so many."""
     return lambda c, kind, memory, n: int(max(0, (memory - weights(c, kind)) // row(c, n)))
 
@@ -69,7 +71,7 @@ _batch = _rows()
 
 def _left(c: Gemma3Config, kind: str, memory: int, context: int) -> float:
     """Rows that fit, with a fraction, and fewer than none if the weights are too large."""
-    return (memory - weight_bytes(c, kind)) / cache_bytes(c, context)
+    return (memory - _weight_bytes(c, kind)) / cache_bytes(c, context)
 
 
 check_largest_batch = Check(
@@ -83,17 +85,17 @@ check_largest_batch = Check(
     _batch_cases,
     {
         "the vision tower was left out; it is in memory too": _rows(
-            lambda c, kind: weight_bytes(c.text, kind)
+            lambda c, kind: _weight_bytes(c.text, kind)
         ),
         "the weights were counted in bfloat16, whatever the format": _rows(
-            lambda c, kind: weight_bytes(c)
+            lambda c, kind: _weight_bytes(c)
         ),
         "bits times parameters: scales, norms and the vision tower take more than that": _rows(
             lambda c, kind: parameters(c) * FORMATS[kind].bits / 8
         ),
         "the weights were left out": _rows(lambda c, kind: 0),
         "every row got weights of its own; one copy serves all rows": lambda c, kind, memory, n: (
-            memory // (weight_bytes(c, kind) + cache_bytes(c, n))
+            memory // (_weight_bytes(c, kind) + cache_bytes(c, n))
         ),
         "every layer's cache was as long as the context; a local one stops at W columns": _rows(
             row=lambda c, n: cache_bytes(_all_global(c.text), n)
@@ -153,7 +155,7 @@ Amount = Callable[[TextConfig, int, int, int], float]
 
 
 def _read(text: TextConfig, context: int, rows: int, new: int = 1) -> float:
-    return weight_bytes(text) + cache_bytes(text, context, rows)
+    return _weight_bytes(text) + cache_bytes(text, context, rows)
 
 
 def _work(text: TextConfig, context: int, rows: int, new: int) -> float:
@@ -202,15 +204,15 @@ check_step_seconds = Check(
         ],
         "the weights were read once a new token; one reading serves all of a call": [
             _longer(read=lambda c, n, b, new: new * _read(c, n, b)),
-            _longer(read=lambda c, n, b, new: new * weight_bytes(c) + cache_bytes(c, n, b)),
+            _longer(read=lambda c, n, b, new: new * _weight_bytes(c) + cache_bytes(c, n, b)),
         ],
         "every row's cache was read once a new token; one reading serves them": _longer(
-            read=lambda c, n, b, new: weight_bytes(c) + new * cache_bytes(c, n, b)
+            read=lambda c, n, b, new: _weight_bytes(c) + new * cache_bytes(c, n, b)
         ),
         "one cache was read for all rows; every row has its own": _longer(
             read=lambda c, n, b, new: _read(c, n, 1)
         ),
-        "the cache was left out": _longer(read=lambda c, n, b, new: weight_bytes(c)),
+        "the cache was left out": _longer(read=lambda c, n, b, new: _weight_bytes(c)),
         "local layers were read as far back as global ones; they hold W columns": lambda c, *rest: (
             _step(_all_global(c), *rest)
         ),
