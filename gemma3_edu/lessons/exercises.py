@@ -33,6 +33,7 @@ from .checks import (
     tokens,
     vision,
     vision_block,
+    window_lengths,
 )
 
 EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
@@ -128,5 +129,6 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_factors": printed.check_factors,
         "my_shape": printed.check_shape,
     },
+    "A3": {"my_shortest": window_lengths.check_shortest},
 }
 """Lesson -> its functions in the order of the exercises, with the check of each."""
