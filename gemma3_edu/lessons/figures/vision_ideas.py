@@ -157,10 +157,10 @@ def pairs_on_a_circle(
     ]
     told, kinds = [], (("pictures", "s", "C0", 1.0), ("captions", "o", "C1", 0.72))
     for ax, angles, title in zip(axes, turns, titles, strict=True):
-        for _, _, _, far in kinds:
-            ax.add_patch(Circle((0, 0), far, fill=False, edgecolor="0.8", label="directions"))
-        far = torch.tensor([[kind[3]] for kind in kinds])
-        x, y = far * angles.cos(), far * angles.sin()
+        for _, _, _, radius in kinds:
+            ax.add_patch(Circle((0, 0), radius, fill=False, edgecolor="0.8", label="directions"))
+        radii = torch.tensor([[kind[3]] for kind in kinds])
+        x, y = radii * angles.cos(), radii * angles.sin()
         for n in range(x.shape[1]):
             ax.plot(x[:, n], y[:, n], color="0.4", ls="-", lw=1.2, label=f"pair {n}")
         for number, (name, marker, colour, _) in enumerate(kinds):
