@@ -86,7 +86,7 @@ def bytes_of_a_row(numbers: int, formats: Mapping[str, str]) -> Figure:
     for place, (words, name) in enumerate(formats.items()):
         stored = FORMATS[name]
         whole = stored.matrix_bytes(1, numbers)
-        block = numbers if stored.block in (None, "row") else int(stored.block)
+        block = stored.block if isinstance(stored.block, int) else numbers
         codes, end = block * stored.bits / 8, 0.0
         for _ in range(numbers // block):
             _box(ax, end, place + 0.15, codes, 0.7, fc=SENT, label="numbers")

@@ -59,7 +59,9 @@ def test_a_batch_without_a_name_comes_with_its_case():
 # check_step_seconds
 
 
-def by_hand(text: TextConfig, context: int, rows: int, new: int, width: float, speed: float):
+def by_hand(
+    text: TextConfig, context: int, rows: int, new: int, width: float, speed: float
+) -> float:
     """Written without `cost` but for the count of parameters."""
     n, k, h = text.num_attention_heads, text.num_key_value_heads, text.head_dim
     columns = pairs = 0
@@ -73,20 +75,26 @@ def by_hand(text: TextConfig, context: int, rows: int, new: int, width: float, s
     return max(read / width, rows * (2 * new * weights + 4 * n * h * pairs) / speed)
 
 
-def by_cost(text: TextConfig, context: int, rows: int, new: int, width: float, speed: float):
+def by_cost(
+    text: TextConfig, context: int, rows: int, new: int, width: float, speed: float
+) -> float:
     read = weight_bytes(text) + rows * cache_bytes(text, context)
     work = rows * cost.flops(text, new, context - new, logit_columns=new)
     return max(read / width, work / speed)
 
 
-def one_by_one(text: TextConfig, context: int, rows: int, new: int, width: float, speed: float):
+def one_by_one(
+    text: TextConfig, context: int, rows: int, new: int, width: float, speed: float
+) -> float:
     """A token costs the same operations alone and with others."""
     read = weight_bytes(text) + cache_bytes(text, context, rows)
     work = sum(cost.flops(text, 1, i, rows) for i in range(context - new, context))
     return max(read / width, work / speed)
 
 
-def by_loops(text: TextConfig, context: int, rows: int, new: int, width: float, speed: float):
+def by_loops(
+    text: TextConfig, context: int, rows: int, new: int, width: float, speed: float
+) -> float:
     """The oracle; its loops over long contexts are left to the closed form."""
     if context > 100:
         return by_hand(text, context, rows, new, width, speed)
