@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...hub.checkpoint import load
+from ...model.config import RopeConfig
 from ...model.gemma3 import Gemma3
 from ...model.layout import Batch
 from .grading import Case, Check
@@ -40,18 +41,22 @@ def _first(differ: Tensor) -> int | None:
 def _cases() -> dict[str, Case]:
     nano = load("nano-it")[0].requires_grad_(False)
 
-    def twin(window: int) -> Gemma3:
-        text = dataclasses.replace(nano.config.text, sliding_window=window)
+    def twin(window: int, rope: RopeConfig = nano.config.text.rope_local) -> Gemma3:
+        text = dataclasses.replace(nano.config.text, sliding_window=window, rope_local=rope)
         with torch.device("meta"):  # only shapes: the weights are shared
             other = Gemma3(dataclasses.replace(nano.config, text=text))
         other.load_state_dict(nano.state_dict(), assign=True)
         return other.eval().requires_grad_(False)
 
+    rounded = twin(64)
+    gain = rounded.language_model.norm.weight
+    rounded.language_model.norm.weight = torch.nn.Parameter(gain * (1 + 2**-22))
     return {
         "window 64 and none": (nano, twin(1_024)),
         "window 64 and 63": (nano, twin(63)),
         "windows 16 and 40": (twin(16), twin(40)),
-        "twice the same model": (nano, twin(64)),
+        "local layers with base 1M": (nano, twin(64, RopeConfig(1e6))),
+        "twice the same, but for rounding": (nano, rounded),
     }
 
 
@@ -62,6 +67,9 @@ check_shortest = Check(
     _from_differences(lambda far: _first(far.amax(-1) > 1e-4)),
     _cases,
     {
+        "took rounding for a difference; logits of one model differ by less than 0.0001": (
+            _from_differences(lambda far: _first(far.amax(-1) > 0))
+        ),
         "gave the place, counted from 0; the prompt that ends there has one token more": (
             _from_differences(
                 lambda far: None if (n := _first(far.amax(-1) > 1e-4)) is None else n - 1

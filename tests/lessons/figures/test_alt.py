@@ -70,7 +70,7 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
             "hands stopped none 3; 0 to 2 1, no attention 0 to 2 0.",
         ),
         (lambda: kept_tokens({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even."),
-        (lambda: known_by_step(["in"], {"x": {"row": [9]}}, guess=1), "at the end x: row 9"),
+        (lambda: known_by_step(["in"], {"row": {"x": [9]}}, {"row": 1}), "row: x 9"),
         (lambda: gradients({"one": (ZEROS, EYE)}), "changed, 3 for one"),
         (
             lambda: error_per_stage({"a": {"in": 1e-6, "out": 2e-5}, "b": {"in": 0.0, "out": 0.0}}),
