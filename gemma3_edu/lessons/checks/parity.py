@@ -142,8 +142,10 @@ def _largest(ours: Tensor, theirs: Tensor) -> Tensor:
 def _earliest(ours: Stages, theirs: Stages, limit: float) -> Found:
     wrong = {name: _wrong(ours[name], theirs[name], limit).any(0) for name in ours}
     places = [(int(far.int().argmax()), name) for name, far in wrong.items() if far.any()]
-    position, name = min(places, key=lambda place: place[0], default=(0, None))
-    return name and (name, position)
+    if not places:
+        return None
+    position, name = min(places, key=lambda place: place[0])
+    return name, position
 
 
 def _mixed(ours: Stages, theirs: Stages, limit: float) -> Found:
