@@ -57,6 +57,14 @@ def _stages() -> dict[str, Case]:
             ours[stage.replace("_", " ")][int(row), int(position)] *= 1 + factor
         return ours, theirs, limit
 
+    def last(more: float) -> Case:
+        """One column, of length 2, whose last element is near zero in theirs."""
+        column = torch.tensor([1.0, 1, 1, 1, 1e-9])
+        two = [{name: x.clone() for name, x in theirs.items()} for _ in range(2)]
+        for copies, change in zip(two, (more, 0.0), strict=True):
+            copies["block 2"][0, 3] = column + change * (column < 0.5)
+        return two[0], two[1], 1e-5
+
     return {
         "both are equal but for rounding": off(),
         "a short column of the embeddings differs": off(embeddings__0__3=2e-5),
@@ -66,6 +74,9 @@ def _stages() -> dict[str, Case]:
         "a later column differs more": off(block_1__1__2=1e-4, block_1__1__6=0.5),
         "only the logits differ": off(logits__1__0=1e-4),
         "a column is NaN": off(block_4__0__2=torch.nan, block_5__0__1=torch.nan),
+        "a column differs by 1e-8, in an element near zero": last(2e-8),
+        "a column differs by 7.5e-6, in one element": last(1.5e-5),
+        "a column differs by 1.5e-5, in one element": last(3e-5),
         "a column differs by half of theirs, limit 0.4": off(0.4, block_2__1__3=0.5),
         "a column differs by 0.3 of theirs, limit 0.4": off(0.4, block_2__0__1=-0.3),
     }
@@ -120,6 +131,28 @@ def _at(position: Callable[[Tensor], Tensor]) -> Search:
     return search
 
 
+def _elementwise(ours: Tensor, theirs: Tensor) -> Tensor:
+    return ((ours - theirs) / theirs).abs().amax(-1)
+
+
+def _largest(ours: Tensor, theirs: Tensor) -> Tensor:
+    return (ours - theirs).abs().amax(-1) / theirs.abs().amax(-1)
+
+
+def _earliest(ours: Stages, theirs: Stages, limit: float) -> Found:
+    wrong = {name: _wrong(ours[name], theirs[name], limit).any(0) for name in ours}
+    places = [(int(far.int().argmax()), name) for name, far in wrong.items() if far.any()]
+    if not places:
+        return None
+    position, name = min(places, key=lambda place: place[0])
+    return name, position
+
+
+def _mixed(ours: Stages, theirs: Stages, limit: float) -> Found:
+    first, early = _first(ours, theirs, limit), _earliest(ours, theirs, limit)
+    return first and early and (first[0], early[1])
+
+
 def _worst_stage(ours: Stages, theirs: Stages, limit: float) -> Found:
     ratios = {name: _ratio(ours[name], theirs[name]).nan_to_num(nan=torch.inf) for name in ours}
     name = max(ratios, key=lambda name: float(ratios[name].max()))
@@ -155,6 +188,18 @@ check_first_divergence = Check(
         "averaged over the columns: a single wrong one drowns; take the worst": _where(
             lambda ours, theirs: _ratio(ours, theirs).mean()
         ),
+        "divided element by element: one near zero may differ by much of itself, and be rounding;"
+        " divide the length of a column's difference by the length of theirs": _where(_elementwise),
+        "took the largest element of a column: its error is a length by a length, `norm(dim=-1)`": (
+            _where(_largest)
+        ),
+        "averaged over the rows: a row that is right hides half of an error; ask for any row": (
+            _where(lambda ours, theirs: _ratio(ours, theirs).mean(0))
+        ),
+        "the earliest position of all stages: find the first stage, then the position in it": [
+            _earliest,
+            _mixed,
+        ],
         "divided by the length of the whole stage: compare each column with its own length": _where(
             lambda ours, theirs: (ours - theirs).norm(dim=-1) / theirs.norm()
         ),

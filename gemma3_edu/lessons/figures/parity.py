@@ -36,7 +36,7 @@ _LEAST = 1e-8
 _SAME, _OTHER = "=", "\N{NOT EQUAL TO}"
 
 
-def side_by_side(tokens: int = 8, where: int = 2, when: int = 3) -> Figure:
+def side_by_side(tokens: int = 8, where: int = 2, when: int = 1) -> Figure:
     """Two models on the same tokens: stages that agree, the first that does not, and its tokens."""
     names = ["embeddings", "block 0", "block 1", "block 2", "final norm", "logits"]
     fig, (towers, row) = plt.subplots(
@@ -74,11 +74,12 @@ def side_by_side(tokens: int = 8, where: int = 2, when: int = 3) -> Figure:
         say(row, token + 0.5, 2.55, sign, weight="bold", size=15, color=_ink(wrong))
         say(row, token + 0.5, 0.25, str(token), size=9)
     say(row, tokens / 2, -0.25, "position")
+    equal = "position 0" if when == 1 else f"positions 0 to {when - 1}"
     return with_alt(
         fig,
         f"Two towers of {len(names)} stages, reference and port, on the same tokens: equal up to"
         f" {names[where - 1]}, different from {names[where]} on. Beside them that stage, a column"
-        f" for each of {tokens} tokens: equal at positions 0 to {when - 1}, different from {when}.",
+        f" for each of {tokens} tokens: equal at {equal}, different from {when}.",
     )
 
 

@@ -33,6 +33,7 @@ def test_the_idea_has_a_sign_a_stage_and_a_sign_a_token():
     assert texts.count("=") == 2 + 3
     assert texts.count("\N{NOT EQUAL TO}") == 4 + 5
     assert "inside the stage block 1" in texts
+    assert alt_of(side_by_side(when=1)).endswith("equal at position 0, different from 1.")
 
 
 def test_a_mistake_reaches_what_is_above_and_to_the_right():
