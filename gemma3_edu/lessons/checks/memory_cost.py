@@ -162,6 +162,12 @@ def _work(text: TextConfig, context: int, rows: int, new: int) -> float:
     return flops(text, new, context - new, rows, logit_columns=new)
 
 
+def _matrix_work(text: TextConfig, context: int, rows: int, new: int) -> float:
+    """The operations of the matrices alone, without attention's scores and sums."""
+    parts = flops_by_part(text, new, context - new, rows, logit_columns=new)
+    return sum(parts.values()) - parts["scores"]
+
+
 def _longer(read: Amount = _read, work: Amount = _work) -> Step:
     """The longer of two times: of reading so many bytes, and of so many operations."""
     return lambda c, n, b, new, bandwidth, speed: max(
@@ -234,6 +240,13 @@ check_step_seconds = Check(
         "the head ran on one column of a row; every new token needs logits of its own": _longer(
             work=lambda c, n, b, new: flops(c, new, n - new, b)
         ),
+        "`logit_columns` was multiplied by the rows; it counts those of one row": _longer(
+            work=lambda c, n, b, new: flops(c, new, n - new, b, logit_columns=new * b)
+        ),
+        "the pairs of queries and keys were left out; each costs 4 N H operations": [
+            _longer(work=_matrix_work),
+            _longer(work=lambda c, n, b, new: 2 * parameters(c) * b * new),
+        ],
         "milliseconds; seconds were asked for": lambda *case: 1000 * _step(*case),
     },
     atol=1e-8,
