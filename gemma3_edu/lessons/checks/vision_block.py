@@ -182,10 +182,10 @@ check_vision_block = Check(
             norms=("layer_norm1", "")
         ),
         "each norm comes after the sum; it comes before its part, and the sum is not normed": (
-            lambda *case: _norms_after(*case)
+            lambda x, w, heads: _norms_after(x, w, heads)
         ),
         "each norm comes after its part; it comes before": (
-            lambda *case: _norms_after(*case, on_sum=False)
+            lambda x, w, heads: _norms_after(x, w, heads, on_sum=False)
         ),
         "a patch sees only itself and those before it; here every patch sees all": _block(
             attention=partial(_attention, causal=True)
@@ -289,8 +289,8 @@ check_vision_block = Check(
             road=lambda x, first, then: first(then(x) + x) + then(x) + x
         ),
         "x itself is normed and its normed copy stays the stream; add to x as it came": [
-            lambda *case: _normed_stream(*case),
-            lambda *case: _normed_stream(*case, both=False),
+            lambda x, w, heads: _normed_stream(x, w, heads),
+            lambda x, w, heads: _normed_stream(x, w, heads, both=False),
         ],
     },
     atol=2e-5,
