@@ -121,7 +121,8 @@ def one_row_product(
     once for all integers of a word: sum((q - offset) x) = sum(q x) - offset sum(x).
     """
     bits = words.shape[2]
-    mask, offset, halves = 2**bits - 1, 2 ** (bits - 1), list[Tensor]()
+    mask, offset = 2**bits - 1, 2 ** (bits - 1)
+    halves: list[Tensor] = []  # written so, since a compiler cannot look into list[Tensor]()
     places = x.float().reshape(words.shape[1], -1, bits, 4)  # blocks halves words bytes
     for half in range(8 // bits):
         shifts = [8 * byte + bits * half for byte in range(4)]

@@ -4,6 +4,7 @@ A script, not a test: pytest's jaxtyping hook checks shapes inside the model, an
 through those checks is not a full one. `whole BACKEND` compiles `decode` as it is, `blocks` and
 `groups` are `FastDecoder`, and so is `kept`, on the bits of a GGUF file. All print the largest
 difference of any logit; these three, how many graphs were compiled and how often one broke.
+`product` is one matrix of such bits, as a full graph.
 """
 
 import sys
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch._dynamo.utils import counters
 
+from gemma3_edu.fast.blockwise import BlockwiseLinear, one_row_product
 from gemma3_edu.fast.compiled import FastDecoder
 from gemma3_edu.generation.generate import decode
 from gemma3_edu.hub.checkpoint import load, save
@@ -70,6 +72,18 @@ def kept() -> None:
     print(worst, counters["stats"]["unique_graphs"], sum(counters["graph_break"].values()))
 
 
+def product() -> None:
+    """One row times a file's bits, without C++; what breaks the graph is an error."""
+    compiled = torch.compile(one_row_product, fullgraph=True, backend="eager")
+    for bits in (4, 8):
+        blocks = torch.arange(32 * (2 + 4 * bits)).remainder(251).to(torch.uint8).reshape(32, -1)
+        blocks[:, :2] = torch.tensor([0x00, 0x3C])  # the scale 1.0
+        layer, x = BlockwiseLinear(blocks, bits), torch.arange(32.0)
+        plain, full = (each(x, layer.words, layer.scales) for each in (one_row_product, compiled))
+        assert plain.std() > 1
+        print(float((plain - full).abs().max()))
+
+
 def compared(seeds: list[int], blocks_per_graph: int, lengths: tuple[int | None, ...]) -> None:
     """Decode with and without `FastDecoder`, and print what it did."""
     worst = 0.0
@@ -97,4 +111,5 @@ def steps(model, batch, step, max_length: int | None = LENGTH) -> Tensor:
 
 
 if __name__ == "__main__":
-    {"whole": whole, "blocks": blocks, "groups": groups, "kept": kept}[sys.argv[1]](*sys.argv[2:])
+    scripts = {each.__name__: each for each in (whole, blocks, groups, kept, product)}
+    scripts[sys.argv[1]](*sys.argv[2:])

@@ -61,6 +61,11 @@ def test_compiled_blocks(what, most, tmp_path):
     assert graphs <= most, "each model's head, and its blocks or groups as caches grow and differ"
 
 
+def test_the_product_with_kept_bits_is_a_full_graph(tmp_path):
+    """A break in it costs no digit, but makes a step with kept bits twice as slow."""
+    assert printed(tmp_path, "product") == [0, 0]
+
+
 @pytest.mark.slow  # a minute or two of C++
 @needs_compiler
 def test_compiled_bits(tmp_path):
