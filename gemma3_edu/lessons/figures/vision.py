@@ -79,8 +79,9 @@ def known_by_step(
 
     `known` has the curves of each panel, one an encoder, and `guess` what a guess would reach.
     """
+    size = (max(5.6, 2.8 * len(known) + 0.4), 3.4)
     fig, axes = plt.subplots(
-        1, len(known), figsize=(8.8, 3.7), layout="constrained", sharey=True, squeeze=False
+        1, len(known), figsize=size, layout="constrained", sharey=True, squeeze=False
     )
     marks, told = [("o", 7), ("s", 6), ("^", 6), ("D", 5)], []
     for ax, (title, curves) in zip(axes[0], known.items(), strict=True):
