@@ -15,7 +15,6 @@ from gemma3_edu.lessons.figures.masks import reach_by_depth, who_notices
 from gemma3_edu.lessons.figures.pan_and_scan import what_if
 from gemma3_edu.lessons.figures.parity import error_per_stage, error_ruler
 from gemma3_edu.lessons.figures.pictures import asked
-from gemma3_edu.lessons.figures.rope import right_without
 from gemma3_edu.lessons.figures.sampling import kept_tokens
 from gemma3_edu.lessons.figures.vision import known_by_step
 from gemma3_edu.lessons.figures.windows import looking_back, ways_back, what_is_kept
@@ -63,10 +62,6 @@ HALF = torch.tensor([0.5, 0.25, 0.125, 0.125])
         (lambda: slots_over_time({"ring": [[0, -1], [0, 1], [2, 1]]}, 2), "ring holds 2 and 1"),
         (lambda: mixed_masks("tItI", window=3), "Masks of 14 tokens with 2 images of 4: .* W = 3"),
         (lambda: what_if((500, 2000)), "500 x 2000: 5 squares, .* 4.00 times .* 1.00 times in its"),
-        (
-            lambda: right_without({"none": 3, "0 to 2": 1}, {"0 to 2": 0}, 4),
-            "hands stopped none 3; 0 to 2 1, no attention 0 to 2 0.",
-        ),
         (lambda: kept_tokens({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even."),
         (lambda: known_by_step(["in"], {"row": {"x": [9]}}, {"row": 1}), "row: x 9"),
         (
