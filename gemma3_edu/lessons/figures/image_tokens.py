@@ -7,6 +7,8 @@ tokens, end of image.
 t[####] [0, 0, 1, 1, 1, 1, 0]
 """
 
+from collections.abc import Callable, Sequence
+
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
@@ -21,6 +23,7 @@ from ...model.masks import attention_mask
 from .alt import with_alt
 
 SOFT_TOKENS = 4  # of an image in these drawings: 2 x 2 squares
+Rule = Callable[[int, int, Sequence[int], int | None], bool]
 _GREYS = ListedColormap(["#e4e4e4", "#3c3c3c"])
 _FILLS = [("#009E73", ""), ("#56B4E9", "///"), ("#F0E442", "...")]  # first, second, third image
 
@@ -42,12 +45,16 @@ def layout_of(letters: str) -> TokenLayout:
     return TokenLayout.of(torch.ones_like(soft), image_id)
 
 
-def mixed_masks(order: str = "ttItItt", window: int = 5) -> Figure:
-    """One prompt's mask on a global and on a local layer, images in colour."""
+def mixed_masks(order: str = "ttItItt", window: int = 5, rule: Rule | None = None) -> Figure:
+    """One prompt's mask on a global and on a local layer, images in colour.
+
+    `rule(i, j, owner, window)` says whether token i may look at token j; without one it is the
+    package's own mask.
+    """
     fig, axes = plt.subplots(1, 2, figsize=(7, 3.75), layout="constrained")
     letters = spelled(order)
-    _mask(axes[0], letters, None, "global layer")
-    _mask(axes[1], letters, window, f"local layer, W = {window}")
+    _mask(axes[0], letters, None, "global layer", rule)
+    _mask(axes[1], letters, window, f"local layer, W = {window}", rule)
     axes[0].set(xlabel="key\nt: text   #: soft token")
     axes[1].set(xlabel="key\n[ start of image   ] end of image", ylabel="")
     images = order.count("I")
@@ -59,10 +66,14 @@ def mixed_masks(order: str = "ttItItt", window: int = 5) -> Figure:
     )
 
 
-def _mask(ax: Axes, letters: str, window: int | None, title: str) -> None:
+def _mask(ax: Axes, letters: str, window: int | None, title: str, rule: Rule | None) -> None:
     layout = layout_of(letters)
     mask = attention_mask(layout, layout, window)[0]
     count = len(letters)
+    if rule is not None:
+        owner = layout.image_id[0].tolist()
+        asked = [[rule(i, j, owner, window) for j in range(count)] for i in range(count)]
+        mask = torch.tensor(asked)
     edges = [k - 0.5 for k in range(count + 1)]
     ax.pcolormesh(
         edges,

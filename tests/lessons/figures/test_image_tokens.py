@@ -96,3 +96,10 @@ def test_images_are_told_apart_by_colour_and_by_hatch():
     patches = mixed_masks("IItI").axes[0].patches
     assert len({patch.get_facecolor() for patch in patches}) == 3
     assert len({patch.get_hatch() or "" for patch in patches}) == 3
+
+
+def test_a_rule_of_ones_own_is_drawn():
+    fig = mixed_masks("tIt", 3, rule=lambda i, j, owner, window: i == j + (window or 0) > 0)
+    global_layer, local_layer = panels(fig).values()
+    assert [row.find("#") for row in global_layer] == [-1, 1, 2, 3, 4, 5, 6, 7]
+    assert [row.find("#") for row in local_layer] == [-1, -1, -1, 0, 1, 2, 3, 4]
