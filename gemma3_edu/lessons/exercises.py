@@ -116,12 +116,10 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
     "15": {
         "my_first_divergence": parity.check_first_divergence,
         "my_finding": parity.check_finding,
-        "my_culprit": parity.check_culprit,
     },
     "16": {
         "my_largest_batch": memory_cost.check_largest_batch,
         "my_step_seconds": memory_cost.check_step_seconds,
-        "my_answer_flops": memory_cost.check_answer_flops,
     },
     "A1": {
         "my_quotient": printed.check_quotient,

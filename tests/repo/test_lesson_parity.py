@@ -40,7 +40,7 @@ def test_without_transformers(tmp_path):
     assert "pip install transformers" in done.stdout
     assert "they part at:" not in done.stdout  # nothing was compared
     assert "block 5, 1" in done.stdout  # the mistakes need no reference
-    assert "Exercise 3: not attempted yet" in done.stdout
+    assert "Exercise 2: not attempted yet" in done.stdout
 
 
 def test_what_is_hidden_is_missing(tmp_path):

@@ -1,4 +1,4 @@
-"""Checks of the exercises on cost: rows beside the weights, the floor of a step, an answer's work.
+"""Checks of the exercises on cost: rows beside the weights, and the floor of a step.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 1", check_largest_batch, lambda config, weights, memory, context: 0)
@@ -250,86 +250,4 @@ check_step_seconds = Check(
         "milliseconds; seconds were asked for": lambda *case: 1000 * _step(*case),
     },
     atol=1e-8,
-)
-
-
-# The operations of an answer
-
-
-def _answer_cases() -> dict[str, Case]:
-    return {
-        f"config = {name}, prompt = {prompt}, answer = {answer}": (text, prompt, answer)
-        for name, text, prompt, answer in [
-            ("tiny-text", _TINY, 12, 7),
-            ("tiny-text", _TINY, 3, 1),
-            ("tiny-text with 11 layers and W = 8", _ODD, 23, 30),
-            ("4b", PRESETS["4b"].text, 100, 9),
-        ]
-    }
-
-
-def _answer(text: TextConfig, prompt: int, answer: int) -> int:
-    return flops(text, prompt + answer - 1, logit_columns=answer)
-
-
-def _later_keys_too(text: TextConfig, prompt: int, answer: int) -> int:
-    """All layers compute all pairs."""
-    tokens = prompt + answer - 1
-    pairs = text.num_hidden_layers * tokens * tokens
-    scores = 4 * text.num_attention_heads * text.head_dim * pairs
-    return _answer(text, prompt, answer) + scores - flops_by_part(text, tokens)["scores"]
-
-
-check_answer_flops = Check(
-    """`fn(config, prompt, answer)`: operations to read a prompt and write `answer` tokens.
-
-    With a cache, and with logits of those columns only from which a token is chosen.
-    """,
-    "config prompt answer",
-    _answer,
-    _answer_cases,
-    {
-        "a step for each token; the first comes out of the prompt's own pass": lambda c, p, a: (
-            flops(c, p + a, logit_columns=a + 1)
-        ),
-        "the steps forgot the text before them; each token's queries see all of it": (
-            lambda c, p, a: flops(c, p) + (a - 1) * flops(c, 1)
-        ),
-        "a step for each token, and each forgot the text before it": lambda c, p, a: (
-            flops(c, p) + a * flops(c, 1)
-        ),
-        "every step saw as much as the first; the text grows by one token a step": (
-            lambda c, p, a: flops(c, p) + (a - 1) * flops(c, 1, p)
-        ),
-        "a step for each token, and every one saw as much as the first": lambda c, p, a: (
-            flops(c, p) + a * flops(c, 1, p)
-        ),
-        "the head ran once; each token of the answer needs logits of its own": lambda c, p, a: (
-            flops(c, p + a - 1)
-        ),
-        "the head ran on the whole prompt; only its last column is asked": lambda c, p, a: flops(
-            c, p + a - 1, logit_columns=p + a - 1
-        ),
-        "the whole text was read again at each step; the cache spares that": lambda c, p, a: sum(
-            flops(c, p + i) for i in range(a)
-        ),
-        "each step saw one key too many; the first one comes after `prompt` tokens": (
-            lambda c, p, a: flops(c, p) + sum(flops(c, 1, p + i) for i in range(1, a))
-        ),
-        "each step saw one key too few; the first one comes after `prompt` tokens": (
-            lambda c, p, a: flops(c, p) + sum(flops(c, 1, p + i - 1) for i in range(a - 1))
-        ),
-        "the prompt was left out; it has to be read as well": lambda c, p, a: sum(
-            flops(c, 1, p + i) for i in range(a - 1)
-        ),
-        "the prompt alone was counted; the answer's steps come on top": lambda c, p, a: flops(c, p),
-        "local layers saw the whole text": lambda c, p, a: _answer(_all_global(c), p, a),
-        "H was computed as D / N; it is `head_dim`": lambda c, p, a: _answer(
-            _square_heads(c), p, a
-        ),
-        "a multiplication with its addition was counted as one operation": lambda c, p, a: (
-            _answer(c, p, a) // 2
-        ),
-        "every query saw every key, later ones too": _later_keys_too,
-    },
 )

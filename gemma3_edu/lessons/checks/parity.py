@@ -1,4 +1,4 @@
-"""Checks of the exercises on parity: where two models part, what is wrong, and in which module.
+"""Checks of the exercises on parity: where two models part, and what is wrong.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 1", check_first_divergence, lambda ours, theirs, limit: ("logits", 0))
@@ -13,16 +13,10 @@ from numbers import Integral
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from ...model import Block, Gemma3
-from ...model.attention import Attention
 from ...model.config import RopeConfig
-from ...model.layers import GatedMLP
-from ...model.layout import Batch
-from ...model.presets import PRESETS
 from ...verify.verify import first_divergence
 from .difference import show
 from .grading import Case, Check, CheckError, ask, require, standard_torch
@@ -216,102 +210,6 @@ check_first_divergence = Check(
     },
     call=_in_words,
 )
-
-
-# The module to blame
-
-# The modules that are wrong, the answer first; an empty row is a healthy pair.
-_CULPRITS = [
-    [],
-    ["language_model.layers.3.self_attn.q_norm"],
-    ["language_model.layers.5.mlp.up_proj"],
-    ["language_model.layers.2.self_attn"],
-    ["language_model.embed_tokens"],
-    ["language_model.layers.6.post_feedforward_layernorm"],
-    ["language_model.layers.1.mlp"],
-    ["language_model.norm"],
-    ["language_model.layers.1.self_attn.o_proj", "language_model.layers.4.self_attn"],
-]
-
-
-@standard_torch()
-def check_culprit(fn: Callable[[Gemma3, Gemma3, Batch], Any]) -> None:
-    """`fn(healthy, patient, batch)` names the module where two models part, or gives None.
-
-    That is the first one, innermost where one holds another, whose input (its first argument) is
-    the same in both models and whose output is not; named as in `named_modules`.
-    """
-    healthy = _model()
-    batch = Batch.from_ids((torch.arange(19) ** 2 % 97 + 100)[None], healthy.config)
-    well = _recorded(healthy, batch)
-    for number, names in enumerate(_CULPRITS, start=1):
-        patient = copy.deepcopy(healthy)
-        for name in names:
-            _break(patient.get_submodule(name))
-        want = names[0] if names else None
-        got = ask(fn, copy.deepcopy(healthy), copy.deepcopy(patient), copy.deepcopy(batch))
-        if not isinstance(got, str | None) or got != want:
-            sentence = _wrong_culprit(got, want, well, _recorded(patient, batch))
-            raise CheckError(sentence, f"pair {number} of {len(_CULPRITS)}")
-
-
-Record = dict[str, tuple[Tensor, Tensor]]
-
-
-def _wrong_culprit(got: Any, want: str | None, well: Record, ill: Record) -> str:
-    if not isinstance(got, str | None):
-        return f"got {_said(got)}, expected the name of a module, or None"
-    if want is None:
-        return f"accused {got!r} in a pair whose weights and outputs are equal"
-    if got is None:
-        return f"found nothing, although {want} gives another output"
-    if got not in well:
-        return f"{got!r} is no module that runs; named_modules() gives the names"
-    if want.startswith(f"{got}.") or got == "":
-        return f"{got!r} holds the mistake, and so does a smaller module: go inside"
-    if torch.equal(well[got][1], ill[got][1]):
-        return f"{got} gives the same in both models"
-    return f"{got} has another input already: compare inputs too; the models part at {want}"
-
-
-def _recorded(model: Gemma3, batch: Batch) -> Record:
-    """First input and output of every module that runs; of the whole, tokens for the input."""
-    found = {}
-
-    def keep(name: str, module: nn.Module, given: tuple[Any, ...], output: Tensor) -> None:
-        found[name] = (given[0] if name else batch.tokens, output)
-
-    hooks = [m.register_forward_hook(partial(keep, name)) for name, m in model.named_modules()]
-    model(batch)
-    for hook in hooks:
-        hook.remove()
-    return found
-
-
-def _model() -> Gemma3:
-    """Seven layers, weights that hide nothing."""
-    model = Gemma3(PRESETS["tiny-text"]).eval().requires_grad_(False)
-    g = torch.Generator().manual_seed(16)
-    for name, weight in model.named_parameters():
-        std = 0.2 if weight.ndim == 1 else weight.shape[-1] ** -0.5
-        weight.normal_(-0.5 if "post_" in name else 0.0, std, generator=g)
-    return model
-
-
-class _SiluMLP(GatedMLP):
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
-
-
-def _break(module: nn.Module) -> None:
-    """Make a module wrong, and none of its parts."""
-    if isinstance(module, Attention):
-        module.scale *= 1.5
-    elif isinstance(module, GatedMLP):
-        module.__class__ = _SiluMLP
-    else:
-        weight = module.get_parameter("weight") * 1.25 + 0.125
-        module.weight = nn.Parameter(weight, requires_grad=False)
 
 
 # Programs with a mistake

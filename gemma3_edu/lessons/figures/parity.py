@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil, log10
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor
 
-from .alt import listed, with_alt
+from .alt import with_alt
 from .parts import arrow, say
 
 FLOOR = 1e-5
@@ -32,7 +31,6 @@ _LOOKS: list[tuple[str, Any, str]] = [
 ]
 _PALE, _ORANGE, _GREY = "#D6E4F0", "#D55E00", "#EEEEEE"
 _CELLS = ListedColormap(["white", _ORANGE])
-_LEAST = 1e-8
 _SAME, _OTHER = "=", "\N{NOT EQUAL TO}"
 
 
@@ -209,45 +207,3 @@ def _stage_ticks(ax: Axes, stages: list[str]) -> None:
     )
     ax.minorticks_off()
     ax.set(xlabel="stage (numbers are blocks)", ylabel="relative error, worst column")
-
-
-def error_ruler(errors: Mapping[str, float], rounding: Mapping[str, float]) -> Figure:
-    """A point a mistake on one logarithmic axis, the largest above; bars reach to `rounding`.
-
-    `rounding` is how far right programs may be apart, by number format; each is drawn up to the
-    next power of ten, because the last digits differ between machines.
-    """
-    names = sorted(errors, key=lambda name: -errors[name])
-    bars = {name: 10.0 ** ceil(log10(size)) for name, size in rounding.items()}
-    fig, ax = plt.subplots(
-        figsize=(7.4, 0.33 * (len(names) + len(bars)) + 1.0), layout="constrained"
-    )
-    for place, (name, end) in enumerate(bars.items(), start=len(names)):
-        look: dict[str, Any] = {
-            "color": f"C{place - len(names)}",
-            "hatch": "//",
-            "edgecolor": "white",
-        }
-        ax.barh(place, end - _LEAST, 0.5, left=_LEAST, label=name, **look)
-    ends = list(bars.values())
-    for place, name in enumerate(names):
-        # two digits: more would differ from machine to machine
-        ax.plot([float(f"{errors[name]:.1e}")], [place], "o", color="black", ls="none", label=name)
-    for number, end in enumerate(ends):
-        ax.axvline(end, color=f"C{number}", ls=["--", ":"][number % 2], lw=1.2, label="_end")
-    ax.set_yticks(range(len(names) + len(bars)), [*names, *(f"rounding in {n}" for n in bars)])
-    ax.invert_yaxis()
-    ax.set_xscale("log")
-    ax.set(xlim=(_LEAST, 300), xlabel="relative error of the logits, worst column")
-    ax.minorticks_off()
-    told = []
-    for name, end in bars.items():
-        hidden = [mistake for mistake in names if errors[mistake] <= end]
-        told.append(
-            f"rounding in {name}, up to {end:g}, hides {listed(hidden) if hidden else 'none'}"
-        )
-    return with_alt(
-        fig,
-        f"The errors of {len(names)} mistakes on a logarithmic axis, from {names[0]} down to"
-        f" {names[-1]}; {'; '.join(told)}.",
-    )

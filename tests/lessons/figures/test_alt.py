@@ -13,7 +13,7 @@ from gemma3_edu.lessons.figures.cache import slots_over_time
 from gemma3_edu.lessons.figures.image_tokens import mixed_masks
 from gemma3_edu.lessons.figures.masks import reach_by_depth, who_notices
 from gemma3_edu.lessons.figures.pan_and_scan import what_if
-from gemma3_edu.lessons.figures.parity import error_per_stage, error_ruler
+from gemma3_edu.lessons.figures.parity import error_per_stage
 from gemma3_edu.lessons.figures.pictures import asked
 from gemma3_edu.lessons.figures.sampling import kept_tokens
 from gemma3_edu.lessons.figures.vision import known_by_step
@@ -67,10 +67,6 @@ HALF = torch.tensor([0.5, 0.25, 0.125, 0.125])
         (
             lambda: error_per_stage({"a": {"in": 1e-6, "out": 2e-5}, "b": {"in": 0.0, "out": 0.0}}),
             "a from out on; b nowhere",
-        ),
-        (
-            lambda: error_ruler({"a": 0.5, "b": 0.002}, {"float32": 2e-6, "bfloat16": 0.02}),
-            "float32, up to 1e-05, hides none; .* bfloat16, up to 0.1, hides b",
         ),
     ],
 )

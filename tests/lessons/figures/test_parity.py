@@ -12,7 +12,6 @@ from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.parity import (
     FLOOR,
     error_per_stage,
-    error_ruler,
     side_by_side,
     where_and_when,
     which_grid,
@@ -102,23 +101,6 @@ def test_five_curves_have_five_looks():
     looks = {(line.get_color(), line.get_linestyle()) for line in fig.axes[0].lines}
     assert len({line.get_marker() for line in fig.axes[0].lines}) == 5
     assert len({colour for colour, _ in looks}) == 5
-
-
-def test_the_ruler_says_what_rounding_hides():
-    found = {"loud": 1.26, "quiet": 0.00123456}
-    fig = error_ruler(found, {"float32": 3e-6, "bfloat16": 0.02})
-    assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == [
-        "loud",
-        "quiet",
-        "rounding in float32",
-        "rounding in bfloat16",
-    ]
-    assert "float32, up to 1e-05, hides none" in alt_of(fig)
-    assert "bfloat16, up to 0.1, hides quiet" in alt_of(fig)
-    # what differs between machines is not seen
-    again = {"loud": 1.2600001, "quiet": 0.00123457}
-    other = error_ruler(again, {"float32": 4e-6, "bfloat16": 0.05})
-    assert describe(fig) == describe(other)
 
 
 def test_the_stored_errors_of_the_figure_say_what_its_words_say():
