@@ -138,6 +138,9 @@ check_head = Check(
         "the mask was ignored: a key that may not be seen gets weight 0": _weighted(
             lambda raw, mask, scale: (raw * scale).softmax(-1)
         ),
+        "made a causal mask; use the one that is given": _weighted(
+            lambda raw, mask, scale: _hidden(raw * scale, torch.ones_like(mask).tril()).softmax(-1)
+        ),
         "True and False are swapped: True means that the query may see the key": _weighted(
             lambda raw, mask, scale: _hidden(raw * scale, ~mask).softmax(-1)
         ),
@@ -291,6 +294,7 @@ check_scores = Check(
         "another eps: give the norm eps=1e-6, F.rms_norm's own is another": [
             _scores(lambda x, w: _normed(x, w, torch.finfo(torch.float32).eps)),
             _scores(lambda x, w: _normed(x, w, 1e-5)),
+            _scores(lambda x, w: _normed(x, w, 1e-3)),
             _scores(lambda x, w: _normed(x, w, 1e-8)),
         ],
         "added eps to the root; add it to the mean square, under the root": _scores(

@@ -114,6 +114,10 @@ check_rmsnorm = (
             "divided by the mean square; take its root first": lambda x, w, eps: _scaled(
                 x, 1 / (_mean_square(x) + eps), 1 + w
             ),
+            "x was float32 and was rounded to 16 bits; compute in float32, whatever comes in": [
+                lambda x, w, eps: _normed(x.bfloat16(), eps) * (1 + w),
+                lambda x, w, eps: _normed(x.half(), eps) * (1 + w),
+            ],
             "subtracted the mean first, as LayerNorm does; RMSNorm leaves it in": _centred,
             "averaged over all tokens together; each token has a mean of its own, over the last"
             " axis": lambda x, w, eps: _over_all_tokens(x, eps) * (1 + w),
@@ -210,6 +214,9 @@ check_fold = Check(
         "left the matrix as it is; the norm's gain is gone now": lambda matrix, w: matrix,
         "divided by the gain; the matrix has to do what the gain did, so multiply": _divided,
         "scaled the rows, which are outputs; entry d of the input meets column d": _by_rows,
+        "multiplied by the gain twice; once is what the norm did": lambda matrix, w: (
+            matrix * (1 + w) ** 2
+        ),
         "added the gain; multiply by it": lambda matrix, w: matrix + (1 + w),
         "added w; multiply by 1 + w": lambda matrix, w: matrix + w,
         "turned the matrix around; give it back as (outputs, inputs)": lambda matrix, w: (

@@ -185,8 +185,7 @@ def stream_and_copies(model: Gemma3, batch: Batch) -> Figure:
     powers = [2.0**power for power in range(-1, 6)]
     ax.set_yticks(powers, [f"{power:g}" for power in powers])
     ax.grid(axis="y", alpha=0.4)
-    names = [*ax.lines, Rectangle((0, 0), 1, 1, facecolor="0.5", alpha=0.4, label="all tokens")]
-    fig.legend(handles=names, loc="outside lower center", ncols=4, fontsize=9)
+    fig.legend(handles=ax.lines, loc="outside lower center", ncols=3, fontsize=9)
     count, every = len(stream) - 1, torch.tensor([*reads[0], *reads[1]])
     ends = [
         f"{where} {sizes[0]:.2g} to {sizes[-1]:.2g}"

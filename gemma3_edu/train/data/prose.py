@@ -10,7 +10,7 @@ plain UTF-8 `*.txt` files will do, in which an empty line ends a paragraph, such
     mkdir prose && cp package/data/*.txt prose
 
 (the whole novel and the State of the Union addresses; both public domain, contents CC0 1.0). nano
-was trained on `BOOKS`: the novel, and ten books of Project Gutenberg, all in the public domain, each
+was trained on `BOOKS`: the novel and ten books of Project Gutenberg, all in the public domain, each
 without its header and licence and with the quotation marks and dashes of *Moby-Dick*. One novel
 alone is soon learnt by heart: with ten more the surprise at its unread pages fell from 2.3 bits a
 byte to below 2.
