@@ -56,7 +56,6 @@ EXERCISES: dict[str, dict[str, Callable[[Any], None]]] = {
         "my_query": attention.check_query,
         "my_head": attention.check_head,
         "my_scores": attention.check_scores,
-        "my_leak": attention.check_leak,
     },
     "04": {
         "my_slow_pairs": rope.check_slow_pairs,

@@ -2,6 +2,6 @@
 
 from . import cost
 from .capture import capture
-from .replace import replace_linears, with_norm
+from .replace import replace_linears, with_head, with_norm
 
-__all__ = ["capture", "cost", "replace_linears", "with_norm"]
+__all__ = ["capture", "cost", "replace_linears", "with_head", "with_norm"]

@@ -1,6 +1,6 @@
 """Replace layers of a model: the one way in which quantization and LoRA are added to it.
 
-Linear layers are replaced in place, norms in a copy.
+Linear layers are replaced in place, norms and heads in a copy.
 
 >>> from torch import nn
 >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4))
@@ -15,8 +15,10 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
+from ..model.attention import Attention
 from ..model.layers import RMSNorm
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -65,6 +67,31 @@ def with_norm(model: Model, norm: Callable[[Tensor, Tensor, float], Tensor]) -> 
         parent, _, child = name.rpartition(".")
         owner = changed.get_submodule(parent)
         setattr(owner, child, _NormBy(norm, getattr(owner, child)))
+    return changed
+
+
+def with_head(
+    model: Model, head: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
+) -> Model:
+    """A copy of `model` in which every head computes `head(q, k, v, mask, scale)`, one at a time.
+
+    q is (T, H), k and v are (S, H), mask is (T, S). Raises ValueError when there is no attention.
+    """
+    changed = copy.deepcopy(model)
+    layers = [part for part in changed.modules() if isinstance(part, Attention)]
+    if not layers:
+        raise ValueError(f"model: {type(model).__name__} holds no Attention; give one that does")
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
+        out, share = torch.empty_like(q), q.shape[1] // k.shape[1]
+        for text in range(q.shape[0]):
+            for n in range(q.shape[1]):
+                kv = k[text, n // share], v[text, n // share]
+                out[text, n] = head(q[text, n], *kv, mask[text], scale)
+        return out
+
+    for layer in layers:
+        layer.attend = attend
     return changed
 
 

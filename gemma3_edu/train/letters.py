@@ -42,18 +42,18 @@ def learn_letters(
     layers: int = 6,
     draws: int = 3,
     steps: int = 80,
-    size: float = 1.0,
+    times: float = 1.0,
 ) -> list[float]:
     """The losses of stacks of `layers` layers that `make` makes, each trained from its own draw.
 
-    A layer goes from 48 numbers to 48. Before the first one each letter becomes 16 numbers, after
-    the last come a norm and a matrix of scores. All matrices are drawn so that they keep the size
-    of a vector on average, those of the layers `size` times as large. The rule is Adam, with 64
-    places of the text a step; the loss is the mean of the last quarter of the steps, NaN if it was
-    not finite at one of them.
+    A layer goes from 48 numbers to 48. Before the first one each letter becomes 16 numbers, drawn
+    with size `times`; after the last come a norm and a matrix of scores. The matrices are drawn so
+    that they keep the size of a vector on average. The rule is Adam, with 64 places of the text a
+    step; the loss is the mean of the last quarter of the steps, NaN if it was not finite at one of
+    them.
     """
     with torch.random.fork_rng(devices=[]):
-        return [_learn(make, rate, layers, draw, steps, size) for draw in range(draws)]
+        return [_learn(make, rate, layers, draw, steps, times) for draw in range(draws)]
 
 
 def _drawn(
@@ -71,13 +71,12 @@ def _drawn(
 
 
 def _learn(
-    make: Callable[[], nn.Module], rate: float, layers: int, draw: int, steps: int, size: float
+    make: Callable[[], nn.Module], rate: float, layers: int, draw: int, steps: int, times: float
 ) -> float:
     rows, losses = letter_rows(), []
     embed, body, head = _drawn(make, layers, draw)
     with torch.no_grad():
-        for matrix in body.parameters():
-            matrix.mul_(size if matrix.dim() == 2 else 1.0)
+        embed.weight.mul_(times)
     network = nn.Sequential(embed, nn.Flatten(), body, head)
     adam = torch.optim.Adam(network.parameters(), lr=rate, fused=True)
     for _ in range(steps):

@@ -8,7 +8,7 @@ from gemma3_edu.model.gemma3 import Gemma3
 from gemma3_edu.model.layers import RMSNorm
 from gemma3_edu.model.layout import Batch
 from gemma3_edu.study.capture import capture
-from gemma3_edu.study.replace import replace_linears, with_norm
+from gemma3_edu.study.replace import replace_linears, with_head, with_norm
 from tests.tiny import prompts, tiny_config, tiny_model
 
 CONFIG = tiny_config(vision=True)
@@ -161,3 +161,26 @@ class TestWithNorm:
         for model in (nn.Linear(2, 3), RMSNorm(2)):
             with pytest.raises(ValueError, match="holds no RMSNorm; give one that does"):
                 with_norm(model, lambda x, w, eps: x)
+
+
+class TestWithHead:
+    def test_the_formula_for_one_head_gives_the_same_logits(self, model):
+        batch = prompts(CONFIG, "tttt", "tttt")  # no padding, which may see nothing
+
+        def head(q, k, v, mask, scale):
+            return (q @ k.T * scale).masked_fill(~mask, -1e9).softmax(-1) @ v
+
+        torch.testing.assert_close(logits(with_head(model, head), batch), logits(model, batch))
+
+    def test_every_head_is_replaced_in_a_copy(self, model, batch):
+        want, seen = logits(model, batch), []
+        logits(with_head(model, lambda q, *others: seen.append(q) or 0 * q), batch)
+        text = CONFIG.text
+        rows = len(batch.tokens)
+        assert len(seen) == rows * text.num_hidden_layers * text.num_attention_heads
+        assert all(q.shape[1] == text.head_dim for q in seen)
+        assert logits(model, batch).equal(want)
+
+    def test_a_model_without_attention_is_refused(self):
+        with pytest.raises(ValueError, match="holds no Attention; give one that does"):
+            with_head(nn.Linear(2, 3), lambda q, *others: q)

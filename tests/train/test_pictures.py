@@ -226,7 +226,8 @@ def test_writing(task, split, side):
         assert re.fullmatch(r"[1-9]\d{1,3}" if task == "number" else "[a-z]{3,6}", text)
         assert picture.caption == f"the {task} {text}"
         ((question, answer),) = asked(example)
-        assert answer == (text if task == "number" else " ".join(text))
+        numbered = [f"{place} {letter}" for place, letter in enumerate(text, 1)]
+        assert answer == (text if task == "number" else " ".join(numbered))
         assert ("number" if task == "number" else "Spell") in question
         # legible: each character has pixels to it, and stands out from the paper
         lefts, tops, rights, bottoms = zip(*map(box, picture.marks), strict=True)

@@ -126,7 +126,7 @@ def _right(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
 
 def _misfits() -> dict[str, Case]:
     cases = {}
-    for row, pictures in [(".##..", 2), (".##.##.", 1), (".....", 1)]:
+    for row, pictures in [(".##..", 2), (".##.##.", 1), (".....", 1), (".###.", 1)]:
         soft = torch.tensor([[mark == "#" for mark in row]])
         words = -torch.arange(1.0, 1 + 3 * len(row)).view(1, -1, 3)
         name = f"row {row}, {pictures} picture{'s' * (pictures > 1)} of 2 tokens"

@@ -198,37 +198,19 @@ def three_ways() -> Figure:
     )
 
 
-def by_factor(
-    factors: Sequence[float],
-    panels: Mapping[str, Mapping[str, Sequence[float] | float]],
-    guessing: Mapping[str, float] | None = None,
-) -> Figure:
-    """A panel each for what was measured, of several models, against the factor on W_q and W_k.
-
-    A model with one number for all factors is a level line, and so is what `guessing` has.
-    """
-    fig, axes = plt.subplots(1, len(panels), figsize=(8.8, 3.3), layout="constrained")
+def by_factor(factors: Sequence[float], rows: Mapping[str, Sequence[float]], ylabel: str) -> Figure:
+    """What was measured of two models, against the factor on W_q and W_k."""
+    fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
     ends = []
-    for ax, (name, rows) in zip(axes, panels.items(), strict=True):
-        top = 0.0
-        for (model, given), look in zip(rows.items(), ("C0-", "C1--o"), strict=True):
-            values = [given] if isinstance(given, int | float) else list(given)
-            top = max(top, *values)
-            drawn = values * len(factors) if isinstance(given, int | float) else values
-            ax.plot(factors, drawn, look, ms=6, lw=2.5, label=model)
-            ends.append(f"{name}, {model}: {listed(f'{value:.3g}' for value in values)}")
-        if guessing and name in guessing:
-            ax.axhline(guessing[name], color="0.5", lw=1, ls="-.", label="guessing")
-            ax.legend([ax.lines[-1]], ["guessing"], fontsize=9)
-            ends.append(f"{name}, guessing: {guessing[name]:g}")
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(factors, [f"1/{1 / f:g}" if f < 1 else f"{f:g}" for f in factors], size=9)
-        ax.set_title(name, fontsize=10)
-        ax.set_xlabel("factor on W_q and W_k")
-        ax.set_ylim(-0.06 * top, 1.15 * top)
-    axes[0].legend(fontsize=9)
+    for (model, values), look in zip(rows.items(), ("C0-s", "C1--o"), strict=True):
+        ax.plot(factors, values, look, ms=6, lw=2.5, label=model)
+        ends.append(f"{model}: {listed(f'{value:.2g}' for value in values)}")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(factors, [f"1/{1 / f:g}" if f < 1 else f"{f:g}" for f in factors])
+    ax.set(xlabel="factor on W_q and W_k", ylabel=ylabel, ylim=(0, 1.05))
+    ax.legend(fontsize=9)
     named = listed(f"{factor:.3g}" for factor in factors)
-    return with_alt(fig, f"{len(panels)} panels, at factors {named}. {'; '.join(ends)}.")
+    return with_alt(fig, f"{ylabel[0].upper()}{ylabel[1:]} at factors {named}. {'; '.join(ends)}.")
 
 
 def learnt(

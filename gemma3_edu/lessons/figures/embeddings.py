@@ -1,4 +1,4 @@
-"""The nearest rows of a table, whether a group's are closer than chance, and how long they are.
+"""The nearest rows of a table, and whether a group's are closer than chance.
 
 >>> import torch
 >>> unit = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -112,22 +112,3 @@ def _name(ax: Axes, piece: str, like: float, height: float, colour: str) -> None
     ax.plot([x], [height], color=colour, ls="none", marker="o", markersize=5, label=piece)
     text = ax.text(x + 0.035, height, piece, family="monospace", fontsize=10)
     text.set(ha="left", va="center", parse_math=False)
-
-
-def lengths_of(groups: Mapping[str, Float[Tensor, "N"]]) -> Figure:
-    """A column of dots for each group, one for each row's length, and a bar at their median."""
-    fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-    said = []
-    for column, (name, lengths) in enumerate(groups.items()):
-        aside = [column - 0.3 + 0.6 * (0.618 * n % 1) for n in range(len(lengths))]  # spread out
-        ax.plot(aside, lengths.tolist(), ".", color=CLOUD, markersize=3, ls="none", label="a row")
-        middle = lengths.median().item()
-        ends = [column - 0.38, column + 0.38]
-        ax.plot(ends, [middle, middle], color="C1", ls="-", lw=2.5, label="median")
-        text = ax.text(column, middle + 0.5, f"{middle:.1f}", color="C1", weight="bold")
-        text.set(ha="center", va="bottom", bbox={"fc": "white", "ec": "none", "pad": 0.5})
-        said.append(f"{name}: {middle:.1f}")
-    ax.set_xticks(range(len(groups)), [f"{name}\n({len(of):,})" for name, of in groups.items()])
-    ax.set(xlabel="times in the text (rows)", ylabel="length of a row", ylim=(0, None))
-    ax.spines[["top", "right"]].set_visible(False)
-    return with_alt(fig, f"Lengths of rows in {len(groups)} groups, medians {'; '.join(said)}.")

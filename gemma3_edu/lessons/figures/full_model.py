@@ -1,31 +1,25 @@
-"""Figures of lesson 14: two towers and one row, who sees whom, answers, and what they needed.
+"""Figures of lesson 14: two towers and one row, who sees whom, and answers.
 
-A picture reaches the language model as M soft tokens in reading order, side by side in a square.
-What is known about each of them is laid back over the picture here.
-
->>> to_pixels(torch.tensor([1.0, 2.0, 3.0, 4.0]), 2, 4).tolist()
-[[1.0, 1.0, 2.0, 2.0], [3.0, 3.0, 4.0, 4.0]]
+>>> from .alt import alt_of
+>>> alt_of(talks([([], "Which?", "first", "first"), ([], "Where?", "left", "top")]))
+"2 questions with what they are about: Which? 'first', right; Where? 'left', wrong, 'top' is right."
 """
 
-import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
-from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .alt import with_alt
 from .parts import arrow, say
 
-WRITTEN = 5  # per cent: a share is written on its square from here on
 PEACH, SKY, MIST, EDGE, GREY = "#FBE3D4", "#D6E4F0", "#F4F7FA", "#7D98B0", "#5A6672"
 RIGHT, WRONG = "#00664A", "#B00020"
 GREEN, ORANGE, BLUE = "#009E73", "#D55E00", "#0072B2"
@@ -185,117 +179,3 @@ def _card(
         FancyBboxPatch((x, y), width, height, boxstyle=shape, facecolor=fill, edgecolor=EDGE)
     )
     ax.text(x + 0.25, y + height / 2, text, va="center", fontsize=9.5, zorder=4, **look)  # type: ignore[arg-type]
-
-
-# Where it looked, and what it needed
-
-
-def to_pixels(values: Float[Tensor, "M"], height: int, width: int) -> Float[Tensor, "Y X"]:
-    """Each soft token's value on all the pixels it stands for, whatever the picture's shape.
-
-    Nothing is blended between squares: there is no finer knowledge than one value a square.
-    """
-    side = math.isqrt(len(values))
-    rows = torch.arange(height) * side // height
-    columns = torch.arange(width) * side // width
-    return values.view(side, side)[rows[:, None], columns]
-
-
-def looks_and_needs(
-    picture: ArrayLike,
-    words: Sequence[str],
-    looks: Float[Tensor, "A M"],
-    needs: Float[Tensor, "A M"] | None = None,
-) -> Figure:
-    """What each word looks at; below, by how many nats it suffers where a square is covered.
-
-    The panels of a row share one scale of brightness.
-    """
-    rows = 1 if needs is None else 2
-    size = (1.7 * len(words) + 0.5, 2.0 * rows + 0.2)
-    fig, axes = plt.subplots(rows, len(words), figsize=size, squeeze=False)
-    fig.subplots_adjust(
-        left=0.09, right=0.99, bottom=0.02, top=1 - 0.3 / size[1], wspace=0.05, hspace=0.05
-    )
-    for ax, word in zip(axes[0], words, strict=True):
-        ax.set_title(f"'{word}'", fontsize=11)
-    panels = [("looks at, %", (100 * looks).round(), float(WRITTEN))]
-    if needs is not None:
-        panels.append(("needs, nats", (10 * needs).round().clamp(min=0) / 10, 0.3))
-    for row, (name, values, least) in zip(axes, panels, strict=True):
-        brightest = max(float(values.max()), least)  # one scale for all words
-        for ax, each in zip(row, values, strict=True):
-            lit(ax, picture, each, least, brightest)
-        row[0].set_ylabel(name)
-        _no_ticks(row)
-    above = (
-        f"The picture once for each of {len(words)} tokens of the answer, bright where the token"
-        f" looks, at most {looks.max():.0%} of the attention on a square"
-    )
-    if needs is None:
-        return with_alt(fig, above + ".")
-    return with_alt(
-        fig,
-        f"{above}; below, bright where covering the square makes it less likely, by at most"
-        f" {needs.max():.1f} nats.",
-    )
-
-
-def lit(
-    ax: Axes, picture: ArrayLike, values: Float[Tensor, "M"], least: float, brightest: float
-) -> None:
-    """The picture, as it is in a square whose value is `brightest`, dim where the value is 0.
-
-    Values of `least` and more are written on their squares.
-    """
-    pixels = np.asarray(picture, dtype=float) / 255
-    height, width = pixels.shape[:2]
-    light = 0.2 + 0.8 * to_pixels(values / brightest, height, width).double().numpy()
-    ax.imshow(pixels * light[:, :, None])
-    side = math.isqrt(len(values))
-    for place, value in enumerate(values.tolist()):
-        if value >= least:
-            row, column = divmod(place, side)
-            x, y = (column + 0.5) * width / side, (row + 0.5) * height / side
-            label = ax.text(x, y, f"{value:.3g}", color="white", ha="center", va="center")
-            label.set_path_effects([withStroke(linewidth=2.5, foreground="black")])
-
-
-def _no_ticks(axes: Iterable[Axes]) -> None:
-    for ax in axes:
-        ax.set(xticks=[], yticks=[])
-
-
-def looks_by_needs(
-    tables: Mapping[str, Int[Tensor, "2 2"]],
-    looked: Sequence[str],
-    needed: Sequence[str],
-) -> Figure:
-    """Tables of counts side by side: a row for what is looked at most, and one for the rest.
-
-    `looked` and `needed` name the rows and the columns. Each field has its count and its share of
-    the row, and is the darker the larger that share.
-    """
-    fig, axes = plt.subplots(
-        1, len(tables), figsize=(1.9 * len(tables) + 1.2, 2.6), layout="constrained", squeeze=False
-    )
-    told = []
-    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
-        shares = (100 * table / table.sum(1, keepdim=True)).round().int()
-        ax.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=100)
-        for row in range(2):
-            for column in range(2):
-                share = int(shares[row, column])
-                ink = "white" if share > 55 else "black"
-                text = f"{int(table[row, column]):,}\n{share} %"
-                say(ax, column, row, text, color=ink, size=11)
-        ax.set_title(title, fontsize=11)
-        ax.set_xticks((0, 1), needed)
-        ax.set_yticks((0, 1), looked if ax is axes[0, 0] else ("", ""))
-        ax.tick_params(length=0)
-        parts = [
-            f"{name} {int(counts[0]):,} {needed[0]} and {int(counts[1]):,} {needed[1]}"
-            for name, counts in zip(looked, table, strict=True)
-        ]
-        told.append(f"{title}: {'; '.join(parts)}".replace("\n", " "))
-    return with_alt(fig, f"{len(tables)} tables of two by two. {'. '.join(told)}.")

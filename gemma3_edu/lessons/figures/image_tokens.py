@@ -1,10 +1,10 @@
 """Figures of lesson 12: the mask of texts with images.
 
-A prompt is drawn as letters: "t" is a token of text, "q" one of a question, "a" one of an answer,
-and "[####]" an image: start of image, soft tokens, end of image.
+A prompt is drawn as letters: "t" is a token of text, and "[####]" an image: start of image, soft
+tokens, end of image.
 
->>> print(spelled("qI"), layout_of(spelled("qI")).image_id[0].tolist())
-qqq[####] [0, 0, 0, 0, 1, 1, 1, 1, 0]
+>>> print(spelled("tI"), layout_of(spelled("tI")).image_id[0].tolist())
+t[####] [0, 0, 1, 1, 1, 1, 0]
 """
 
 import matplotlib.pyplot as plt
@@ -18,23 +18,20 @@ from torch.nn import functional as F
 
 from ...model.layout import TokenLayout
 from ...model.masks import attention_mask
-from .alt import listed, with_alt
+from .alt import with_alt
 
 SOFT_TOKENS = 4  # of an image in these drawings: 2 x 2 squares
-ORDERS = ("qIIa", "IqIa", "IIqa")
-_PIECES = {"q": "qqq", "I": f"[{'#' * SOFT_TOKENS}]"}
-_WORDS = {"q": "question", "I": "image"}  # in titles; the answer always comes last
 _GREYS = ListedColormap(["#e4e4e4", "#3c3c3c"])
 _FILLS = [("#009E73", ""), ("#56B4E9", "///"), ("#F0E442", "...")]  # first, second, third image
 
 
 def spelled(order: str) -> str:
-    """The letters of a prompt: "I" becomes an image, "q" a question of three tokens.
+    """The letters of a prompt: "I" becomes an image.
 
     >>> spelled("tIt")
     't[####]t'
     """
-    return "".join(_PIECES.get(letter, letter) for letter in order)
+    return order.replace("I", f"[{'#' * SOFT_TOKENS}]")
 
 
 def layout_of(letters: str) -> TokenLayout:
@@ -60,47 +57,6 @@ def mixed_masks(order: str = "ttItItt", window: int = 5) -> Figure:
         f" {images} coloured squares on the diagonal and a full triangle below; on a local layer,"
         f" W = {window}, the same squares and a band.",
     )
-
-
-def orders(*prompts: str, window: int | None = None) -> Figure:
-    """The mask of each prompt, side by side, and below it which images see the question.
-
-    The widget's callback: with one prompt, one panel.
-    """
-    count = len(prompts)
-    fig, axes = plt.subplots(1, count, figsize=(2.35 * count if count > 1 else 3.4, 3.3))
-    panels = axes if count > 1 else [axes]
-    told = []
-    for ax, order in zip(panels, prompts, strict=True):
-        letters = spelled(order)
-        _mask(ax, letters, window, " ".join(_WORDS.get(letter, "") for letter in order).strip())
-        ax.title.set_fontsize(10)
-        seen = {n: "yes" if sees else "no" for n, sees in see_question(letters, window).items()}
-        ax.set_xlabel("\n".join(f"image {n} sees q: {word}" for n, word in seen.items()))
-        names = " ".join(_WORDS.get(letter, "answer") for letter in order)
-        told.append(f"{names}: " + listed(f"image {n} {word}" for n, word in seen.items()))
-        ax.set_ylabel("query" if ax is panels[0] else "")
-    # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(left=0.08, right=0.99, bottom=0.2, top=0.92, wspace=0.16)
-    return with_alt(
-        fig,
-        f"The masks of {len(prompts)} prompts side by side, and which image sees the question."
-        f" {'; '.join(told)}.",
-    )
-
-
-def see_question(letters: str, window: int | None = None) -> dict[int, bool]:
-    """For each image, whether one of its tokens sees a token of the question "q".
-
-    >>> see_question(spelled("IqIa"))
-    {1: False, 2: True}
-    """
-    layout = layout_of(letters)
-    mask = attention_mask(layout, layout, window)[0]
-    asked = torch.tensor([letter == "q" for letter in letters])
-    seen = mask[:, asked].any(1)
-    image_id = layout.image_id[0]
-    return {n: bool(seen[image_id == n].any()) for n in range(1, int(image_id.max()) + 1)}
 
 
 def _mask(ax: Axes, letters: str, window: int | None, title: str) -> None:

@@ -1,4 +1,4 @@
-"""Numbers hidden in long texts: where a model looks for one, and the loss on pages of a book.
+"""Numbers hidden in long texts: what a model answers, and where it looks for one.
 
 >>> from gemma3_edu import load
 >>> nano, processor = load("nano-it", text_only=True)
@@ -18,8 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ...model import Gemma3
@@ -30,13 +29,11 @@ from ...prompt.processor import Processor
 from ...study.capture import capture
 from ...train.data.draw import Setting
 from ...train.data.examples import Example
-from ...train.data.prose import ASSETS, passages
 from ...train.scores import answers, needles_at
 
 Attend = Callable[[Tensor, Tensor, Tensor, Mask, float], Tensor]
 
 DIGITS = 4  # of every number, each a token; a full stop follows
-TOKENS = 1_024  # that are read at once when the loss of pages is asked for
 
 
 def hidden_numbers(processor: Processor, depth: float, items: int) -> list[Example]:
@@ -117,24 +114,6 @@ def last_look(
     with visible, changed, capture(nano, "*.attention_weights") as seen:
         nano(Batch.from_ids(ids, nano.config))
     return [outputs[0][0, :, -1].mean(0).flip(0) for outputs in seen.values()]
-
-
-def book_pages(processor: Processor, length: int) -> Int[Tensor, "pages length"]:
-    """The part of Moby-Dick that nano was not trained on, as pages of so many tokens each."""
-    ids = processor.tokenizer.encode(" ".join(passages(ASSETS, "test")))
-    return torch.tensor(ids[: len(ids) // length * length]).view(-1, length)
-
-
-@torch.no_grad()
-def page_losses(
-    nano: Gemma3, pages: Int[Tensor, "pages length"], first: int = 64
-) -> Float[Tensor, "pages"]:
-    """The mean loss of each page, of the predictions from position `first` on."""
-    found = []
-    for part in pages.split(max(1, TOKENS // pages.shape[1])):
-        said = nano(Batch.from_ids(part, nano.config))[:, first:-1].float()
-        found.append(F.cross_entropy(said.mT, part[:, first + 1 :], reduction="none").mean(1))
-    return torch.cat(found)
 
 
 def _attend_with(

@@ -205,15 +205,15 @@ def _sizes(x: Float[Tensor, "B T D"]) -> list[float]:
     return [value.item() for value in (sizes.min(), sizes.median(), sizes.max())]
 
 
-_LOOKS = [("C1", "o"), ("C0", "s"), ("C2", "^"), ("C3", "D")]
+_LOOKS = [("C1", "o"), ("C0", "s")]
 
 
-def placements(
-    sizes: Sequence[str], losses: Mapping[str, Sequence[Sequence[float]]], unread: float
+def trainings(
+    times: Sequence[float], losses: Mapping[str, Sequence[Sequence[float]]], unread: float
 ) -> Figure:
-    """The loss of every training, for each place of the norms and size of the drawn matrices.
+    """The loss of every training, with norms and without, for each size of the first vectors.
 
-    A place has a row for each size, and in it a number for each draw; nan has a strip of its own.
+    A kind has a row for each size, and in it a number for each draw; nan has a strip of its own.
     `unread` is the loss of reading nothing and knowing how often each letter occurs.
     """
     fig, (strip, ax) = plt.subplots(
@@ -221,11 +221,11 @@ def placements(
     )
     ax.axhline(unread, color="black", lw=1, ls=":", label="reads nothing")
     ends = []
-    for number, ((place, rows), (colour, marker)) in enumerate(
-        zip(losses.items(), _LOOKS, strict=False)
+    for number, ((kind, rows), (colour, marker)) in enumerate(
+        zip(losses.items(), _LOOKS, strict=True)
     ):
         points = [
-            (at + 0.2 * (number - 1.5) + 0.035 * (draw - (len(row) - 1) / 2), loss)
+            (at + 0.4 * (number - 0.5) + 0.06 * (draw - (len(row) - 1) / 2), loss)
             for at, row in enumerate(rows)
             for draw, loss in enumerate(row)
         ]
@@ -234,20 +234,21 @@ def placements(
         for panel, shown in ((ax, fine), (strip, broken)):
             x, y = [at for at, _ in shown], [height for _, height in shown]
             style = {"color": colour, "marker": marker, "ls": "none", "mfc": "none"}
-            panel.plot(x, y, ms=7, mew=1.6, label=place, **style)
-        ends.append(f"{place} {len(broken)} of {len(points)}")
+            panel.plot(x, y, ms=7, mew=1.6, label=kind, **style)
+        ends.append(f"{kind} {len(broken)} of {len(points)}")
     strip.set(ylim=(-1, 1), yticks=[0], yticklabels=["nan"])
-    ax.set(xlabel="drawn matrices", ylabel="loss (lower is better)", xlim=(-0.5, len(sizes) - 0.5))
-    ax.set_xticks(range(len(sizes)), sizes)
+    ax.set(xlabel="size of the letters' vectors at the start", ylabel="loss (lower is better)")
+    ax.set_xlim(-0.5, len(times) - 0.5)
+    ax.set_xticks(range(len(times)), [f"{size:g}" for size in times])
     for panel in (strip, ax):
-        for border in range(1, len(sizes)):
+        for border in range(1, len(times)):
             panel.axvline(border - 0.5, color="0.8", lw=1, ls="-", label="border")
     named = [line for line in ax.lines if line.get_label() != "border"]
     fig.legend(handles=named, loc="outside lower center", ncols=5, fontsize=9)
     return with_alt(
         fig,
-        f"The loss of single trainings with matrices drawn in {len(sizes)} sizes, for norms in"
-        f" {len(losses)} places. Trainings that end in nan: {listed(ends)}.",
+        f"The loss of single trainings, for {len(times)} sizes of the letters' vectors."
+        f" Trainings that end in nan: {listed(ends)}.",
     )
 
 

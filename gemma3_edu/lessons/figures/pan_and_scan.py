@@ -21,7 +21,6 @@ from .alt import with_alt
 
 Interval = tuple[float, float, float]  # a share and the ends of its interval
 _SHOWN = 480  # pixels of the longer side of a picture as drawn
-_RULES = [("cut from 1.2 on", 1.2, "C0", "-"), ("cut from 1.5 on", 1.5, "C1", "--")]
 
 
 def views(width: int, height: int) -> list[Box]:
@@ -59,66 +58,6 @@ def cut_picture(source: ImageSource, side: int = 224) -> Figure:
         fig,
         f"A picture of {picture.width} x {picture.height} pixels cut into {across - 1} crops, and"
         f" the {across} squares of {side} pixels that the encoder sees: the whole and the crops.",
-    )
-
-
-def cut_pictures(sources: Sequence[ImageSource], side: int = 112) -> Figure:
-    """One row a picture: its cuts, then what the encoder sees of it."""
-    sizes = [load_image(source).size for source in sources]
-    across = max(len(views(*size)) for size in sizes)
-    widest = max(1.0, *(width / height for width, height in sizes))
-    unit = 6.8 / (widest + across)
-    fig, axes = plt.subplots(
-        len(sources),
-        1 + across,
-        figsize=(6.8, (unit + 0.35) * len(sources)),
-        width_ratios=[widest, *[1] * across],
-        layout="constrained",
-        squeeze=False,
-    )
-    for row, source in zip(axes, sources, strict=True):
-        _with_cuts(row[0], source)
-        _as_seen(list(row[1:]), source, side)
-    told = []
-    for width, height in sizes:
-        whole, *crops = views(width, height)
-        drawn = (
-            f", {stretch(crops[0]):.2f} times in its {len(crops)} crops" if crops else ", no crops"
-        )
-        told.append(f"{width} x {height}: {stretch(whole):.2f} times in the whole{drawn}")
-    return with_alt(
-        fig,
-        f"{len(sources)} pictures with their cuts, and beside each the squares that the encoder"
-        f" sees. Shapes are drawn out, {'; '.join(told)}.",
-    )
-
-
-def tokens_and_stretch(tokens: int = 256, short: int = 1000, longest: int = 6) -> Figure:
-    """Against the ratio of the sides: soft tokens of a picture, and how far shapes are drawn out.
-
-    The shorter side has `short` pixels, so that the ratio alone decides.
-    """
-    fig, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.1), layout="constrained")
-    widths = np.arange(short, longest * short + 1, 5)
-    for name, from_ratio, colour, style in _RULES:
-        cuts = [pan_and_scan(int(width), short, min_ratio=from_ratio) for width in widths]
-        looks: Any = {"color": colour, "linestyle": style, "label": name}
-        counts = [tokens * (1 + len(boxes)) for boxes in cuts]
-        left.plot(widths / short, counts, **looks)
-        drawn_out = [stretch(boxes[0]) if boxes else np.nan for boxes in cuts]
-        right.plot(widths / short, drawn_out, **looks)
-    left.axhline(tokens, color="C3", linestyle="-.", label="never cut")
-    right.plot(widths / short, widths / short, color="C3", linestyle="-.", label="the whole")
-    left.set(title="soft tokens", xlabel="longer side : shorter side", ylim=(0, 5.6 * tokens))
-    left.set_yticks([tokens * images for images in range(6)])
-    right.set(title="a circle's length : width", xlabel="longer side : shorter side")
-    right.set(xlim=(0.9, 3.1), ylim=(0.9, 3.1))  # further right there is nothing new
-    left.legend(loc=(0.42, 0.24))
-    right.legend(loc="upper left", handlelength=1.8, borderpad=0.3)
-    return with_alt(
-        fig,
-        "Against the ratio of the sides: soft tokens step from 256 to 768 at 1.2, to 1,024 at 2.5"
-        " and 1,280 at 3.5; a crop's shapes are true at 2, 3 and 4, the whole's never past 1.",
     )
 
 

@@ -319,31 +319,3 @@ def of_what(shares: Sequence[float] = (0.60, 0.15)) -> Figure:
     axes[1].legend(loc="lower right", handles=list(axes[1].containers), frameon=False)
     both = listed(f"{share:.0%}" for share in shares)
     return with_alt(fig, f"Bars of weights and cache for an overhead of {both}: {listed(told)}.")
-
-
-def overheads(caches: Mapping[str, int], weights: int, said: Sequence[float]) -> Figure:
-    """Weights and cache of each pattern in bytes, as a bar; lines where the overhead is as `said`.
-
-    A bar's label is the cache as a share of the weights.
-    """
-    fig, ax = plt.subplots(figsize=(8, 3.3), layout="constrained")
-    mb = [size / 1e6 for size in caches.values()]
-    places = range(len(mb))
-    ax.barh(places, [weights / 1e6] * len(mb), color="0.8", label="weights")
-    ax.barh(places, mb, left=weights / 1e6, color="C1", hatch="//", ec="white", label="cache")
-    for place, size in zip(places, caches.values(), strict=True):
-        back = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        end = (weights + size) / 1e6
-        ax.text(end + 60, place, f"{size / weights:.0%}", va="center", bbox=back)
-    for share, style in zip(said, ["--", ":"], strict=False):
-        end = weights * (1 + share) / 1e6
-        ax.axvline(end, color="black", ls=style, lw=1.4, label=f"weights and {share:.0%}")
-    ax.set_yticks(places, list(caches))
-    ax.set(xlabel="MB", xlim=(0, 5000), ylim=(len(mb) - 0.4, -0.6))
-    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=4, frameon=False, fontsize=9)
-    told = [f"{name} {size / weights:.0%}" for name, size in caches.items()]
-    return with_alt(
-        fig,
-        f"The cache as a share of the weights: {'; '.join(told)}. Lines at"
-        f" {listed(f'{part:.0%}' for part in said)}.",
-    )

@@ -1,6 +1,6 @@
 """Figures of lesson 04: hands that turn with the position, and how fast each pair of a head turns.
 
-A setting is a RopeConfig with a name. A pair's wavelength is the number of tokens in which it goes
+A pair's wavelength is the number of tokens in which it goes
 round once.
 
 >>> [round(tokens) for tokens in wavelengths(8, RopeConfig(theta=10_000.0)).tolist()]
@@ -8,9 +8,7 @@ round once.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
@@ -21,17 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Wedge
 from torch import Tensor
 
-from ...model import Gemma3
 from ...model.config import RopeConfig
-from ...model.rope import Rope
-from ...train.scores import interval
 from .alt import listed, with_alt
 
-SETTINGS = {
-    "base 10k": RopeConfig(10_000.0),
-    "base 1M": RopeConfig(1_000_000.0),
-    "1M, factor 8": RopeConfig(1_000_000.0, 8.0),
-}
 SMALL = RopeConfig(100.0)  # for a head of 8 numbers
 # Local, global, global of the large sizes: colour and line style together.
 _LOOKS = [("C1", "--"), ("C0", "-"), ("C3", "-.")]
@@ -273,61 +263,3 @@ def angles_seen(
         f"The angles of pair {pair}: up to {panels[0][1]:.0f} degrees in {panels[0][0]}; up to"
         f" {panels[1][1]:.0f} in {panels[1][0]}; up to {panels[2][1]:.0f} in {panels[2][0]}.",
     )
-
-
-@contextmanager
-def other_angles(
-    nano: Gemma3, layers: Iterable[int], change: Callable[[Tensor, Tensor], Rope]
-) -> Iterator[None]:
-    """Within the context these layers, counted from 0, turn by `change(cos, sin)`."""
-
-    def turned(attention: Any, inputs: Any) -> Any:
-        x, mask, rope, *rest = inputs
-        return x, mask, change(*rope), *rest
-
-    with ExitStack() as stack:
-        for i in layers:
-            attention = nano.language_model.get_submodule(f"layers.{i}.self_attn")
-            stack.callback(attention.register_forward_pre_hook(turned).remove)
-        yield
-
-
-@contextmanager
-def no_attention(nano: Gemma3, layers: Iterable[int]) -> Iterator[None]:
-    """Within the context the attention of these layers, counted from 0, gives only zeros."""
-    with ExitStack() as stack:
-        for i in layers:
-            attention = nano.language_model.get_submodule(f"layers.{i}.self_attn")
-            hook = attention.register_forward_hook(lambda _, __, out: torch.zeros_like(out))
-            stack.callback(hook.remove)
-        yield
-
-
-def right_without(hands: Mapping[str, int], attention: Mapping[str, int], items: int) -> Figure:
-    """Right answers by the layers without hands or without attention, with intervals.
-
-    The first of `hands` is of no layer, and all others are in `attention`, too.
-    """
-    fig, ax = plt.subplots(figsize=(7.6, 3.4), layout="constrained")
-    looks = [("hands stopped", hands, "C0", "", -0.2), ("no attention", attention, "C1", "//", 0.2)]
-    for name, right, colour, hatch, aside in looks:
-        for place, layer in enumerate(hands):
-            if layer not in right:
-                continue
-            at, count = place + aside * bool(place), right[layer]
-            shade, lines = (colour, hatch) if place else ("0.6", "..")
-            label = name if place else "nothing changed"
-            ax.bar(at, count, width=0.38, color=shade, hatch=lines, edgecolor="white", label=label)
-            low, high = (items * share for share in interval(count, items))
-            ax.plot([at] * 2, [low, high], color="0.25", ls="-", lw=1.5, marker="_", label="95 %")
-            ax.text(at, 1.03 * items, str(count), ha="center", va="bottom")
-    ax.set_xticks(range(len(hands)), list(hands))
-    ax.set(ylim=(0, 1.13 * items), ylabel=f"right of {items}", xlabel="changed layers")
-    ax.spines[["top", "right"]].set_visible(False)
-    first = {bars.get_label(): bars for bars in reversed(ax.containers)}
-    fig.legend(handles=list(first.values())[::-1], loc="outside upper center", ncols=3)
-    told = [
-        f"{name} {'; '.join(f'{layer} {count}' for layer, count in right.items())}"
-        for name, right, *_ in looks
-    ]
-    return with_alt(fig, f"Right answers of {items} by layers: {', '.join(told)}.")

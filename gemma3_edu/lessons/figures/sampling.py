@@ -1,4 +1,4 @@
-"""Lesson 10: how many tokens top-p keeps, and a box to talk to a model.
+"""Lesson 10: what the ranks of tokens are worth, how many top-p keeps, and a box to talk in.
 
 >>> import torch
 >>> counts(torch.tensor([0.5, 0.25, 0.125, 0.125]), [0.4, 0.6])
@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import torch
@@ -19,7 +20,7 @@ from ipywidgets import (  # type: ignore[import-untyped]
     Textarea,
     VBox,
 )
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -57,6 +58,39 @@ def kept_tokens(
         fig,
         "Number of kept tokens against p, a staircase for each distribution: p = 0.9 takes"
         f" {takes}.",
+    )
+
+
+def by_rank(
+    probabilities: Float[Tensor, "P V"], came: Int[Tensor, "P"], ends: Sequence[int]
+) -> Figure:
+    """Two bars for each group of ranks: nano's mean probability, and how often Melville's token.
+
+    Rank 1 is the likeliest token of a place; `ends` are the last ranks of all groups but the last.
+    """
+    places, size = probabilities.shape
+    ranked = probabilities.double().sort(dim=-1, descending=True).values.mean(0)
+    rank = (probabilities > probabilities.gather(1, came[:, None])).sum(-1) + 1
+    groups = list(pairwise((0, *ends, size)))
+    given = [100 * float(ranked[low:high].sum()) for low, high in groups]
+    wrote = [100 * int(((rank > low) & (rank <= high)).sum()) / places for low, high in groups]
+    fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
+    looks = [("nano's probability", given, "C0", ""), ("Melville's next token", wrote, "C1", "//")]
+    for side, (label, shares, colour, hatch) in enumerate(looks):
+        at = [n + 0.4 * side - 0.2 for n in range(len(groups))]
+        look = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": label}
+        bars = ax.bar(at, shares, 0.38, **look)  # type: ignore[arg-type]
+        ax.bar_label(bars, [f"{share:.0f}%" for share in shares], fontsize=9)
+    names = [f"{low + 1:,} to {high:,}" if high > low + 1 else f"{high:,}" for low, high in groups]
+    ax.set_xticks(range(len(groups)), names)
+    ax.set(xlabel="rank of the token, the likeliest first", ylabel="% of the whole")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize=9, frameon=False)
+    told = listed(
+        f"{a:.0f}% and {b:.0f}% at {name}" for a, b, name in zip(given, wrote, names, strict=True)
+    )
+    return with_alt(
+        fig, f"By rank, the shares of nano's probability and of Melville's next tokens: {told}."
     )
 
 

@@ -23,7 +23,7 @@ from .alt import alt_of, listed, with_alt
 from .cache_ideas import EDGE, GREY, KEPT, NEW, PALE
 from .parts import say
 
-__all__ = ["alt_of", "lines_of_a_chat", "loops_and_inventions", "pipeline", "readings"]
+__all__ = ["alt_of", "lines_of_a_chat", "loops_and_inventions", "pipeline"]
 
 _DARK, _GREEN = "#3F5B73", "#CFE8DE"
 _CONTROL = (1, 2, 105, 106)  # <eos>, <bos>, and the two that mark turns
@@ -133,38 +133,6 @@ def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int)
         f"A conversation as {len(ids)} tokens with their ids, in {len(rows)} lines: {marks} of them"
         f" are marks, the first {asked} are the prompt, and the model wrote the last"
         f" {len(ids) - asked}, ending in {piece(ids[-1])}.",
-    )
-
-
-def readings(again: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> Figure:
-    """Mean probability of a sentence's tokens, by its place among sentences: a thin line for each.
-
-    In a text of `again` the sentence is always the same; in one of `others` each is another.
-    """
-    fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    places = list(range(1, len(again[0]) + 1))
-    means = []
-    looks = [
-        ("the same sentence again", again, "C1", "o-"),
-        ("other sentences", others, "C0", "s--"),
-    ]
-    for name, texts, colour, look in looks:
-        for text in texts:
-            ax.plot(
-                places, [100 * share for share in text], look[1:], color=colour, lw=0.7, alpha=0.6
-            )
-        means.append([100 * sum(column) / len(texts) for column in zip(*texts, strict=True)])
-        ax.plot(places, means[-1], look, color=colour, lw=2.5, label=f"{name}, mean")
-    ax.set(xlabel="place in the text", xticks=places, ylim=(0, None))
-    ax.set_ylabel("% probability of its tokens")
-    ax.spines[["top", "right"]].set_visible(False)
-    fig.legend(loc="outside upper center", ncols=2, fontsize=9, frameon=False)
-    same, other = means
-    return with_alt(
-        fig,
-        f"The mean probability of a sentence's tokens. The same sentence again: from {same[0]:.0f}%"
-        f" to {same[1]:.0f}% at once and {same[-1]:.0f}% at last. After other sentences:"
-        f" {other[0]:.0f}% in the first place and {other[-1]:.0f}% in the last.",
     )
 
 

@@ -122,23 +122,6 @@ def square_to_vector(
     )
 
 
-def number_and_colours(pixels: Float[Tensor, "3 Y X"], squares: int = 4) -> Figure:
-    """A picture in [-1, 1], and the mean colour of each of its squares."""
-    fig, axes = plt.subplots(1, 2, figsize=(4.6, 2.5), layout="constrained")
-    sizes = {"the picture": 1, f"mean colours of {squares} x {squares} squares": 0}
-    for ax, name in zip(axes, sizes, strict=True):
-        side = sizes[name] or pixels.shape[-1] // squares
-        colours = F.avg_pool2d(pixels[None], side)[0]
-        ax.imshow(((colours + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy())
-        ax.set(xticks=[], yticks=[])
-        ax.set_title(name, fontsize=9)
-    return with_alt(
-        fig,
-        f"Left a picture of a number in dark digits; right {squares} x {squares} mean colours of"
-        " it, all nearly alike, in which no digit can be made out.",
-    )
-
-
 def how_it_learns(question: Sequence[str], answer: Sequence[str], soft: int = 4) -> Figure:
     """From a picture through encoder and projector into a row of words; the error's way back."""
     fig, ax = plt.subplots(figsize=(8.6, 3.9))
@@ -269,23 +252,6 @@ def who_may_look_ahead(words: Sequence[str], here: int = 2, squares: int = 3) ->
         f" {listed(map(repr, words[:here]))} and a dashed one ahead, to {words[here + 1]!r}."
         f" Right {squares} x {squares} soft tokens:"
         " one of them has arrows to all others, before it and after it.",
-    )
-
-
-def right_answers(scores: Mapping[str, int], asked: int) -> Figure:
-    """A point for each way to run the model: how many answers are right, with intervals."""
-    fig, ax = plt.subplots(figsize=(7, 0.42 * len(scores) + 0.8), layout="constrained")
-    rows = range(len(scores))
-    shares = np.array([interval(right, asked) for right in scores.values()]) * asked
-    ax.hlines(rows, *shares.T, color=WORD, lw=5, alpha=0.35, label="95 %")
-    ax.plot(list(scores.values()), rows, color=WORD, ls="none", marker="o", ms=7, label="right")
-    for row, (right, high) in enumerate(zip(scores.values(), shares[:, 1], strict=True)):
-        say(ax, high + 0.035 * asked, row, str(right))
-    ax.set_yticks(rows, list(scores))
-    ax.set(xlim=(-0.03 * asked, 1.09 * asked), ylim=(len(scores) - 0.5, -0.5))
-    ax.set(xlabel=f"right answers of {asked}, with 95 % intervals")
-    return with_alt(
-        fig, f"Right answers of {asked}: {listed(f'{k} {v}' for k, v in scores.items())}."
     )
 
 

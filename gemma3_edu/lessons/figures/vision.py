@@ -1,4 +1,4 @@
-"""Figures of lesson 11: pictures cut up, what patches know and look at, gradients of pairs.
+"""Figures of lesson 11: pictures cut up, what patches know and look at.
 
 >>> import torch
 >>> from gemma3_edu.model.presets import PRESETS
@@ -19,14 +19,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ...model.vision import VisionBlock, VisionEncoder
 from ...study.capture import capture
 from .alt import listed, with_alt
 
-SIGNED = "PuOr_r"  # zero is white; told apart by colour-blind eyes too
 _EDGE = "#D55E00"
 
 
@@ -56,42 +54,6 @@ def as_colours(pixels: Float[Tensor, "3 Y X"]) -> np.ndarray:
     return ((pixels + 1) / 2).permute(1, 2, 0).numpy()
 
 
-def cut_up(
-    photo: ArrayLike,
-    square: Float[Tensor, "3 Y Y"],
-    small: Float[Tensor, "3 S S"],
-    patch_size: int,
-    patch: int,
-) -> Figure:
-    """A photograph, squeezed to a square and cut; one patch of it; and a smaller square, cut."""
-    fig, axes = plt.subplots(1, 4, figsize=(7, 2.5), layout="constrained")
-    pixels = np.asarray(photo)
-    axes[0].imshow(pixels, interpolation="auto")
-    axes[0].set_title(f"the file\n{pixels.shape[1]} x {pixels.shape[0]}", fontsize=10)
-    for ax, part in ((axes[1], square), (axes[3], small)):
-        side, across = part.shape[1], part.shape[1] // patch_size
-        ax.imshow(as_colours(part), interpolation="auto")
-        ax.set_title(f"{side} x {side} pixels\n{across} x {across} patches", fontsize=10)
-        lines = [patch_size * i - 0.5 for i in range(1, across)]
-        thin = {"color": "white", "linewidth": 6 / across, "alpha": 0.6}
-        ax.vlines(lines, -0.5, side - 0.5, label="columns of patches", **thin)
-        ax.hlines(lines, -0.5, side - 0.5, label="rows of patches", **thin)
-    row, column = divmod(patch, square.shape[1] // patch_size)
-    _outline(axes[1], row, column, patch_size, width=1)
-    down, right = (slice(i * patch_size, (i + 1) * patch_size) for i in (row, column))
-    axes[2].imshow(as_colours(square[:, down, right]))
-    axes[2].set_title(f"patch {patch:,}\n{patch_size} x {patch_size} pixels", fontsize=10)
-    _no_ticks(axes)
-    side, less = square.shape[1], small.shape[1]
-    many, few = side // patch_size, less // patch_size
-    return with_alt(
-        fig,
-        f"A photograph, {pixels.shape[1]} by {pixels.shape[0]}, squeezed to a square of {side}"
-        f" pixels and cut into {many} by {many} patches; one patch of {patch_size} by {patch_size}"
-        f" pixels; the same at {less} pixels, {few} by {few} patches.",
-    )
-
-
 def jigsaw(pictures: Mapping[str, Float[Tensor, "3 Y Y"]], size: int) -> Figure:
     """Square pictures side by side, with the cuts between their patches."""
     fig, axes = plt.subplots(1, len(pictures), figsize=(6, 3.2), layout="constrained")
@@ -117,8 +79,9 @@ def known_by_step(
 
     `known` has the curves of each panel, one an encoder, and `guess` what a guess would reach.
     """
+    size = (max(5.6, 2.8 * len(known) + 0.4), 3.4)
     fig, axes = plt.subplots(
-        1, len(known), figsize=(8.8, 3.7), layout="constrained", sharey=True, squeeze=False
+        1, len(known), figsize=size, layout="constrained", sharey=True, squeeze=False
     )
     marks, told = [("o", 7), ("s", 6), ("^", 6), ("D", 5)], []
     for ax, (title, curves) in zip(axes[0], known.items(), strict=True):
@@ -164,32 +127,6 @@ def where_it_looks(
         fig,
         f"{len(pictures)} pictures with a patch outlined, and below each how its attention is"
         f" spread over the patches; the brightest have {listed(most)} of it.",
-    )
-
-
-def gradients(fields: Mapping[str, tuple[Float[Tensor, "R R"], Float[Tensor, "R R"]]]) -> Figure:
-    """For each loss its gradient after one similarity moved; dots where it is not as before."""
-    fig, axes = plt.subplots(
-        1, len(fields), figsize=(7, 3.3), layout="constrained", squeeze=False, sharey=True
-    )
-    most = max(float(after.abs().max()) for _, after in fields.values())
-    for ax, (title, (before, after)) in zip(axes[0], fields.items(), strict=True):
-        drawn = ax.imshow(after.numpy(), cmap=SIGNED, vmin=-most, vmax=most)
-        rows, columns = torch.nonzero((after - before).abs() > 1e-7, as_tuple=True)
-        ax.scatter(columns.numpy(), rows.numpy(), s=26, c="black", label="moved")
-        ax.set(title=title, xlabel="caption", ylabel="picture")
-        ax.label_outer()
-        ax.set_xticks(range(len(after)))
-        ax.set_yticks(range(len(after)))
-    fig.colorbar(drawn, ax=axes, label="gradient", shrink=0.9)
-    told = [
-        f"{int(((after - before).abs() > 1e-7).sum())} for {title}"
-        for title, (before, after) in fields.items()
-    ]
-    return with_alt(
-        fig,
-        f"Gradients for {len(after)} pictures and {len(after)} captions after one logit has moved,"
-        f" a panel for each loss; dots mark the places that changed, {listed(told)}.",
     )
 
 

@@ -29,10 +29,10 @@ TASKS: dict[str, Callable[[Draw], Example]] = {
 # Shares need not add up to anything. What is hard has more.
 # fmt: off
 _SKILLS = {
-    "colour": 1.5, "shape": 1.5, "count": 6, "place": 2, "position": 3,
-    "description": 0.5, "which_has": 3, "motion": 2.5, "number": 3, "word": 4,
+    "colour": 1.5, "shape": 1.5, "count": 8, "place": 1, "position": 2,
+    "description": 0.5, "which_has": 2, "motion": 2.5, "number": 5, "word": 8,
     "price": 3, "sum": 5, "wide": 1.5, "tall": 1.5, "crop": 0.5,
-    "arithmetic": 6, "facts": 1.5, "pairs": 1, "copying": 2.5, "listing": 1,
+    "arithmetic": 4, "facts": 1.5, "pairs": 1, "copying": 4, "listing": 1,
     "tool": 2, "chat": 3, "needle": 1,
 }
 STAGES: dict[str, dict[str, float]] = {
@@ -43,9 +43,9 @@ STAGES: dict[str, dict[str, float]] = {
     "pretrain": {**_SKILLS, "prose": 9},
     # What takes several looks, and what is copied letter by letter, comes last.
     "instruct": {
-        **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 5,
-        "position": 4, "motion": 4, "number": 4, "word": 5, "sum": 6, "copying": 5, "chat": 4,
-        "tool": 4, "prose": 2,
+        **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 8,
+        "position": 2, "motion": 4, "number": 5, "word": 8, "sum": 6, "copying": 6, "chat": 4,
+        "tool": 3, "prose": 2,
     },
     "long": {"needle": 3, "prose": 1},
 }

@@ -1,11 +1,12 @@
 """Pictures of one number or one word, to be read.
 
 What is held out is the number or the word. In training, half of the words are invented, or pieces
-of real prose, or letters by chance, so that nothing can be read by knowing words by heart.
+of real prose, or letters by chance, so that nothing can be read by knowing words by heart. The
+answer numbers the letters: without that, a letter that comes twice was lost or said three times.
 
 >>> from gemma3_edu.train.data.draw import Draw
 >>> example = TASKS["word"](Draw("any", "test"))
->>> example.answer == " ".join(mark.what for mark in example.pictures[0].marks)
+>>> example.answer.split()[1::2] == [mark.what for mark in example.pictures[0].marks]
 True
 """
 
@@ -78,7 +79,8 @@ def _number(draw: Draw) -> Example:
 def _word(draw: Draw) -> Example:
     text = word(draw)
     question = draw.choice(("Which word do you see? Spell it.", "Spell the word."))
-    asked = (ask(question, " ".join(text)),)
+    numbered = " ".join(f"{place} {letter}" for place, letter in enumerate(text, 1))
+    asked = (ask(question, numbered),)
     return Example("word", (render(draw, text, draw.setting.side, "word"),), asked, key(text))
 
 

@@ -12,7 +12,6 @@ from gemma3_edu.lessons.checks.attention import (
     KEYS,
     WORDS,
     check_head,
-    check_leak,
     check_query,
     check_scores,
 )
@@ -255,42 +254,3 @@ SCORE_MUTANTS: list[tuple[Callable[..., Tensor], str]] = [
 @pytest.mark.parametrize(("answer", "sentence"), SCORE_MUTANTS)
 def test_wrong_scores_have_a_cause(answer, sentence: str):
     assert message(check_scores, answer).startswith(sentence)
-
-
-# check_leak
-
-
-@pytest.mark.parametrize(
-    "scores",
-    [[-1000.0] * 5, [-300.0, -400.0, -500.0, 7.0, 0.0], [-1e4, -130.0, -1e4, -2.0, 60.0]],
-)
-def test_scores_that_leak(scores):
-    check_leak(lambda: torch.tensor(scores))
-
-
-LEAK_MUTANTS: list[tuple[Callable[[], object], str]] = [
-    (
-        lambda: torch.zeros(5),
-        "the hidden keys get 1e-22 of the weight, which no test sees: their -50 is far below the"
-        " highest visible score, 0",
-    ),
-    (
-        lambda: torch.tensor([-1000.0, -1000.0, -10.0, -1000.0, -1000.0]),
-        "the hidden keys get 7e-18 of the weight, which no test sees: their -50 is far below the"
-        " highest visible score, -10",
-    ),
-    (
-        lambda: torch.full((5,), -100.0),
-        "the hidden keys get 10% of the weight, and a quarter is asked; the highest visible score"
-        " is -100",
-    ),
-    (
-        lambda: torch.full((5,), -torch.inf),
-        "a score is inf or nan: [-inf, -inf, -inf, -inf, -inf]; real ones are finite",
-    ),
-]
-
-
-@pytest.mark.parametrize(("answer", "sentence"), LEAK_MUTANTS)
-def test_scores_that_do_not_leak(answer, sentence: str):
-    assert message(check_leak, answer).startswith(sentence)

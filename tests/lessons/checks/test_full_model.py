@@ -106,6 +106,20 @@ def test_an_error_of_torch_where_they_do_not_fit_is_refused():
     )
 
 
+def test_a_count_of_whole_pictures_is_refused():
+    def by_pictures(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+        if soft.sum() // vectors.shape[1] != len(vectors):
+            raise ValueError("pictures and places")
+        number = (soft.flatten().cumsum(0) - 1).clamp(min=0).view(soft.shape)
+        flat = vectors.flatten(0, 1)
+        return torch.where(soft[:, :, None], flat[number % len(flat)], words)
+
+    assert message(check_join, by_pictures) == (
+        "there were too few vectors, and nothing was raised; raise a ValueError"
+        " (row .###., 1 picture of 2 tokens)"
+    )
+
+
 # check_batch
 
 

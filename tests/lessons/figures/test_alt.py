@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 
 from gemma3_edu.lessons.figures.alt import alt_of, with_alt
 from gemma3_edu.lessons.figures.cache import slots_over_time
-from gemma3_edu.lessons.figures.image_tokens import mixed_masks, orders
+from gemma3_edu.lessons.figures.image_tokens import mixed_masks
 from gemma3_edu.lessons.figures.masks import reach_by_depth, who_notices
 from gemma3_edu.lessons.figures.pan_and_scan import what_if
 from gemma3_edu.lessons.figures.parity import error_per_stage, error_ruler
 from gemma3_edu.lessons.figures.pictures import asked
-from gemma3_edu.lessons.figures.rope import right_without
 from gemma3_edu.lessons.figures.sampling import kept_tokens
-from gemma3_edu.lessons.figures.vision import gradients, known_by_step
+from gemma3_edu.lessons.figures.vision import known_by_step
 from gemma3_edu.lessons.figures.windows import looking_back, ways_back, what_is_kept
 from gemma3_edu.model.config import layer_pattern
 
@@ -45,7 +44,6 @@ def test_few_words_and_none_are_refused():
 
 
 HALF = torch.tensor([0.5, 0.25, 0.125, 0.125])
-ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
 
 
 @pytest.mark.parametrize(
@@ -63,15 +61,9 @@ ZEROS, EYE = torch.zeros(3, 3), torch.eye(3)
         (lambda: who_notices({"a": [False, True], "b": [False] * 2}), "a first at 1, b nowhere"),
         (lambda: slots_over_time({"ring": [[0, -1], [0, 1], [2, 1]]}, 2), "ring holds 2 and 1"),
         (lambda: mixed_masks("tItI", window=3), "Masks of 14 tokens with 2 images of 4: .* W = 3"),
-        (lambda: orders("IqIa"), "image question image answer: image 1 no and image 2 yes"),
         (lambda: what_if((500, 2000)), "500 x 2000: 5 squares, .* 4.00 times .* 1.00 times in its"),
-        (
-            lambda: right_without({"none": 3, "0 to 2": 1}, {"0 to 2": 0}, 4),
-            "hands stopped none 3; 0 to 2 1, no attention 0 to 2 0.",
-        ),
         (lambda: kept_tokens({"even": HALF}, [0.5, 0.9]), "p = 0.9 takes 4 for even."),
         (lambda: known_by_step(["in"], {"row": {"x": [9]}}, {"row": 1}), "row: x 9"),
-        (lambda: gradients({"one": (ZEROS, EYE)}), "changed, 3 for one"),
         (
             lambda: error_per_stage({"a": {"in": 1e-6, "out": 2e-5}, "b": {"in": 0.0, "out": 0.0}}),
             "a from out on; b nowhere",

@@ -107,18 +107,15 @@ def test_ways_draw_the_toy():
 
 
 def test_curves_hold_what_is_given():
-    panels = {
-        "share": {"with": [0.5, 0.5], "without": [0.1, 1.0]},
-        "right": {"with": 9, "without": [1, 3]},
-    }
-    fig = attention.by_factor([0.25, 4], panels, {"right": 5})
-    assert line(fig.axes[1], "guessing") == [5, 5]
-    for ax, (name, rows) in zip(fig.axes, panels.items(), strict=True):
-        assert ax.get_title() == name
-        assert [text.get_text() for text in ax.get_xticklabels()] == ["1/4", "4"]
-        for model, values in rows.items():
-            assert line(ax, model) == (values if isinstance(values, list) else [values, values])
-    assert "right, without: 1 and 3" in alt_of(fig)
+    rows = {"with": [0.5, 0.5], "without": [0.1, 1.0]}
+    fig = attention.by_factor([0.25, 4], rows, "largest share")
+    (ax,) = fig.axes
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1/4", "4"]
+    for model, values in rows.items():
+        assert line(ax, model) == values
+    assert alt_of(fig) == (
+        "Largest share at factors 0.25 and 4. with: 0.5 and 0.5; without: 0.1 and 1."
+    )
 
 
 def test_every_seed_has_a_line():

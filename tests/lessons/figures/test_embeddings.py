@@ -8,7 +8,6 @@ from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.embeddings import (
     drawn_cosines,
-    lengths_of,
     mean_cosine,
     nearest,
     neighbourhoods,
@@ -51,17 +50,6 @@ def test_no_row_is_drawn_twice():
     lengths = torch.ones(8)
     drawn = drawn_cosines(UNIT, lengths, [0, 1], [2, 3], draws=20, nearest=2)
     assert drawn == pytest.approx([(UNIT[2] @ UNIT[3]).item()] * 20, abs=1e-6)
-
-
-def test_lengths_and_medians_are_where_they_should_be():
-    groups = {"few": torch.tensor([4.0, 8.0, 5.0]), "many": torch.tensor([2.0, 1.0, 3.0])}
-    fig = lengths_of(groups)
-    (ax,) = fig.axes
-    heights = {(line.get_label(), n): list(line.get_ydata()) for n, line in enumerate(ax.lines)}
-    assert heights["a row", 0] == [4.0, 8.0, 5.0]
-    assert heights["median", 1] == [5.0, 5.0]
-    assert heights["median", 3] == [2.0, 2.0]
-    assert "medians few: 5.0; many: 2.0." in alt_of(fig)
 
 
 MIDDLES = {"a": "C0", "d": "C1", "h": "C2", "e": "C3"}

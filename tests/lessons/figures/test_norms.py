@@ -86,15 +86,16 @@ def test_stream_and_copies_are_measured_on_the_model():
 def test_every_training_is_a_mark_and_nan_has_a_strip():
     nan = float("nan")
     losses = {
-        "none inside": [[2.5, 2.7, 2.6], [nan, 2.5, 2.6]],
-        "before": [[2.4, 2.5, 2.8], [3.0, 3.1, 3.2]],
+        "without norms": [[2.5, 2.7, 2.6], [nan, 2.5, 2.6]],
+        "with norms": [[2.4, 2.5, 2.8], [3.0, 3.1, 3.2]],
     }
-    fig = norms.placements(["half", "full"], losses, 3.05)
+    fig = norms.trainings([1, 0.5], losses, 3.05)
     strip, ax = fig.axes
-    assert line(ax, "before").tolist() == [2.4, 2.5, 2.8, 3.0, 3.1, 3.2]
-    assert line(ax, "none inside").tolist() == [2.5, 2.7, 2.6, 2.5, 2.6]
-    assert (len(line(strip, "none inside")), len(line(strip, "before"))) == (1, 0)
-    assert "none inside 1 of 6 and before 0 of 6." in alt_of(fig)
+    assert line(ax, "with norms").tolist() == [2.4, 2.5, 2.8, 3.0, 3.1, 3.2]
+    assert line(ax, "without norms").tolist() == [2.5, 2.7, 2.6, 2.5, 2.6]
+    assert (len(line(strip, "without norms")), len(line(strip, "with norms"))) == (1, 0)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "0.5"]
+    assert "without norms 1 of 6 and with norms 0 of 6." in alt_of(fig)
 
 
 def test_the_digests_hold_no_rounding_noise():

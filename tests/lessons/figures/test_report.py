@@ -80,11 +80,3 @@ def test_patterns_without_a_factor_stay_empty():
     assert [text.get_text() for text in fig.axes[0].texts] == ["2.00 to 2.12"]
     none = report.patterns_with_one_factor(dict.fromkeys(found))
     assert "One factor fits all sizes for none" in alt_of(none)
-
-
-def test_overheads_are_beside_what_is_said():
-    fig = report.overheads({"a": 300, "b": 50}, 1_000, (0.6, 0.15))
-    text = describe(fig)
-    assert "text 30% | 5%" in text
-    assert "bars 'cache': n=2 first=0.0003 last=5e-05" in text
-    assert [line.get_xdata()[0] for line in fig.axes[0].lines] == pytest.approx([0.0016, 0.00115])

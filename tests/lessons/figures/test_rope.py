@@ -6,43 +6,33 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from gemma3_edu import Message, capture, load, visible_attention
 from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.rope import (
-    SETTINGS,
     SMALL,
     angles_seen,
     hands_by_position,
-    no_attention,
-    other_angles,
-    right_without,
     score_table,
     two_hands,
     wavelength_curves,
     wavelengths,
     weights_by_order,
 )
-from gemma3_edu.model.config import AttentionType, RopeConfig
-from gemma3_edu.model.presets import PRESETS
+from gemma3_edu.model.config import RopeConfig
 from gemma3_edu.model.rope import rope_table
-from gemma3_edu.train.scores import interval
 
 ODD = RopeConfig(500.0, 3.0)
+SETTINGS = {
+    "base 10k": RopeConfig(10_000.0),
+    "base 1M": RopeConfig(1_000_000.0),
+    "1M, factor 8": RopeConfig(1_000_000.0, 8.0),
+}
 
 
 @pytest.fixture(autouse=True)
 def closed_afterwards():
     yield
     plt.close("all")
-
-
-def test_settings_are_the_presets():
-    near, far, large = SETTINGS.values()
-    for size in ("270m", "1b", "4b", "12b", "27b"):
-        text = PRESETS[size].text
-        assert text.rope(AttentionType.LOCAL) == near
-        assert text.rope(AttentionType.GLOBAL) == (far if size in ("270m", "1b") else large)
 
 
 @pytest.mark.parametrize("rope", [*SETTINGS.values(), ODD])
@@ -161,48 +151,3 @@ def test_angles_seen_stay_within_training_by_the_factor():
         shown.append(math.degrees(math.atan2(y, x)) % 360)
     assert shown == pytest.approx([32_768 * degree, 131_072 * degree, 16_384 * degree])
     assert [len(ax.patches) for ax in fig.axes] == [2, 3, 2]  # what was never seen: once
-
-
-def test_right_without_draws_counts_and_intervals():
-    (ax,) = right_without({"none": 5, "0": 1, "1": 4}, {"0": 2, "1": 0}, items=6).axes
-    places = [bars[0].get_x() + bars[0].get_width() / 2 for bars in ax.containers]
-    assert places == pytest.approx([0, 0.8, 1.8, 1.2, 2.2])
-    assert [bars[0].get_height() for bars in ax.containers] == [5, 1, 4, 2, 0]
-    low, high = interval(1, 6)
-    assert list(ax.lines[1].get_ydata()) == pytest.approx([6 * low, 6 * high])
-    assert len({(each.get_facecolor(), each.get_hatch()) for each in ax.patches}) == 3
-    (legend,) = ax.figure.legends
-    names = [text.get_text() for text in legend.get_texts()]
-    assert names == ["nothing changed", "hands stopped", "no attention"]
-    told = "by layers: hands stopped none 5; 0 1; 1 4, no attention 0 2; 1 0."
-    assert alt_of(ax.figure).endswith(told)
-
-
-def test_changed_layers_are_as_before_afterwards():
-    nano, processor = load("nano-it", text_only=True)
-    batch = processor([Message.user("Take 45 from 79.")])
-
-    def keys_seen() -> torch.Tensor:
-        """How much the last token of each layer sees of the others: layers, heads, tokens."""
-        with torch.no_grad(), visible_attention(nano), capture(nano, "*.attention_weights") as seen:
-            nano(batch)
-        return torch.stack([each[0][0, :, -1] for each in seen.values()])
-
-    def logits() -> torch.Tensor:
-        with torch.no_grad():
-            return nano(batch)
-
-    before, weights = logits(), keys_seen()
-    with other_angles(nano, [3], lambda cos, sin: (cos, -sin)):  # all hands turn backwards
-        assert weights[:3].equal(keys_seen()[:3])
-        assert not weights[3].allclose(keys_seen()[3], atol=1e-3)
-    with other_angles(nano, range(12), lambda cos, sin: (cos, sin)):
-        assert logits().equal(before)
-    with pytest.raises(KeyError), no_attention(nano, [3]):
-        _fails_if_other_than(before, logits())
-    assert logits().equal(before)
-
-
-def _fails_if_other_than(before: torch.Tensor, after: torch.Tensor):
-    if not after.allclose(before, atol=1e-3):
-        raise KeyError

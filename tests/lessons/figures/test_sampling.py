@@ -7,10 +7,12 @@ import torch
 from gemma3_edu import naive
 from gemma3_edu.generation.chat import stream
 from gemma3_edu.generation.sampling import Sampler
+from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.sampling import (
     PS,
     ChatBox,
+    by_rank,
     counts,
     kept_tokens,
     words,
@@ -51,6 +53,20 @@ def test_kept_tokens_draws_a_staircase_for_each_and_a_line_for_k():
     assert "line 'toy' over 0.3..0.99: n=4 first=1 last=5 min=1 max=5 mean=2.75" in describe(fig)
     (without,) = kept_tokens({"toy": SIXTEENTHS}, [0.3, 0.6]).axes
     assert len(without.lines) == 1
+
+
+# Ranks
+
+
+def test_bars_by_rank_are_probabilities_and_what_came():
+    shares = torch.tensor([[0.125, 0.5, 0.25, 0.125], [0.75, 0.125, 0.125, 0.0]])
+    fig = by_rank(shares, torch.tensor([1, 3]), ends=(1, 2))
+    (ax,) = fig.axes
+    given, wrote = ([bar.get_height() for bar in bars] for bars in ax.containers)
+    assert given == [62.5, 18.75, 18.75]  # means over both places of ranks 1, 2 and 3 to 4
+    assert wrote == [50, 0, 50]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3 to 4"]
+    assert alt_of(fig).endswith("62% and 50% at 1, 19% and 0% at 2 and 19% and 50% at 3 to 4.")
 
 
 # The chat box

@@ -12,7 +12,6 @@ from gemma3_edu.lessons.figures.sampling_ideas import (
     lines_of_a_chat,
     loops_and_inventions,
     pipeline,
-    readings,
 )
 
 NAMES = ["Jonah", "Ishmael", "later", "Pip", "Ahab"]
@@ -75,16 +74,6 @@ def test_a_chat_has_a_row_for_each_line_and_colours_for_who_wrote_it():
     assert len(dashed) == 3 + 1
     assert "in 4 lines: 5 of them are marks, the first 10 are the prompt" in alt_of(fig)
     assert alt_of(fig).endswith("the model wrote the last 3, ending in <end_of_turn>.")
-
-
-def test_readings_are_means_over_texts_in_percent():
-    fig = readings([[0.0, 0.5], [0.5, 1.0]], [[0.25, 0.25], [0.0, 0.25]])
-    (ax,) = fig.axes
-    means = [line for line in ax.lines if line.get_label().endswith("mean")]
-    assert [list(line.get_ydata()) for line in means] == [[25, 75], [12.5, 25]]
-    assert len(ax.lines) == 2 + 4
-    assert "from 25% to 75% at once and 75% at last" in alt_of(fig)
-    assert alt_of(fig).endswith("12% in the first place and 25% in the last.")
 
 
 def test_loops_and_inventions_are_means_with_two_standard_errors():

@@ -10,14 +10,11 @@ from PIL import Image
 from gemma3_edu import Batch, Processor
 from gemma3_edu.hub import load
 from gemma3_edu.lessons.figures.alt import alt_of
-from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.soft_tokens import (
     LEARNS,
     PALE_SOFT,
     context_filled,
     how_it_learns,
-    number_and_colours,
-    right_answers,
     row_of_tokens,
     said_at_squares,
     square_to_vector,
@@ -107,14 +104,6 @@ def test_a_square_of_patches_becomes_the_mean_of_its_vectors():
     assert small.patches[0].get_xy() == (0.5, 1.5)
 
 
-def test_mean_colours_are_those_of_the_squares():
-    picture, colours = number_and_colours(gradient(12), squares=3).axes
-    whole = np.asarray(picture.images[0].get_array())
-    coarse = np.asarray(colours.images[0].get_array())
-    assert coarse.shape == (3, 3, 3)
-    assert coarse[1, 2] == pytest.approx(whole[4:8, 8:12].mean((0, 1)), abs=1e-6)
-
-
 def test_the_error_runs_through_the_soft_tokens_and_stops_before_the_encoder():
     fig = how_it_learns(["a", "?"], ["x", "y"], soft=3)
     (ax,) = fig.axes
@@ -167,17 +156,6 @@ def test_a_word_looks_ahead_once_and_a_soft_token_at_all_others():
     arrows = [patch for patch in right.patches if patch.get_label() != "soft token"]
     assert len(arrows) == 8
     assert "'c' has arrows back to 'a' and 'b' and a dashed one ahead, to 'd'" in alt_of(fig)
-
-
-def test_right_answers_have_intervals_and_numbers():
-    fig = right_answers({"right": 96, "wrong": 3}, asked=100)
-    (ax,) = fig.axes
-    assert said(ax) == ["96", "3"]
-    assert ax.get_lines()[0].get_xdata().tolist() == [96, 3]
-    low, high = interval(3, 100)
-    assert ax.collections[0].get_segments()[1][:, 0] == pytest.approx([100 * low, 100 * high])
-    assert alt_of(fig) == "Right answers of 100: right 96 and wrong 3."
-    assert "points" not in describe(fig)
 
 
 def test_what_is_read_stands_in_its_square():

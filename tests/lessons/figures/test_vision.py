@@ -75,22 +75,6 @@ def test_colours(picture):
     assert drawn[5, 7, 2] == pytest.approx((picture[2, 5, 7].item() + 1) / 2)
 
 
-def test_cut_up(picture):
-    photo = np.arange(3 * 20 * 50).reshape(20, 50, 3) % 256
-    fig = vision.cut_up(photo, picture, picture[:, :12, :12], patch_size=6, patch=8)
-    file, large, one, small = fig.axes
-    assert file.get_title() == "the file\n50 x 20"
-    assert large.get_title() == "36 x 36 pixels\n6 x 6 patches"
-    assert one.get_title() == "patch 8\n6 x 6 pixels"
-    assert small.get_title() == "12 x 12 pixels\n2 x 2 patches"
-    cuts = [line.get_segments() for line in large.collections]
-    assert [len(lines) for lines in cuts] == [5, 5]
-    assert [line[0][0] for line in cuts[0]] == [5.5, 11.5, 17.5, 23.5, 29.5]
-    drawn = one.images[0].get_array()
-    np.testing.assert_allclose(drawn, vision.as_colours(patches(picture, 6)[8]))
-    assert large.patches[0].get_xy() == (11.5, 5.5)  # patch 8: row 1, column 2
-
-
 def test_each_picture_has_weights_of_its_own(encoder, picture, weights):
     two = vision.attention_of_patches(encoder, torch.stack([picture, -picture]))
     torch.testing.assert_close(two[0], weights)
@@ -131,29 +115,12 @@ def test_where_it_looks(picture):
     assert "75% and 75%" in fig.get_label()
 
 
-def test_dots_mark_what_moved():
-    before = torch.full((3, 3), 0.125)
-    after = before.clone()
-    after[1, 2], after[0, 0] = 0.5, -0.25
-    fig = vision.gradients({"one": (before, after), "none": (before, before)})
-    one, none = fig.axes[:2]
-    assert sorted(one.collections[0].get_offsets().tolist()) == [[0, 0], [2, 1]]  # x, y
-    assert len(none.collections[0].get_offsets()) == 0
-    assert one.images[0].norm.vmax == none.images[0].norm.vmax == 0.5
-    assert one.images[0].norm.vmin == -0.5
-    assert one.get_xlabel() == "caption"
-    assert one.get_ylabel() == "picture"
-
-
 def test_every_figure_has_a_digest_of_its_own(picture, weights):
-    matrix = torch.eye(2)
     known = {"row": {"trained": [18, 99]}}
     figures = [
-        vision.cut_up(np.zeros((4, 8, 3)), picture, picture[:, :12, :12], 6, 3),
         vision.jigsaw({"one": picture, "two": -picture}, 6),
         vision.known_by_step(["pixels", "layer 1"], known, guess={"row": 12}),
         *(vision.where_it_looks([picture] * 2, [weights[0, 0, p]] * 2, [p, p]) for p in (0, 20)),
-        vision.gradients({"a": (matrix, matrix)}),
     ]
     assert len({describe(fig) for fig in figures}) == len(figures)
     assert all(fig.get_size_inches()[0] <= 9 for fig in figures)
