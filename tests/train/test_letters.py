@@ -35,7 +35,7 @@ def test_a_broken_run_is_nan():
     assert all(map(math.isnan, learn_letters(Explodes, rate=0.01, layers=1, steps=3)))
 
 
-def test_each_draw_begins_with_matrices_of_its_own_times_the_size():
+def test_each_draw_begins_with_matrices_of_its_own():
     seen = []
 
     class Watched(nn.Linear):
