@@ -56,12 +56,6 @@ def learn_letters(
         return [_learn(make, rate, layers, draw, steps, times) for draw in range(draws)]
 
 
-def untrained_layers(make: Callable[[], nn.Module], layers: int, draw: int) -> nn.Sequential:
-    """The layers of one of those networks as they are drawn, before any step."""
-    with torch.random.fork_rng(devices=[]):
-        return _drawn(make, layers, draw)[1]
-
-
 def _drawn(
     make: Callable[[], nn.Module], layers: int, draw: int
 ) -> tuple[nn.Embedding, nn.Sequential, nn.Sequential]:

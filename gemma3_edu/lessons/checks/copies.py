@@ -1,15 +1,18 @@
-"""Which tensors a function makes that are as large as a cabinet of keys, and where.
+"""Tensors a function makes that are as large as a cabinet of keys, and what attention it calls.
 
->>> q, k, v = torch.ones(6, 8), torch.ones(2, 50, 8), torch.ones(2, 50, 8)
->>> copied_bytes(lambda q, k, v: k.repeat_interleave(3, 0), q, k, v) == 3 * k.nbytes
+>>> q, k = torch.ones(6, 8), torch.ones(2, 50, 8)
+>>> with Ledger(least=k[0].nbytes) as ledger:
+...     _ = k.repeat_interleave(3, 0)
+>>> ledger.made == 3 * k.nbytes
 True
->>> copied_bytes(lambda q, k, v: q.unflatten(0, (2, 3)) @ k.mT, q, k, v)
+>>> with Ledger(least=k[0].nbytes) as ledger:
+...     _ = q.unflatten(0, (2, 3)) @ k.mT
+>>> ledger.made
 0
 """
 
 import linecache
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +25,14 @@ from torch.utils._pytree import tree_leaves
 
 _NOT_THEIRS = (str(Path(torch.__file__).parents[1]), str(Path(__file__).parent))
 """Where installed packages are, and the checks."""
-
-
-def copied_bytes(function: Callable[..., Any], *arguments: Any) -> int:
-    """Bytes of new tensors as large as one head of the second argument, the keys, in `function`.
-
-    What one of PyTorch's kernels uses inside itself is not seen.
-    """
-    with Ledger(arguments[1][0].nbytes) as ledger:
-        function(*arguments)
-    return ledger.made
+_ATTENTION = ("gemma3_edu.model.attention", "gemma3_edu.naive.attention")
 
 
 class Ledger(TorchDispatchMode):
     """Adds up the bytes of results that are at least this large and are no views of an operand.
 
     `line` is the source of the line that made the first of them, outside installed packages and
-    the checks.
+    the checks. What one of PyTorch's kernels uses inside itself is not seen.
     """
 
     def __init__(self, least: int):
@@ -58,19 +52,34 @@ class Ledger(TorchDispatchMode):
 
 
 class AttentionCalls(TorchFunctionMode):
-    """Whether PyTorch's attention was called, and whether it was asked to group the heads."""
+    """Whether PyTorch's attention was called and asked to group the heads, or the package's was.
+
+    `borrowed` is the function of this package's attention that was running, or nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.seen = self.grouped = False
+        self.borrowed = ""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        self.borrowed = self.borrowed or _borrowed()
         if function is F.scaled_dot_product_attention:
             self.seen = True
             self.grouped = self.grouped or bool((kwargs or {}).get("enable_gqa"))
         return function(*args, **(kwargs or {}))
+
+
+def _borrowed() -> str:
+    """The package's attention function that is running, by its whole name, or nothing."""
+    frame, name = sys._getframe(1), ""
+    while frame.f_back and not name:
+        frame = frame.f_back
+        module = frame.f_globals.get("__name__", "")
+        name = f"{module}.{frame.f_code.co_name}" if module in _ATTENTION else ""
+    return name
 
 
 def _line() -> str:

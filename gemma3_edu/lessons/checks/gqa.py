@@ -313,7 +313,7 @@ def check_grouped(fn: Function) -> None:
     """The cases of `check_small_groups`; then without copies; then nano reads with `fn`.
 
     A tensor as large as the keys of one head, made anywhere inside `fn`, is a copy, in bfloat16 as
-    well as in float32.
+    well as in float32. The package's own attention, under any name, is refused.
     """
     check_small_groups(fn)
     g = torch.Generator().manual_seed(10)
@@ -322,6 +322,10 @@ def check_grouped(fn: Function) -> None:
         q, k, v = (torch.randn(*shape, generator=g).to(dtype) for shape in shapes)
         with AttentionCalls() as calls, Ledger(k[0].nbytes) as ledger:
             ask(fn, q, k, v, torch.ones(3, 64) > 0, 0.25)
+        require(
+            not calls.borrowed,
+            f"right, but {calls.borrowed} has done the work; write the queue yourself",
+        )
         require(
             not calls.grouped,
             "right, but PyTorch's enable_gqa has made the groups; let the queries queue yourself",

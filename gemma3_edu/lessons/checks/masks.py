@@ -183,6 +183,9 @@ check_small_masks = Check(
             lambda q, k, w: _mask(q, k, w) & (k > 0)
         ),
         "lined the queries up with the last keys; use the numbers in q and k": _bands(last=True),
+        "padding was treated as text: a key at -1 is near to a query at 0, and must not be seen": (
+            _back_of_all
+        ),
         "None is no window at all, and any number in its place hides keys in a longer text": [
             _instead_of_none(lambda q, k: len(k)),
             _instead_of_none(lambda q, k: int(k.max())),
@@ -195,9 +198,6 @@ check_small_masks = Check(
         ],
         "a window of more than len(k) is a window still; the query may be far after all keys": (
             lambda q, k, w: _mask(q, k, None if w and w > len(k) else w)
-        ),
-        "padding was treated as text: a key at -1 is near to a query at 0, and must not be seen": (
-            _back_of_all
         ),
         "padding is hidden in local layers only; without a window it must be hidden as well": [
             lambda q, k, w: _back_of_all(q, k, w) if w is None else _mask(q, k, w),
@@ -280,9 +280,10 @@ check_layer_types = Check(
         "the period is one short in yours: with period 6, a global layer follows five local ones": (
             _types(lambda i, n, period: (i + 1) % max(period - 1, 1) == 0)
         ),
-        "yours counts from the last layer; count from the first, even if the last ones are local": (
-            _types(lambda i, n, period: (n - 1 - i) % period == 0)
-        ),
+        "yours counts from the last layer; count from the first, even if the last ones are local": [
+            _types(lambda i, n, period: (n - 1 - i) % period == 0),
+            _types(lambda i, n, period: (n - i) % period == 0),
+        ],
         "the last layer was made global; a depth that is no multiple of period ends locally": (
             _types(lambda i, n, period: (i + 1) % period == 0 or i == n - 1)
         ),

@@ -53,6 +53,16 @@ def _ages(newest: int) -> list[Callable[..., Tensor]]:
     ]
 
 
+def _with(slots: int | None = None, window: int | None = None) -> Callable[..., Tensor]:
+    """The right mask but for these numbers in place of the arguments."""
+
+    def fn(length: int, S: int, w: int) -> Tensor:
+        back = (length - 1 - torch.arange(S)) % (slots or S)
+        return (back < (window or w)) & (back < length)
+
+    return fn
+
+
 def _in_order(length: int, slots: int, window: int) -> Tensor:
     """The mask that takes a slot's number for the position that it holds."""
     back = length - 1 - torch.arange(slots)
@@ -105,6 +115,11 @@ check_ring_mask = Check(
         "yours is wrong where length is a multiple of slots: length % slots is 0 there": (
             lambda length, slots, w: _in_order(length % slots, slots, w)
         ),
+        "7 and 4 are only the colleague's numbers; use slots and window": [
+            _with(slots=7),
+            _with(window=4),
+            _with(slots=7, window=4),
+        ],
         _ROUNDS: [
             _first_rounds(1),
             _first_rounds(2),

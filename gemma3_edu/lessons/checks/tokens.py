@@ -36,12 +36,15 @@ _WORDS = ["banana", "bana", "there", "other", "not", "nothing", "aaa", "tea?", "
 
 # A piece that is better than its part: after one join a better one has become possible.
 _LATE = {"a": -1.0, "aba": 5.0, "ab": 1.0, "b": -2.0}
+# What is learned never joins these; a table may hold them all the same.
+_ANY = {"12": -1.0, "▁a": -2.0, "12▁a": -3.0}
 _LOW = {"oo": -1e6, "no": -2e6, "noo": -1e30}  # below any floor that one might think of
 
 
 def _join_cases() -> dict[str, Case]:
-    cases = [*((word, _SCORES) for word in [*_WORDS, "banana" * 3]), ("abab", _LATE)]
-    return {_told(word, scores): (list(word), scores) for word, scores in [*cases, ("noo", _LOW)]}
+    cases = [(word, _SCORES) for word in [*_WORDS, "banana" * 3]]
+    cases += [("abab", _LATE), ("12▁a", _ANY), ("noo", _LOW)]
+    return {_told(word, scores): (list(word), scores) for word, scores in cases}
 
 
 def _told(word: str, scores: Scores) -> str:
@@ -92,6 +95,20 @@ def _above(floor: float) -> Join:
             parts = _joined_at(parts, _best(parts, places, scores))
 
     return joined
+
+
+def _as_when_learning(parts: list[str], scores: Scores) -> list[str]:
+    """Digits stay alone, and no piece reaches from one word into the next."""
+
+    def may(left: str, right: str) -> bool:
+        return right[0] != SPACE and not (left.isdigit() or right.isdigit())
+
+    while True:
+        pairs = enumerate(pairwise(parts))
+        places = [i for i, (a, b) in pairs if a + b in scores and may(a, b)]
+        if not places:
+            return parts
+        parts = _joined_at(parts, _best(parts, places, scores))
 
 
 def _longest_match(parts: list[str], scores: Scores) -> list[str]:
@@ -234,6 +251,8 @@ check_join = Check(
         " be any number, so let it begin with the first piece that is found": [
             _above(floor) for floor in (0.0, -1.0, -2.0, -3.0, -5.0, -10.0, -100.0, -1e9)
         ],
+        "passed over digits or a space, as `may_join` does; here all neighbours that make a"
+        " piece are joined": _as_when_learning,
         "joined only characters; look for neighbours again after each join": _pairs_of_the_start,
     },
     call=_ask_for_a_join,

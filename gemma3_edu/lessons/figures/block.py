@@ -1,4 +1,4 @@
-"""Figures of lesson 07: the gate's curve, a nudge through thirty parts, a model's loud parts.
+"""Figures of lesson 07: the gate's curve, and a model's loud parts.
 
 >>> fig = activations()
 >>> [line.get_label() for line in fig.axes[0].lines]
@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from .alt import with_alt
 
-_WIRINGS = [("C3", "--", 2.4), ("C0", "-", 3.5)]
 _PARTS = {"MLP": ("C2", "-", "s"), "attention": ("C1", "--", "o")}
 
 
@@ -36,29 +35,6 @@ def activations() -> Figure:
         fig,
         "GELU against the gate: nearly 0 left of -2, the gate itself right of 2, and between them a"
         " smooth bend, which dips to -0.17.",
-    )
-
-
-def nudges(moved: Mapping[str, Sequence[Sequence[float]]], start: float) -> Figure:
-    """How far a nudge of the first part moves what has passed each part, by wiring and draw.
-
-    Of each wiring the median of its draws is drawn, and a band from the smallest to the largest.
-    """
-    fig, ax = plt.subplots(figsize=(7.4, 3.6), layout="constrained")
-    told = []
-    for (name, draws), (colour, style, width) in zip(moved.items(), _WIRINGS, strict=True):
-        found = torch.tensor(draws)
-        parts, middle = range(1, found.shape[1] + 1), found.median(0).values
-        low, high = found.amin(0).numpy(), found.amax(0).numpy()
-        ax.fill_between(parts, low, high, color=colour, alpha=0.2, lw=0, label="all draws")
-        ax.plot(parts, middle, color=colour, ls=style, lw=width, label=name)
-        told.append(f"{name} {low[-1]:.2g} to {high[-1]:.2g}")
-    ax.axhline(start, color="0.5", ls=":", lw=1.2, label="a thousandth")
-    ax.axhline(2**0.5, color="0.5", ls="-.", lw=1.2, label="two unrelated vectors")
-    ax.set(xlabel="parts passed", ylabel="how far the two are apart", yscale="log")
-    ax.legend(handles=list(ax.lines), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    return with_alt(
-        fig, f"A nudge of the first part, after the last part, in the draws: {'; '.join(told)}."
     )
 
 

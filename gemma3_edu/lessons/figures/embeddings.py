@@ -108,7 +108,6 @@ def _count(ax: Axes, likes: Sequence[float]) -> None:
 
 def _name(ax: Axes, piece: str, like: float, height: float, colour: str) -> None:
     x = round(like, 3)
-    ax.plot([x, x], [0, height], color=colour, ls="-", lw=0.8, label=piece)
     ax.plot([x], [height], color=colour, ls="none", marker="o", markersize=5, label=piece)
     text = ax.text(x + 0.035, height, piece, family="monospace", fontsize=10)
     text.set(ha="left", va="center", parse_math=False)

@@ -115,7 +115,7 @@ def weights_by_order(
 ) -> Figure:
     """What the last token of each text looks at, without positions and with them, as bars.
 
-    The bars of the word `marked`, which occurs twice, are dark.
+    The bars of the word `marked`, which occurs twice, are hatched and have their numbers.
     """
     fig, axes = plt.subplots(
         len(words), 2, figsize=(8, 1.9 * len(words)), layout="constrained", sharey=True
@@ -125,7 +125,7 @@ def weights_by_order(
         for column, weights in enumerate((without[row], turned[row])):
             ax, name = axes[row][column], ("without positions", "with positions")[column]
             same = [token == marked for token in tokens]
-            ax.bar(
+            bars = ax.bar(
                 range(len(tokens)),
                 weights.tolist(),
                 color=["C1" if found else "C0" for found in same],
@@ -133,6 +133,8 @@ def weights_by_order(
                 edgecolor="white",
                 label=name,
             )
+            shares = zip(weights.tolist(), same, strict=True)
+            ax.bar_label(bars, [f"{w:.2f}" if found else "" for w, found in shares], fontsize=9)
             ax.set_xticks(range(len(tokens)), tokens)
             if row == 0:
                 ax.set_title(name, fontsize=10)

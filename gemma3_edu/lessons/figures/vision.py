@@ -85,8 +85,8 @@ def known_by_step(
     )
     marks, told = [("o", 7), ("s", 6), ("^", 6), ("D", 5)], []
     for ax, (title, curves) in zip(axes[0], known.items(), strict=True):
-        for (name, curve), (mark, size) in zip(curves.items(), marks, strict=False):
-            ax.plot(range(len(steps)), curve, marker=mark, ms=size, label=name)
+        for (name, curve), (mark, points) in zip(curves.items(), marks, strict=False):
+            ax.plot(range(len(steps)), curve, marker=mark, ms=points, label=name)
         ax.axhline(guess[title], color="0.6", ls="-", lw=1, label="a guess")
         ax.set_xticks(range(len(steps)), steps, rotation=40, ha="right")
         ax.set(title=title, ylim=(0, 104))

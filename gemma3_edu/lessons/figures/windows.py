@@ -225,10 +225,10 @@ def where_it_looks(
         colour = _LOOKS[kind][0]
         ax.axvspan(-0.5, window - 0.5, color="#e4e4e4", label="window", zorder=0)
         ax.vlines(back, 0, weight, color=colour, lw=3, label="weight")
-        ax.plot([found], [1.06], color="black", marker="v", ms=7, ls="none", label=name)
-        ax.text(found - 4, 1.06, name, va="center", fontsize=9)
-        ax.text(window / 2 - 0.5, 1.06, f"W = {window}", ha="center", va="center", fontsize=9)
-        ax.set(ylim=(0, 1.2), ylabel="weight")
+        ax.plot([found], [1.18], color="black", marker="v", ms=7, ls="none", label=name)
+        ax.text(found - 4, 1.18, name, va="center", fontsize=9)
+        ax.text(window / 2 - 0.5, 1.18, f"W = {window}", ha="center", va="center", fontsize=9)
+        ax.set(ylim=(0, 1.3), ylabel="weight")
         ax.set_title(layer, color=colour, weight="bold", loc="left", fontsize=10)
         ax.set_xlim(len(weight) + 3, -4)
         for side in ("top", "right"):

@@ -147,6 +147,19 @@ def test_a_search_that_begins_below_every_number_is_right():
     check_join(above(-float("inf")))
 
 
+def as_when_learning(parts: list[str], scores: Scores) -> list[str]:
+    """`may_join` of the lesson is asked as well."""
+    joined = [
+        (scores[left + right], -i)
+        for i, (left, right) in enumerate(pairwise(parts))
+        if left + right in scores and right[0] != "▁" and not (left + right)[0].isdigit()
+    ]
+    if not joined:
+        return parts
+    i = -max(joined)[1]
+    return as_when_learning([*parts[:i], parts[i] + parts[i + 1], *parts[i + 2 :]], scores)
+
+
 def emptied(parts: list[str], scores: Scores) -> list[str]:
     got = by_recursion(parts, scores)
     scores.clear()
@@ -160,6 +173,7 @@ def emptied(parts: list[str], scores: Scores) -> list[str]:
         (through_keys, "goes through all pieces of the table; look up only the neighbours"),
         *[(at_most(joins), "stopped after a few joins; go on until") for joins in (3, 5)],
         (every_copy, "joined every copy of the best piece at once; after one join look again"),
+        (as_when_learning, "passed over digits or a space, as `may_join` does; here all"),
         (never_ends, "does not end; stop when no neighbours make a piece (['b', "),
         (never_moves, "does not end; stop when no neighbours make a piece (['b', "),
         (by_length, "took the first neighbours that make a piece, or the longest piece; the high"),
