@@ -13,10 +13,10 @@ takes a row of D numbers from the table for each token, times the root of D. The
 one line, runs from there through twelve narrow boxes, layers.0 to layers.11, of which the sixth and
 the twelfth, orange, are global and the ten others are local. Above them are two small masks: a
 band, the last W tokens, with rotation base 10,000, whose line leads to the local layers; and a full
-triangle with base 1,000,000, whose line leads to the global ones. After the layers come a box named
-norm and a blue box, the head, which compares with every row of the table. A dashed way below joins
-it to embed_tokens and says: the same tensor. Bars of invented length at the right stand for V
-scores, one for each token."""
+triangle with base 1,000,000 and factor 8, whose line leads to the global ones. After the layers
+come a box named norm and a blue box, the head, which compares with every row of the table. A dashed
+way below joins it to embed_tokens and says: the same tensor. Bars of invented length at the right
+stand for V scores, one for each token."""
 
 BOLD = ' font-weight="bold"'
 ORANGE, SKY, PEACH = "#D55E00", "#D6E4F0", "#FBE3D4"
@@ -76,7 +76,7 @@ def _masks() -> list[str]:
     parts, top = [], STREAM - TALL / 2
     for left, colour, window, lines, layers in [
         (262, BLUE, 3, ["local: the last W tokens,", "rotation base 10,000"], range(12)),
-        (566, ORANGE, 9, ["global: all before,", "rotation base 1,000,000"], GLOBALS),
+        (566, ORANGE, 9, ["global: all before,", "rotation base 1,000,000, factor 8"], GLOBALS),
     ]:
         parts += _mask(left, 24, window, colour)
         for n, told in enumerate(lines):

@@ -85,7 +85,8 @@ def by_rank(
     ax.set_xticks(range(len(groups)), names)
     ax.set(xlabel="rank of the token, the likeliest first", ylabel="% of the whole")
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize=9, frameon=False)
+    ax.margins(y=0.3)
+    ax.legend(fontsize=9, frameon=False, ncols=2)
     told = listed(
         f"{a:.0f}% and {b:.0f}% at {name}" for a, b, name in zip(given, wrote, names, strict=True)
     )

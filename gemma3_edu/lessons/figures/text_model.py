@@ -42,10 +42,12 @@ def name_to_place(name: str, spellings: Sequence[str]) -> Figure:
     words, step, begin = rest.split("."), 1.6, 5.4
     fig, ax = plt.subplots(figsize=(8.6, 3.6), layout="constrained")
     ax.axis("off")
-    for row, spelling in enumerate(spellings):
-        look: dict[str, Any] = {"family": "monospace", "size": 10, "va": "center"}
-        ax.text(4.6, 7.2 - 0.75 * row, spelling, ha="right", color="0.35", **look)
-    middle = 7.2 - 0.375 * (len(spellings) - 1)
+    half = len(spellings) // 2  # the name's own beginning is level with the rest of the name
+    middle = 7.2 - 0.75 * half
+    for row, spelling in zip([half, *range(half), *range(half + 1, 9)], spellings, strict=False):
+        look: dict[str, Any] = {"family": "monospace", "size": 10, "va": "center", "ha": "right"}
+        look |= {"weight": "bold"} if row == half else {"color": "0.45"}
+        ax.text(4.6, 7.2 - 0.75 * row, spelling, **look)
     ax.text(4.85, middle, "|", size=34, va="center", ha="center", color="0.6")
     ax.text(3.3, 2.4, "the decoder", ha="left", va="center", size=10)
     ax.add_patch(Rectangle((3.1, 0), 11.4, 4.8, fc="0.97", ec="black", lw=1.2))
@@ -64,7 +66,8 @@ def name_to_place(name: str, spellings: Sequence[str]) -> Figure:
     ax.set(xlim=(0, 14.6), ylim=(-0.1, 7.7))
     return with_alt(
         fig,
-        f"{len(spellings)} beginnings of a name stand before one bar. After it the words of {rest}"
+        f"{len(spellings)} beginnings of a name stand before one bar, the one that fits in bold and"
+        f" level with the rest. After the bar the words of {rest}"
         f" have arrows into boxes inside each other, from the decoder to the tensor, {words[-1]}.",
     )
 
@@ -90,14 +93,14 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
         look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "black"}
         ax.barh(rows, [given[n] for n in rows], height=0.72, linewidth=0.5, label=label, **look)
     mark: dict[str, Any] = {"ls": "none", "color": "black", "mfc": "white", "ms": 6}
-    marks = ax.plot([most[n] for n in missed], missed, "D", label="probability of that one", **mark)
+    marks = ax.plot([most[n] for n in missed], missed, "D", label="that first choice", **mark)
     for row in missed:
         told = pieces[best[row]] if clear[row] else "no clear first choice"
         ax.text(most[row] + 2, row, told, va="center", size=9)
     ax.set_yticks(range(len(tokens)), [pieces[token] for token in tokens])
     ax.set_xticks(range(0, 101, 20))
     ax.invert_yaxis()
-    ax.set(xlabel="probability of the token that came, %", xlim=(0, 115))
+    ax.set(xlabel="probability, %", xlim=(0, 115))
     fig.legend(handles=[*ax.containers, *marks], loc="outside upper center", ncols=3, frameon=False)
     return with_alt(
         fig,
