@@ -153,6 +153,10 @@ def _worst_stage(ours: Stages, theirs: Stages, limit: float) -> Found:
     return _first({name: ours[name]}, theirs, limit)
 
 
+def _last_stage(ours: Stages, theirs: Stages, limit: float) -> Found:
+    return _first({name: ours[name] for name in reversed(list(ours))}, theirs, limit)
+
+
 check_first_divergence = Check(
     """`fn(ours, theirs, limit)` is (stage, position) of the first divergence, or None.
 
@@ -171,6 +175,7 @@ check_first_divergence = Check(
         " order in which they come": lambda ours, theirs, limit: _first(
             {name: ours[name] for name in sorted(ours)}, theirs, limit
         ),
+        "the last stage, not the first: go through them in their order": _last_stage,
         "the worst stage, not the first: an error grows on its way": _worst_stage,
         "compared the plain difference with the limit: divide by the length of theirs, since"
         " streams are short in the beginning and long at the end": _where(
@@ -267,7 +272,7 @@ def check_finding(fn: Callable[[], Any], window: int = 64) -> None:
     """
     finding = ask(fn)
     triple = isinstance(finding, tuple) and len(finding) == 3
-    require(triple, f"expected (stage, position, mistake), got {_said(finding)}")
+    require(triple, f"expected a tuple (stage, position, mistake), got {_said(finding)}")
     stage, position, mistake = finding
     stages = ["embeddings", *(f"block {n}" for n in range(12)), "final norm", "logits"]
     require(

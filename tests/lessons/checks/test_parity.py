@@ -101,7 +101,8 @@ def test_right_finding(mistake: str):
 @pytest.mark.parametrize(
     ("words", "finding"),
     [
-        ("expected (stage, position, mistake), got None", None),
+        ("expected a tuple (stage, position, mistake), got None", None),
+        ("expected a tuple (stage, position, mistake), got", ["block 8", 64, "W + 1"]),
         ("stage 8: expected one of embeddings, block 0", (8, 64, "W + 1")),
         ("stage 'block 7': both models agree there", ("block 7", 64, "W + 1")),
         ("stage 'logits': it differs, but only since", ("logits", 64, "W + 1")),
