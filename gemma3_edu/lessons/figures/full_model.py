@@ -1,4 +1,4 @@
-"""Figures of lesson 14: two towers and one row, who sees whom, and answers.
+"""Figures of lesson 14: one tower, one table, one row, who sees whom, and answers.
 
 >>> from .alt import alt_of
 >>> alt_of(talks([([], "Which?", "first", "first"), ([], "Where?", "left", "top")]))
@@ -29,8 +29,8 @@ HUES = (GREEN, ORANGE, BLUE, "#CC79A7")  # of the pictures of a row, in order
 # The idea
 
 
-def two_towers() -> Figure:
-    """Words through a table, pictures through encoder and projector, all into one row."""
+def one_row() -> Figure:
+    """Words through a table, all pictures through the one tower, into one row."""
     fig, ax = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
     ax.set(xlim=(0, 21), ylim=(1.2, 11.4))
     ax.axis("off")
@@ -49,8 +49,8 @@ def two_towers() -> Figure:
         if not what:
             x = left + width * number + 0.59
             arrow(ax, (x, 2.7), (x, 4.85), EDGE, 1.6)
-    for which, (x, end) in enumerate([(6.0, 3), (12.6, 7)]):
-        _box(ax, x - 2.1, 8.0, 4.2, "encoder, projector", "white", HUES[which])
+    _box(ax, left, 8.0, 11.8, "the tower: encoder, projector", "white")
+    for which, (x, end) in enumerate([(6.65, 3), (11.85, 7)]):
         ax.add_patch(Rectangle((x - 0.55, 9.95), 1.1, 1.1, facecolor=HUES[which], edgecolor=EDGE))
         say(ax, x, 10.5, str(which + 1), color="white", weight="bold")
         arrow(ax, (x, 9.9), (x, 9.15), HUES[which], 1.6)
@@ -64,8 +64,8 @@ def two_towers() -> Figure:
     return with_alt(
         fig,
         f"One row of {len(row)} vectors, numbered from 0. {row.count(0)} come from the table of"
-        " words below it; 3 and 3 come from two pictures above it, each through encoder and"
-        " projector. The row goes on to the language model, which gives the next word.",
+        " words below it; 3 and 3 come from two pictures above it, both through one tower, encoder"
+        " and projector. The row goes on to the language model, which gives the next word.",
     )
 
 

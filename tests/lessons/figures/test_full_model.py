@@ -28,7 +28,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def test_every_place_of_the_row_gets_one_arrow_of_its_tower():
-    (ax,) = viz.two_towers().axes
+    (ax,) = viz.one_row().axes
     cells = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_y() == 4.9]
     arrows = [p for p in ax.patches if isinstance(p, FancyArrowPatch)]
     assert len(cells) == 11
