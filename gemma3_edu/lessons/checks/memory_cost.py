@@ -38,6 +38,7 @@ def _batch_cases() -> dict[str, Case]:
     cases: list[tuple[str, Gemma3Config, str, int, int]] = [
         ("27b", PRESETS["27b"], "int4-32", 24 * 10**9, 8_192),
         ("12b", PRESETS["12b"], "bf16", 24 * 10**9, 1_024),  # the weights alone do not fit
+        ("27b", PRESETS["27b"], "bf16", 24 * 10**9, 1_024),  # nor here, by many rows
         ("4b", PRESETS["4b"], "bf16", 24 * 10**9, 32_768),
         ("4b", PRESETS["4b"], "int4-row", 8 * 10**9, 512),
         ("1b", one, "int8", full, 2_048),  # to the byte
@@ -111,9 +112,15 @@ check_largest_batch = Check(
         "a row's cache was given one column; it has `context` of them": _rows(
             row=lambda c, n: cache_bytes(c, 1)
         ),
-        "fewer than no rows: where the weights alone do not fit, the answer is 0": lambda *case: (
-            int(_left(*case) // 1)
-        ),
+        "fewer than no rows: where the weights alone do not fit, the answer is 0": [
+            lambda *case: int(_left(*case) // 1),
+            lambda *case: int(_left(*case)),
+            lambda *case: round(_left(*case)),
+        ],
+        "memory that is missing was taken for memory that is left; it holds no rows": [
+            lambda *case: int(abs(_left(*case))),
+            lambda *case: abs(int(_left(*case) // 1)),
+        ],
         "one row at least was promised; where not even one fits, the answer is 0": lambda *case: (
             max(1, _batch(*case))
         ),
@@ -234,9 +241,17 @@ check_step_seconds = Check(
         "the new tokens came after `context` others; `context` counts them too": _longer(
             work=lambda c, n, b, new: _work(c, n + new, b, new)
         ),
-        "one of the new tokens was taken for new and the others for old": _longer(
-            work=lambda c, n, b, new: flops(c, new, n - 1, b, logit_columns=new)
+        "`context - 1` tokens were taken for old; before `new` others it is `context - new`": (
+            _longer(work=lambda c, n, b, new: flops(c, new, n - 1, b, logit_columns=new))
         ),
+        "the cache was read without the new tokens; `context` columns are read, theirs too": [
+            _longer(read=lambda c, n, b, new: _read(c, n - new, b)),
+            _longer(read=lambda c, n, b, new: _read(c, n - 1, b)),
+        ],
+        "the new tokens were added to the cache; `context` counts them already": [
+            _longer(read=lambda c, n, b, new: _read(c, n + new, b)),
+            lambda c, n, b, new, *card: _step(c, n + new, b, new, *card),
+        ],
         "the head ran on one column of a row; every new token needs logits of its own": _longer(
             work=lambda c, n, b, new: flops(c, new, n - new, b)
         ),
@@ -248,6 +263,16 @@ check_step_seconds = Check(
             _longer(work=lambda c, n, b, new: 2 * parameters(c) * b * new),
         ],
         "milliseconds; seconds were asked for": lambda *case: 1000 * _step(*case),
+        "the time was divided by the tokens; the whole call was asked for": [
+            lambda c, n, b, new, *card: _step(c, n, b, new, *card) / (b * new),
+            lambda c, n, b, new, *card: _step(c, n, b, new, *card) / new,
+            lambda c, n, b, new, *card: _step(c, n, b, new, *card) / b,
+        ],
+        "tokens or calls a second; the seconds of a call were asked for": [
+            lambda c, n, b, new, *card: b * new / _step(c, n, b, new, *card),
+            lambda c, n, b, new, *card: new / _step(c, n, b, new, *card),
+            lambda *case: 1 / _step(*case),
+        ],
     },
     atol=1e-8,
 )

@@ -166,7 +166,7 @@ def many_rows(size: str, weights: str, card: str, contexts: Sequence[int]) -> Fi
     card is full; a square marks the batches whose arithmetic takes longer than their reading.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.5), layout="constrained")
-    rows = [2**n for n in range(14)]
+    rows = [2**n for n in range(16)]
     looks = ["C0-", "C1--", "C2:", "k-"]
     highest: dict[int, float] = {}
     for context, look in zip(contexts, looks, strict=False):
@@ -226,6 +226,7 @@ def compare_plans(*plans: Plan) -> Figure:
         held = f"{plan.total / 1e9:.1f} of {card}"
         left.text(end + 0.03 * max(ends), place, held, va="center")
         rate = f"{1 / plan.seconds:,.0f} a second" if plan.fits else "does not fit"
+        rate = rate if plan.known else "past the size's limit"
         right.text(1000 * plan.seconds + 0.04 * longest, place, rate, va="center")
         told.append(f"{names[place]}: {held} GB, {rate}".replace("\n", ", "))
     left.set(xlabel="GB", xlim=(0, 1.5 * max(ends)))

@@ -55,6 +55,22 @@ def test_a_batch_without_a_name_comes_with_its_case():
     )
 
 
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda left, row: left // row, "fewer than no rows"),
+        (lambda left, row: int(left / row), "fewer than no rows"),
+        (lambda left, row: abs(left) // row, "memory that is missing"),
+    ],
+)
+def test_a_model_that_is_far_too_large_holds_no_rows(answer, sentence):
+    told = message(
+        check_largest_batch,
+        lambda c, kind, memory, n: answer(memory - weight_bytes(c, kind), cache_bytes(c, n)),
+    )
+    assert told.startswith(sentence)
+
+
 # check_step_seconds
 
 
@@ -105,6 +121,18 @@ def by_loops(
 @pytest.mark.parametrize("answer", [by_hand, by_cost, one_by_one, by_loops])
 def test_right_steps(answer):
     check_step_seconds(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda c, n, b, new, *card: by_cost(c, n, b, new, *card) / (b * new), "the time was"),
+        (lambda c, n, b, new, *card: b * new / by_cost(c, n, b, new, *card), "tokens or calls"),
+        (lambda c, n, b, new, *card: by_cost(c, n + new, b, new, *card), "the new tokens were"),
+    ],
+)
+def test_slips_of_a_step_are_named(answer, sentence):
+    assert message(check_step_seconds, answer).startswith(sentence)
 
 
 def test_a_step_without_a_name_comes_with_its_case():
