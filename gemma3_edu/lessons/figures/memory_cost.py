@@ -226,7 +226,7 @@ def compare_plans(*plans: Plan) -> Figure:
         held = f"{plan.total / 1e9:.1f} of {card}"
         left.text(end + 0.03 * max(ends), place, held, va="center")
         rate = f"{1 / plan.seconds:,.0f} a second" if plan.fits else "does not fit"
-        rate = rate if plan.known else "past the size's limit"
+        rate = rate if plan.known else "past its limit"
         right.text(1000 * plan.seconds + 0.04 * longest, place, rate, va="center")
         told.append(f"{names[place]}: {held} GB, {rate}".replace("\n", ", "))
     left.set(xlabel="GB", xlim=(0, 1.5 * max(ends)))

@@ -132,7 +132,7 @@ def test_many_rows_stop_where_the_card_is_full():
         (Plan("270m", "bf16", 1024, "RTX 4060"), "0.5 of 8", "497 a second"),
         (Plan("27b", "int4-row", 131_072, "H100"), "25.5 of 80", "136 a second"),
         (Plan("27b", "bf16", 131_072, "RTX 4060"), "66.0 of 8", "does not fit"),
-        (Plan("1b", "int8", 65_536, "T4"), "1.3 of 16", "past the size's limit"),
+        (Plan("1b", "int8", 65_536, "T4"), "1.3 of 16", "past its limit"),
     ],
 )
 def test_the_knobs(plan, memory, told):
