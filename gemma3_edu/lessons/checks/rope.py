@@ -161,10 +161,9 @@ check_turn = (
                 _turned(lambda p, i, H, theta, f: p * (theta * f) ** (-2 * i / H)),
                 _turned(lambda p, i, H, theta, f: p * (theta / f) ** (-2 * i / H)),
             ],
-            "made degrees of the angles; cos and sin take radians, as theta ** (-2 i / H) is": [
-                _turned(lambda p, i, H, theta, f: p / f * theta ** (-2 * i / H) * math.pi / 180),
-                _turned(lambda p, i, H, theta, f: p / f * theta ** (-2 * i / H) * 180 / math.pi),
-            ],
+            "made degrees of the angles; cos and sin take radians, as theta ** (-2 i / H) is": (
+                _turned(lambda p, i, H, theta, f: p / f * theta ** (-2 * i / H) * math.pi / 180)
+            ),
             "the speeds end at 1 / theta; it is theta ** (-2 i / H), so the last is a bit faster": (
                 _turned(lambda p, i, H, theta, f: p / f * theta ** (-i / max(H // 2 - 1, 1)))
             ),
