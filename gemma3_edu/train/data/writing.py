@@ -2,7 +2,7 @@
 
 What is held out is the number or the word. In training, half of the words are invented, or pieces
 of real prose, or letters by chance, so that nothing can be read by knowing words by heart. The
-answer numbers the letters: without that, a letter that comes twice was lost or said three times.
+answer numbers the letters, so that two alike can be told apart; nano loses or doubles some anyway.
 
 >>> from gemma3_edu.train.data.draw import Draw
 >>> example = TASKS["word"](Draw("any", "test"))
