@@ -94,12 +94,12 @@ def parity() -> int:
 
 
 def record() -> int:
-    """Write what A3 measures beside it, then its outputs from that."""
+    """Write what A3 measures beside it, then the outputs made of that; lesson 15 has some too."""
     with tempfile.TemporaryDirectory() as folder:
         command = "nbconvert --execute --ExecutePreprocessor.timeout=-1 --to notebook --output-dir"
         words = ["-m", "jupyter", *command.split(), folder, str(APPENDIX)]
         status = _python(*words, GEMMA3_EDU_RECORD="1")
-    return status or _python("tools/execute_notebooks.py", "A3")
+    return status or _python("tools/execute_notebooks.py", "A3", "15")
 
 
 def appendix() -> int:
