@@ -149,6 +149,13 @@ def _reversed(weights: Numbers, totals: Numbers, caches: Numbers) -> Range | Non
     return found and found[::-1]
 
 
+def _rounded(weights: Numbers, totals: Numbers, caches: Numbers) -> Range | None:
+    return _factors([round(weight, 1) for weight in weights], totals, caches)
+
+
+_WINDOWED = [0.14575, 0.79272, 2.48303, 3.12056]  # GB of 1B to 27B for 32,768 tokens
+
+
 def _factor_cases() -> dict[str, Case]:
     return {
         "two sizes that agree": ([10.0, 20.0], [12.0, 24.0], [1.0, 2.0]),
@@ -165,6 +172,8 @@ def _factor_cases() -> dict[str, Case]:
             [1.0, 1.02, 1.04],
         ),
         "one size": ([2.0], [2.9], [0.15]),
+        "bfloat16 in Table 3": ([2.0, 8.0, 24.0, 54.0], [2.9, 12.7, 38.9, 72.7], _WINDOWED),
+        "SFP8 in Table 3": ([1.0, 4.417, 12.417, 27.417], [1.9, 9.1, 27.3, 46.1], _WINDOWED),
     }
 
 
@@ -204,6 +213,7 @@ check_factors = Check(
         "ours was divided by the printed one; the factor takes ours to theirs": _turned,
         "the high end came first": _reversed,
         "the sizes were added up; each of them has to agree": _sums,
+        "the weights, or totals less weights, were rounded; use them as they are": _rounded,
         "only the first size was asked": lambda *columns: _ranges(*columns)[0],
         "only the last size was asked": lambda *columns: _ranges(*columns)[-1],
         "each size was compared with the next alone; all must share one factor": _neighbours,

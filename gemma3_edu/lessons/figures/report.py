@@ -212,13 +212,13 @@ def times_larger(readings: Mapping[str, Sequence[float]], printed: Mapping[str, 
     """The printed caches divided by each reading's, a line for each reading, a place for each size.
 
     A bar is what rounding leaves open: a difference of two numbers with one decimal is good to 0.1.
-    A reading that is right but for a factor makes a level line. The longest bar may leave its panel
-    so that the others can be compared.
+    A reading that is right but for a factor makes a level line. All axes span the same percentage,
+    so that bars can be compared across panels; the longest one may leave its panel.
     """
     fig, axes = plt.subplots(
         1, len(readings), figsize=(8, 3.1), layout="constrained", squeeze=False
     )
-    told = []
+    told, ends = [], []
     for ax, (name, ours), look in zip(axes[0], readings.items(), _POINTS, strict=False):
         colour, marker, _ = look
         ratios = [p / o for p, o in zip(printed.values(), ours, strict=True)]
@@ -232,22 +232,22 @@ def times_larger(readings: Mapping[str, Sequence[float]], printed: Mapping[str, 
             ax.axhspan(*factor, color="0.75", zorder=0, label="one factor fits all")
         ax.set_xticks(list(places), list(printed))
         widest = max(places, key=lambda i: highs[i] - lows[i])
-        bottom, top = (
-            fn(end for i, end in enumerate(ends) if i != widest or len(ratios) == 1)
-            for fn, ends in ((min, lows), (max, highs))
-        )
-        ax.set_ylim(bottom - 0.35 * (top - bottom), top + 0.35 * (top - bottom))
+        kept = [i for i in places if i != widest or len(ratios) == 1]
+        ends.append((min(lows[i] for i in kept), max(highs[i] for i in kept)))
         ax.set_title(name, fontsize=9.5)
         ax.set_xlim(-0.5, len(ratios) - 0.5)
         ax.yaxis.set_major_locator(MaxNLocator(5))
         one = f"{factor[0]:.2f} to {factor[1]:.2f}" if factor else "none"
         ax.text(0.97, 0.95, f"one factor: {one}", transform=ax.transAxes, ha="right", va="top")
         told.append(f"{name} {listed(f'{r:.2f}' for r in ratios)}, one factor for all: {one}")
+    share = 0.75 * max((high - low) / (high + low) * 2 for low, high in ends)
+    for ax, (low, high) in zip(axes[0], ends, strict=False):
+        ax.set_ylim((low + high) / 2 * (1 - share), (low + high) / 2 * (1 + share))
     axes[0, 0].set_ylabel("report ÷ ours")
     return with_alt(
         fig,
-        f"The report's caches divided by ours for {listed(printed)}, a panel for each reading:"
-        f" {'; '.join(told)}.",
+        f"The report's caches divided by ours for {listed(printed)}, a panel for each reading, all"
+        f" axes of the same percentage: {'; '.join(told)}.",
     )
 
 

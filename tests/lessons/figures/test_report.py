@@ -51,6 +51,13 @@ def test_one_factor_for_all_is_found_or_not(ours, said):
     assert f"one factor for all: {said}" in alt_of(fig)
 
 
+def test_all_axes_span_the_same_percentage():
+    readings = {"one": (1.0, 2.0, 9.0), "other": (5.0, 4.0, 30.0)}
+    fig = report.times_larger(readings, {"x": 3.0, "y": 6.0, "z": 9.0})
+    spans = [high / low for low, high in (ax.get_ylim() for ax in fig.axes)]
+    assert spans[0] == pytest.approx(spans[1])
+
+
 def test_an_overhead_of_the_sum_needs_a_cache_that_shrinks_more():
     fig = report.of_what((0.5, 0.2))
     assert "the cache shrinks 2.5 times and" in alt_of(fig)
