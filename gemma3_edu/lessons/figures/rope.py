@@ -25,6 +25,7 @@ from .alt import listed, with_alt
 SMALL = RopeConfig(100.0)  # for a head of 8 numbers
 # Local, global, global of the large sizes: colour and line style together.
 _LOOKS = [("C1", "--"), ("C0", "-"), ("C3", "-.")]
+_KEYS = [("C1", "--", "s"), ("C0", "-", "o")]  # a key's colour, line and mark
 _APART = (1.75, 1.85)  # of the dials, across and down, in radii of 0.5
 
 
@@ -107,6 +108,29 @@ def hands_by_position(
     )
 
 
+def scores_by_distance(curves: Mapping[tuple[str, int], Float[Tensor, "D"]]) -> Figure:
+    """The score of one query with each key, named by its word and its position, over the distance.
+
+    A key's first position is a line; at the others there are only marks.
+    """
+    fig, ax = plt.subplots(figsize=(6.6, 3.4), layout="constrained")
+    words, drawn, said = [*dict.fromkeys(word for word, _ in curves)], set(), []
+    for (word, position), scores in curves.items():
+        colour, style, mark = _KEYS[words.index(word)]
+        name = f"“{word}” at {position}"
+        (line,) = ax.plot(scores.tolist(), color=colour, ls=style, label=name)
+        if word in drawn:
+            line.set(linestyle="none", marker=mark, markerfacecolor="white", markersize=5)
+        drawn.add(word)
+        said.append(f"{scores.max():.1f} for {name}, at distance {int(scores.argmax())}")
+    ax.axhline(0, color="0.7", lw=1, ls="-", zorder=0, label="zero")
+    ax.set(xlabel="distance: how many words the query is after the key", ylabel="score")
+    ax.legend(handles=ax.lines[:-1], ncols=2, handlelength=3)
+    return with_alt(
+        fig, f"Scores over the distance, rising and falling; at most {'; '.join(said)}."
+    )
+
+
 def weights_by_order(
     words: Sequence[Sequence[str]],
     without: Sequence[Float[Tensor, "T"]],
@@ -117,8 +141,9 @@ def weights_by_order(
 
     The bars of the word `marked`, which occurs twice, are hatched and have their numbers.
     """
+    size = 8, 0.4 + 1.9 * len(words)
     fig, axes = plt.subplots(
-        len(words), 2, figsize=(8, 1.9 * len(words)), layout="constrained", sharey=True
+        len(words), 2, figsize=size, layout="constrained", sharey=True, squeeze=False
     )
     said = []
     for row, tokens in enumerate(words):

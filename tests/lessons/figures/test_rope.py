@@ -13,6 +13,7 @@ from gemma3_edu.lessons.figures.rope import (
     angles_seen,
     hands_by_position,
     score_table,
+    scores_by_distance,
     two_hands,
     wavelength_curves,
     wavelengths,
@@ -129,6 +130,28 @@ def test_the_svg_shows_the_same_small_head():
     told = [text.get_text().split() for text in ax.texts]
     turns = [float(number) for number, word in told if word == "rounds"]
     assert [f"{2 * math.pi * turn:.1f}" for turn in turns] == ["5.0", "1.6", "0.5", "0.2"]
+
+
+def test_scores_by_distance_draw_a_line_and_then_marks():
+    one, other = torch.tensor([1.0, 3.0, 2.0]), torch.tensor([0.5, 0.25, -1.0])
+    curves = {("cat", 0): one, ("cat", 7): one, ("dog", 0): other, ("dog", 7): other}
+    fig = scores_by_distance(curves)
+    drawn = {line.get_label(): line for line in fig.axes[0].lines[:4]}
+    assert list(drawn) == ["“cat” at 0", "“cat” at 7", "“dog” at 0", "“dog” at 7"]
+    assert [list(line.get_ydata()) for line in drawn.values()] == [
+        s.tolist() for s in curves.values()
+    ]
+    assert [line.get_linestyle() for line in drawn.values()] == ["--", "None", "-", "None"]
+    assert [line.get_marker() for line in drawn.values()] == ["None", "s", "None", "o"]
+    assert "3.0 for “cat” at 7, at distance 1; 0.5 for “dog” at 0, at distance 0" in alt_of(fig)
+
+
+def test_weights_by_order_takes_one_text():
+    fig = weights_by_order(
+        [["a", "a"]], [torch.tensor([0.5, 0.5])], [torch.tensor([0.75, 0.25])], "a"
+    )
+    assert len(fig.axes) == 2
+    assert "“a a” with positions 0.750 and 0.250" in alt_of(fig)
 
 
 def test_weights_by_order_marks_one_word():
