@@ -122,6 +122,9 @@ check_top_p = Check(
             lambda logits, p: keep_top_p(logits.reshape(1, -1), p).reshape(logits.shape),
             lambda logits, p: keep_top_p(logits.t(), p).t(),
         ],
+        "one row's cut was laid on all rows; each row has an order and a mask of its own": (
+            lambda logits, p: logits.masked_fill(keep_top_p(logits[:1], p).isinf(), -torch.inf)
+        ),
         "of equal logits the one with the higher id was kept; a sort with `descending=True,"
         " stable=True` has the lower id first": lambda logits, p: keep_top_p(
             logits.flip(-1), p

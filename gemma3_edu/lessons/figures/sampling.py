@@ -43,7 +43,7 @@ def kept_tokens(
 ) -> Figure:
     """How many tokens top-p keeps against p, a staircase for each distribution.
 
-    `k` draws how many top-k would keep, as a level line.
+    `k` draws how many top-k would keep, as a level line. An upright one is at p = 0.9.
     """
     fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
     for (name, probabilities), (colour, style) in zip(named.items(), _LOOKS, strict=False):
@@ -52,6 +52,7 @@ def kept_tokens(
     ax.yaxis.set_major_formatter("{x:,.0f}")
     if k is not None:
         ax.axhline(k, color="0.45", ls="-", lw=1, label=f"k = {k}")
+    ax.axvline(0.9, color="0.45", ls="-.", lw=1, label="p = 0.9")
     ax.legend(loc="upper left", fontsize=9)
     takes = listed(f"{counts(each, [0.9])[0]:,} for {name}" for name, each in named.items())
     return with_alt(

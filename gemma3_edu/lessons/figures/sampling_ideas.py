@@ -174,8 +174,8 @@ def loops_and_inventions(
     )
 
 
-_COLOURS = ["C0", "C1", "C2", "0.6", "#CC79A7"]
-_HATCHES = ["", "//", "..", "xx", "--"]
+_COLOURS = ["C0", "C1", "C2", "#CC79A7", "#56B4E9", "#E69F00"]  # none grey, as the band is
+_HATCHES = ["", "//", "..", "xx", "--", "\\\\"]
 
 
 def _first(ax: Axes) -> tuple[list[Any], list[str]]:

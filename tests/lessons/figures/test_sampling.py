@@ -45,14 +45,14 @@ def test_kept_tokens_draws_a_staircase_for_each_and_a_line_for_k():
     flat = torch.full((50,), 1 / 50)
     fig = kept_tokens({"toy": SIXTEENTHS, "flat": flat}, [0.3, 0.6, 0.8, 0.99], k=3)
     (ax,) = fig.axes
-    assert [line.get_label() for line in ax.lines] == ["toy", "flat", "k = 3"]
+    assert [line.get_label() for line in ax.lines] == ["toy", "flat", "k = 3", "p = 0.9"]
     assert list(ax.lines[0].get_ydata()) == [1, 2, 3, 5]
     assert next(iter(ax.lines[1].get_ydata())) in (15, 16)
     assert list(ax.lines[2].get_ydata()) == [3, 3]
     assert ax.lines[0].get_drawstyle() == "steps-pre"  # up to p the height is that of p
     assert "line 'toy' over 0.3..0.99: n=4 first=1 last=5 min=1 max=5 mean=2.75" in describe(fig)
     (without,) = kept_tokens({"toy": SIXTEENTHS}, [0.3, 0.6]).axes
-    assert len(without.lines) == 1
+    assert [line.get_label() for line in without.lines] == ["toy", "p = 0.9"]
 
 
 # Ranks
