@@ -89,15 +89,15 @@ def _three_digits(value: float, atol: float) -> str:
     return "0" if abs(value) <= atol else f"{value:.3g}"
 
 
-def attempt(label: str, check: Callable[[Any], None], answer: Any, debug: bool = False) -> None:
+def attempt(label: str, check: Callable[[Any], object], answer: Any, debug: bool = False) -> None:
     """Run a check on a learner's answer and print one line: correct, not attempted yet, or why not.
 
-    The line holds the verdict's sentence (see `checks.judging`). With `debug` the error itself is
-    raised, with its traceback.
+    The line holds the verdict's sentence (see `checks.judging`); below `correct` comes what the
+    check shows, if it does. With `debug` the error itself is raised, with its traceback.
     """
     said = judge(check, answer)
     if said.word == CORRECT:
-        print(f"{label}: correct")
+        print(f"{label}: correct", *filter(None, [said.shown]), sep="\n")
     elif said.word == NOT_ATTEMPTED:
         print(f"{label}: not attempted yet")
     elif debug and said.error:

@@ -181,6 +181,11 @@ def test_attempt_prints_one_line(answer, line: str, capsys):
     assert torch.get_default_dtype() == torch.float32
 
 
+def test_attempt_prints_what_a_check_shows_below_correct(capsys):
+    attempt("Exercise 1", lambda answer: f"it gave {answer}", 6)
+    assert capsys.readouterr().out == "Exercise 1: correct\nit gave 6\n"
+
+
 @pytest.mark.parametrize(
     ("answer", "error", "line"),
     [

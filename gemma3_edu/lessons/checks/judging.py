@@ -21,15 +21,19 @@ CORRECT, WRONG, NOT_ATTEMPTED, ERROR = "correct", "wrong", "not attempted", "err
 
 @dataclass(frozen=True)
 class Verdict:
-    """`word` is one of the four above, `sentence` what is wrong, `case` for which arguments."""
+    """`word` is one of the four above, `sentence` what is wrong, `case` for which arguments.
+
+    `shown` is what a right answer led to, where its check tells that.
+    """
 
     word: str
     sentence: str = ""
     case: str = ""
     error: BaseException | None = None
+    shown: str = ""
 
 
-def judge(check: Callable[[Any], None], answer: Any) -> Verdict:
+def judge(check: Callable[[Any], object], answer: Any) -> Verdict:
     """Run a check on a learner's answer.
 
     The sentence is the check's, or the learner's own error with the line that raised it. Only our
@@ -37,10 +41,10 @@ def judge(check: Callable[[Any], None], answer: Any) -> Verdict:
     and the learner has to see that.
     """
     try:
-        check(answer)
+        shown = check(answer)
     except Exception as error:
         return verdict_of(error)
-    return Verdict(CORRECT)
+    return Verdict(CORRECT, shown=shown if isinstance(shown, str) else "")
 
 
 def verdict_of(error: BaseException) -> Verdict:

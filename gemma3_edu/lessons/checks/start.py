@@ -1,6 +1,8 @@
-"""Checks of the first exercises: tokens of a picture, a judge of answers, and where nano fails.
+"""Checks of the first exercises: the token of a pixel, a judge of answers, and where nano fails.
 
->>> check_picture_tokens(lambda side, square, group: (side // (square * group)) ** 2)
+>>> check_token(lambda x, y, side, square, group: 1 + x // 28 + 4 * (y // 28))
+Traceback (most recent call last):
+gemma3_edu.lessons.checks.grading.CheckError: has nano's numbers in it; ...
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 2", check_is_right, lambda answer, right: str(right) in answer)
 Exercise 2: accepts a number of the working, or a part of a longer number; only the last counts
@@ -17,30 +19,68 @@ from .grading import Check, CheckError, Function, ask, require, standard_torch
 
 _NOTHING = "returned nothing; end the function with `return`, print only shows"
 
-# Counting a picture's tokens
+# Finding a pixel's token
 
-check_picture_tokens = Check(
-    "`fn(side, square, group)` is how many tokens a picture takes.",
-    "side square group",
-    lambda side, square, group: (side // square // group) ** 2,
-    lambda: [(112, 14, 2), (896, 14, 4), (90, 6, 3)],
+
+def _token(x: int, y: int, side: int, square: int, group: int) -> int:
+    edge = square * group
+    return y // edge * (side // edge) + x // edge + 1
+
+
+check_token = Check(
+    "`fn(x, y, side, square, group)` is which token of a picture comes from a pixel, from 1.",
+    "x y side square group",
+    _token,
+    lambda: [
+        (60, 20, 112, 14, 2),
+        (20, 60, 112, 14, 2),
+        (0, 0, 112, 14, 2),
+        (111, 28, 112, 14, 2),
+        (500, 300, 896, 14, 4),
+        (89, 71, 90, 6, 3),
+    ],
     {
-        "counted the squares; a group of them makes one token": lambda side, square, _: (
-            (side // square) ** 2
+        "counts from 0; the first token is number 1": lambda *given: _token(*given) - 1,
+        "goes down the columns; read from left to right, then down": lambda x, y, *sizes: _token(
+            y, x, *sizes
         ),
-        "counted along one side; the groups fill rows and columns": lambda side, square, group: (
-            side // square // group
+        "goes down the columns, and counts from 0": lambda x, y, *sizes: _token(y, x, *sizes) - 1,
+        "counts squares; a group of them makes one token": lambda x, y, side, square, _: _token(
+            x, y, side, square, 1
         ),
-        "took a group for a row of squares; it is as high as it is wide": (
-            lambda side, square, group: (side // square) ** 2 // group
+        "counts squares, and from 0; a group of them makes one token, the first is number 1": (
+            lambda x, y, side, square, _: _token(x, y, side, square, 1) - 1
         ),
-        "made groups of pixels; first come squares, then groups of squares": (
-            lambda side, _, group: (side // group) ** 2
+        "makes groups of pixels; first come squares, then groups of squares": (
+            lambda x, y, side, _, group: _token(x, y, side, 1, group)
         ),
-        "counted the pixels; many of them make one token": lambda side, *_: side**2,
-        "counted the squares in a group; how many groups are there?": lambda *sides: sides[2] ** 2,
-        "divided one side by all squares of a group; along a side it has only `group` of them": (
-            lambda side, square, group: (side // square // group**2) ** 2
+        "has nano's numbers in it; use `side`, `square` and `group`": lambda x, y, *_: _token(
+            x, y, 112, 14, 2
+        ),
+        "multiplies by the squares along a side; a row has fewer tokens": (
+            lambda x, y, side, square, group: (
+                y // (square * group) * (side // square) + x // (square * group) + 1
+            )
+        ),
+        "multiplies by `group`; how many tokens has a whole row?": (
+            lambda x, y, side, square, group: (
+                y // (square * group) * group + x // (square * group) + 1
+            )
+        ),
+        "adds row and column; each row above the pixel holds a whole row of tokens": (
+            lambda x, y, side, square, group: y // (square * group) + x // (square * group) + 1
+        ),
+        "gives the column alone; add the tokens of the rows above": (
+            lambda x, y, side, square, group: x // (square * group) + 1
+        ),
+        "gives the row alone; how far along it is the pixel?": (
+            lambda x, y, side, square, group: y // (square * group) + 1
+        ),
+        "counts the pixel's own row as a row above it": (
+            lambda x, y, side, square, group: _token(x, y + square * group, side, square, group)
+        ),
+        "counts pixels in the order of reading; the pixels of one token do not follow each other": (
+            lambda x, y, side, square, group: (y * side + x) // (square * group) ** 2 + 1
         ),
         _NOTHING: lambda *_: None,
     },
@@ -103,6 +143,11 @@ check_is_right = Check(
         "compares the last word; after the number there may be another word": (
             lambda answer, right: answer.rstrip(".").split(" ")[-1] == str(right)
         ),
+        "looks for words of nothing but digits; a full stop may stick to the number": (
+            lambda answer, right: (
+                [int(word) for word in answer.split() if word.isdigit()][-1:] == [right]
+            )
+        ),
         "joined all digits to one number; find the separate numbers": lambda answer, right: (
             "".join(filter(str.isdigit, answer)) == str(right)
         ),
@@ -127,10 +172,10 @@ _LARGEST = 999_999  # longer numbers only make longer answers
 
 
 @standard_torch()
-def check_two_sums(fn: Function) -> None:
+def check_two_sums(fn: Function) -> str:
     """`fn()` is two sums of two numbers: nano has the first right, and the second wrong.
 
-    The sums share a number, so that one change made the difference.
+    The sums share a number, so that one change made the difference. Returns nano's answers.
     """
     first, second = _pairs(ask(fn))
     same = sum(one == other for one, other in zip(first, second, strict=True))
@@ -142,11 +187,13 @@ def check_two_sums(fn: Function) -> None:
     answer = _nano(first)
     right = _is_right(answer, sum(first))
     require(right, f"nano has the first sum wrong ({answer!r}); begin with one it can do")
+    shown = f"{_said(first)} -> {answer!r}"
     answer = _nano(second)
     right = _is_right(answer, sum(second))
     require(
         not right, f"nano has the second sum right too ({answer!r}); try another kind of number"
     )
+    return f"{shown}\n{_said(second)} -> {answer!r}"
 
 
 def _pairs(got: Any) -> list[tuple[int, int]]:

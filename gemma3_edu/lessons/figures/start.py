@@ -23,6 +23,7 @@ __all__ = ["alt_of", "conversations", "in_a_row", "kinds", "runs", "sizes"]
 
 _CHOSEN, _PEACH, _SKY, _MINT, _GREEN = "#D55E00", "#FBE3D4", "#D6E4F0", "#CFE8DE", "#009E73"
 _MIST, _EDGE, _GREY, _RIGHT, _WRONG = "#F4F7FA", "#7D98B0", "#5A6672", "#00664A", "#B00020"
+_SHOWN = 190  # pixels that a picture is drawn wide, about
 _SOFT, _TIMES = "<image_soft_token>", "\N{MULTIPLICATION SIGN}"
 _SHORT = {"<end_of_turn>": "<end>", "<start_of_turn>": "<start>"}
 
@@ -232,7 +233,9 @@ def _picture(ax: Axes, pixels: np.ndarray, box: tuple[float, float, float, float
     scale = min(width / wide, height / tall)
     w, h = wide * scale, tall * scale
     x, y = left + (width - w) / 2, bottom + (height - h) / 2
-    ax.imshow(pixels, extent=(x, x + w, y, y + h), aspect="auto", zorder=2)
+    smooth = "hanning" if wide > 2 * _SHOWN else None  # or a strip's thin letters lose strokes
+    box_drawn = (x, x + w, y, y + h)
+    ax.imshow(pixels, extent=box_drawn, aspect="auto", zorder=2, interpolation=smooth)
     ax.add_patch(Rectangle((x, y), w, h, fill=False, ec=_EDGE, zorder=3))
 
 

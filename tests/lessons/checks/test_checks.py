@@ -22,7 +22,7 @@ MODULES = [
     importlib.import_module(f"{checks.__name__}.{module.name}")
     for module in pkgutil.iter_modules(checks.__path__)
 ]
-ALL: dict[str, Callable[[Any], None]] = {
+ALL: dict[str, Callable[[Any], object]] = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
     for module in MODULES
     for name, value in vars(module).items()

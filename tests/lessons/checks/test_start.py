@@ -2,24 +2,36 @@
 
 import re
 
+import numpy as np
 import pytest
 
-from gemma3_edu.lessons.checks.start import check_is_right, check_picture_tokens, check_two_sums
+from gemma3_edu.lessons.checks.start import check_is_right, check_token, check_two_sums
 from tests.lessons.checks.messages import message
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        lambda side, square, group: (side // (square * group)) ** 2,
-        lambda side, square, group: side**2 // square**2 // group**2,
-        lambda side, square, group: len(
-            [(x, y) for x in range(0, side, square * group) for y in range(0, side, square * group)]
-        ),
-    ],
-)
-def test_right_numbers_of_tokens(answer):
-    check_picture_tokens(answer)
+def in_a_table(x, y, side, square, group):
+    edge = square * group
+    numbers = 1 + np.arange((side // edge) ** 2).reshape(side // edge, -1)
+    return int(numbers.repeat(edge, 0).repeat(edge, 1)[y, x])
+
+
+def by_squares_first(x, y, side, square, group):
+    column, row = x // square, y // square
+    return 1 + column // group + row // group * (side // square // group)
+
+
+def in_a_loop(x, y, side, square, group):
+    edge, number = square * group, 1
+    while y >= edge:
+        y, number = y - edge, number + side // edge
+    while x >= edge:
+        x, number = x - edge, number + 1
+    return number
+
+
+@pytest.mark.parametrize("answer", [in_a_table, by_squares_first, in_a_loop])
+def test_right_tokens_of_a_pixel(answer):
+    check_token(answer)
 
 
 def by_words(answer: str, right: int) -> bool:
@@ -46,16 +58,14 @@ def test_right_judges(answer):
     check_is_right(answer)
 
 
-@pytest.mark.parametrize("check", [check_picture_tokens, check_is_right])
+@pytest.mark.parametrize("check", [check_token, check_is_right])
 def test_printing_is_not_returning(check):
     assert message(check, lambda *_: None).startswith("returned nothing; end the function with")
 
 
-def test_a_side_is_divided_by_one_side_of_a_group():
-    said = message(
-        check_picture_tokens, lambda side, square, group: (side // square // group**2) ** 2
-    )
-    assert said.startswith("divided one side by all squares of a group; along a side it has only")
+def test_nanos_numbers_are_not_those_of_other_models():
+    said = message(check_token, lambda x, y, *_: 1 + x // 28 + 4 * (y // 28))
+    assert said.startswith("has nano's numbers in it; use `side`, `square` and `group` (x = 500")
 
 
 def test_an_empty_answer_comes_with_its_case():
@@ -68,7 +78,9 @@ def test_an_empty_answer_comes_with_its_case():
     "sums", [((52, 22), (52, 222)), [[61, 27], [661, 27]], ((5, 9), (5, 123_456))]
 )
 def test_one_change_beyond_what_nano_learnt(sums):
-    check_two_sums(lambda: sums)
+    first, second = check_two_sums(lambda: sums).splitlines()
+    assert first.startswith(f"{sums[0][0]} + {sums[0][1]} -> '{sums[0][0]} + ")
+    assert second.startswith(f"{sums[1][0]} + {sums[1][1]} -> '")
 
 
 @pytest.mark.parametrize(
