@@ -1,4 +1,4 @@
-"""Tensors a function makes that are as large as a cabinet of keys, and what attention it calls.
+"""Tensors as large as a cabinet of keys, how often keys are read, and what attention is called.
 
 >>> q, k = torch.ones(6, 8), torch.ones(2, 50, 8)
 >>> with Ledger(least=k[0].nbytes) as ledger:
@@ -9,10 +9,18 @@ True
 ...     _ = q.unflatten(0, (2, 3)) @ k.mT
 >>> ledger.made
 0
+
+A loop over six query heads reads each of the two cabinets three times:
+
+>>> with Ledger(k[0].nbytes, k) as ledger:
+...     _ = [k[n // 3] @ q[n] for n in range(6)]
+>>> ledger.read == 3 * k.nbytes
+True
 """
 
 import linecache
 import sys
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +41,24 @@ class Ledger(TorchDispatchMode):
 
     `line` is the source of the line that made the first of them, outside installed packages and
     the checks. What one of PyTorch's kernels uses inside itself is not seen.
+
+    `read` adds up the bytes of operands in the memory of `watched`, each time that something else
+    is made of them. An axis that an operand is stretched along counts once, since `@` may stretch
+    the keys of one head for a whole group.
     """
 
-    def __init__(self, least: int):
+    def __init__(self, least: int, *watched: Tensor):
         super().__init__()
-        self.least, self.made, self.line = least, 0, ""
+        self.least, self.made, self.line, self.read = least, 0, "", 0
+        self.watched = {memory.data_ptr() for memory in _memory(watched)}
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         result = operation(*args, **(kwargs or {}))
+        if not any(self._watches(x) for x in tree_leaves(result)):
+            used = (x for x in tree_leaves((args, kwargs)) if self._watches(x))
+            self.read += sum(_size(x) for x in used)
         old = {memory.data_ptr() for memory in _memory((args, kwargs))}
         for memory in _memory(result):
             if memory.data_ptr() not in old and memory.nbytes() >= self.least:
@@ -50,16 +66,15 @@ class Ledger(TorchDispatchMode):
                 self.made += memory.nbytes()
         return result
 
+    def _watches(self, x: Any) -> bool:
+        return isinstance(x, Tensor) and x.untyped_storage().data_ptr() in self.watched
+
 
 class AttentionCalls(TorchFunctionMode):
-    """Whether PyTorch's attention was called and asked to group the heads, or the package's was.
-
-    `borrowed` is the function of this package's attention that was running, or nothing.
-    """
+    """The attention function that was called, this package's or PyTorch's: `borrowed`, or ""."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen = self.grouped = False
         self.borrowed = ""
 
     def __torch_function__(
@@ -67,8 +82,7 @@ class AttentionCalls(TorchFunctionMode):
     ) -> Any:
         self.borrowed = self.borrowed or _borrowed()
         if function is F.scaled_dot_product_attention:
-            self.seen = True
-            self.grouped = self.grouped or bool((kwargs or {}).get("enable_gqa"))
+            self.borrowed = self.borrowed or "PyTorch's scaled_dot_product_attention"
         return function(*args, **(kwargs or {}))
 
 
@@ -90,6 +104,12 @@ def _line() -> str:
         file = frame.f_code.co_filename
         line = "" if file.startswith(_NOT_THEIRS) else linecache.getline(file, frame.f_lineno)
     return line.strip()
+
+
+def _size(x: Tensor) -> int:
+    """Bytes, of an axis with stride 0 only once."""
+    axes = zip(x.shape, x.stride(), strict=True)
+    return prod(length for length, stride in axes if stride) * x.element_size()
 
 
 def _memory(tree: Any) -> list[torch.UntypedStorage]:

@@ -284,6 +284,9 @@ check_small_groups = Check(
         "left out the scale; multiply the scores by it": lambda q, k, v, mask, scale: _grouped(
             q, k, v, mask, 1.0
         ),
+        "divided by sqrt(H) as well; `scale` already holds that factor": (
+            lambda q, k, v, mask, scale: _grouped(q, k, v, mask, scale * q.shape[-1] ** -0.5)
+        ),
         "scaled by 1 / sqrt(H); use the scale that is given, which in 27B is another number": (
             lambda q, k, v, mask, scale: _grouped(q, k, v, mask, q.shape[-1] ** -0.5)
         ),
@@ -313,30 +316,32 @@ def check_grouped(fn: Function) -> None:
     """The cases of `check_small_groups`; then without copies; then nano reads with `fn`.
 
     A tensor as large as the keys of one head, made anywhere inside `fn`, is a copy, in bfloat16 as
-    well as in float32. The package's own attention, under any name, is refused.
+    well as in float32. Keys that are read again are refused, and the package's attention or
+    PyTorch's, under any name.
     """
     check_small_groups(fn)
     g = torch.Generator().manual_seed(10)
     shapes = [(6, 3, 96), (2, 64, 96), (2, 64, 96)]
     for dtype in (torch.float32, torch.bfloat16):
         q, k, v = (torch.randn(*shape, generator=g).to(dtype) for shape in shapes)
-        with AttentionCalls() as calls, Ledger(k[0].nbytes) as ledger:
+        with AttentionCalls() as calls, Ledger(k[0].nbytes, k, v) as ledger:
             ask(fn, q, k, v, torch.ones(3, 64) > 0, 0.25)
         require(
             not calls.borrowed,
-            f"right, but {calls.borrowed} has done the work; write the queue yourself",
+            f"right, but {calls.borrowed} has done the work; write it all yourself: queue,"
+            " scores, mask, softmax",
         )
-        require(
-            not calls.grouped,
-            "right, but PyTorch's enable_gqa has made the groups; let the queries queue yourself",
-        )
-        inside = "scaled_dot_product_attention makes them inside, as it may if it gets three axes"
         require(
             not ledger.made,
-            f"right, but in {show_dtype(q)} the new tensors are {ledger.made / k.nbytes:g} times as"
-            " large as the keys; "
-            + (f"{inside}: give it four" if calls.seen else "leave keys and values as they are")
+            f"right, but in {show_dtype(q)} new tensors of {ledger.made:,} bytes are made (the"
+            f" keys have {k.nbytes:,}); leave keys and values as they are"
             + (f" (the first one comes from the line `{ledger.line}`)" if ledger.line else ""),
+        )
+        times = ledger.read / (k.nbytes + v.nbytes)
+        require(
+            times < 1.5,
+            f"right, but each key and value is read {times:g} times; once is enough if the queries"
+            " of a group are in one queue, with all their tokens",
         )
     nano, _ = load("nano-pt", text_only=True)
     batch = Batch.from_ids(7 + torch.arange(150)[None] * 19 % 2900, nano.config)

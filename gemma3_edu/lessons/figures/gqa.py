@@ -155,6 +155,7 @@ def looks(
         )
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
+    axes[0].set_title("attention weight of each token", fontsize=10)
     axes[-1].set_xticks(places, words, rotation=60, ha="right", fontsize=9)
     most = [f"head {n} at {words[s].strip()!r}" for n, s in enumerate(tops)]
     return with_alt(
