@@ -65,13 +65,13 @@ def _tiles(side: int) -> int:
 
 
 # Rules whose crops are cut along the longer side, as the right ones are.
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule | list[Rule]] = {
     "a ratio of 2.5 makes three crops, since a half goes up; round takes the even neighbour, 2:"
     " use floor(ratio + 0.5)": _with(rounded=round),
     "cut the ratio off; round it, a half up": _with(rounded=math.floor),
     "rounded the ratio up; round it to the nearest, a half up": _with(rounded=math.ceil),
     "one crop is the picture again: there are two at least": _with(least=1),
-    "at most four crops, however long the picture": _with(most=99),
+    "at most four crops, however long the picture": [_with(most=99), _with(most=5)],
     "there is room for long // 256 crops: three of 256 pixels do not fit into 767": _with(
         room=False
     ),
@@ -263,7 +263,10 @@ def check_two_sizes(fn: Callable[[], Any]) -> None:
     for place, (size, wanted) in enumerate(zip(got, ("few", "many"), strict=True)):
         name = ("first", "second")[place]
         whole = isinstance(size, list | tuple) and all(type(side) is int for side in size)
-        require(whole and len(size) == 2, f"the {name} size is {size!r}; give its width and height")
+        require(
+            whole and len(size) == 2,
+            f"the {name} size is {size!r}; give its width and height as two ints",
+        )
         width, height = size
         require(
             min(size) >= 1 and max(size) <= _MOST,

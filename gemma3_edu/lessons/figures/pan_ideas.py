@@ -65,7 +65,8 @@ def shares_by_factor(papers: Mapping[str, Mapping[float, Interval]]) -> Figure:
     ax.set_xticks(ticks, [f"{factor:g}" for factor in ticks])
     ax.set(xlabel="how many times larger the paper is", ylim=(-0.03, 1.03))
     ax.set_ylabel("share read, with 95 % intervals")
-    ax.legend(loc="upper right")
+    if len(papers) > 1:
+        ax.legend(loc="upper right")
     return with_alt(fig, f"Share of numbers read, by the size of the paper. {'; '.join(told)}.")
 
 

@@ -125,7 +125,10 @@ def test_right_sizes(sizes):
         ([(2500, 1000)], "give two sizes, one with too few crops and one with too many"),
         ([2500, 1000], "the first size is 2500; give its width and height"),
         ([(2500, 1000), (1001, 400, 1)], "the second size is (1001, 400, 1); give its width and h"),
-        ([(2500.0, 1000.0), (1001, 400)], "the first size is (2500.0, 1000.0); give its width and"),
+        (
+            [(2500.0, 1000), (1001, 400)],
+            "the first size is (2500.0, 1000); give its width and height as two ints",
+        ),
         ([(2500, 0), (1001, 400)], "the first size is 2500 x 0; keep its sides from 1 to 5,000"),
         (
             [(1600, 896), (1001, 400)],

@@ -84,6 +84,7 @@ def test_shares_by_factor():
     assert "segments '_95 %' x" in text
     legend = [entry.get_text() for entry in fig.axes[0].get_legend().get_texts()]
     assert legend == ["wider", "both"]
+    assert shares_by_factor({"wider": wide}).axes[0].get_legend() is None  # one line needs none
     assert "wider: 100% at 1 and 25% at 2; both: 50% at 2." in alt_of(fig)
 
 
