@@ -71,6 +71,7 @@ check_row = Check(
                 256 * (pictures + frames) + words,
             )
         ),
+        "the second number counts pictures; each of them brings 256 vectors": _row(soft=1),
         "the two numbers are exchanged; the whole row comes first": (
             lambda pictures, frames, words: _row()(pictures, frames, words)[::-1]
         ),
@@ -103,7 +104,11 @@ def _fits(soft: Tensor, vectors: Tensor) -> bool:
 def _ask(fn: Function, words: Tensor, soft: Tensor, vectors: Tensor) -> Any:
     """The answer; where vectors and places do not fit, whether it was a ValueError."""
     if _fits(soft, vectors):
-        return ask(fn, words, soft, vectors)
+        try:
+            return ask(fn, words, soft, vectors)
+        except ValueError as error:
+            fit = "places and vectors fit here; count both over the whole batch"
+            raise CheckError(f"{fit} (it raised ValueError: {error})") from error
     many = vectors.shape[0] * vectors.shape[1] > int(soft.sum())
     which = "vectors were left over" if many else "there were too few vectors"
     try:
@@ -281,7 +286,8 @@ def check_batch(fn: Function) -> None:
     for run in re.findall("#+", " ".join(rows)):
         if len(run) != 2:
             why = "a picture takes two places, and text stands between two pictures"
-            raise CheckError(f"{len(run)} places in a run; {why}", told)
+            plural = "s" * (len(run) > 1)
+            raise CheckError(f"{len(run)} place{plural} in a run; {why}", told)
     if not any("#" in row for row in rows):
         raise CheckError("there is no picture in it", told)
     if len(rows) == 1:

@@ -41,6 +41,9 @@ def _answers() -> dict[str, Case]:
     def last_exceeds(images: Tensor) -> str:
         return "yes" if bool(images[2].mean() > 12) else "no"
 
+    def first_exceeds(images: Tensor) -> str:
+        return "yes" if bool(images[0].mean() > 12) else "no"
+
     def patterned(images: Tensor) -> str:
         return f"{int((images.amax((1, 2, 3)) > images.amin((1, 2, 3))).sum())}"
 
@@ -54,6 +57,7 @@ def _answers() -> dict[str, Case]:
         "an answer that finds a bright picture": (one_bright, images, others),
         "an answer that compares the first with the second": (first_is_brighter, images, others),
         "an answer that asks whether the third is very bright": (last_exceeds, images, others),
+        "an answer that asks whether the first is very bright": (first_exceeds, images, others),
         "an answer that counts pictures of more than one colour": (patterned, images, others),
         "an answer that is always the same": (always, images, others),
     }
@@ -112,6 +116,9 @@ check_needed = Check(
         ),
         "each picture was exchanged for the first of `others`; take the one of its own number": (
             _needed(lambda a, b, n: _rows_like(a, b[:1], n))
+        ),
+        "`others` was read from its end; take the one of the picture's own number": (
+            _needed(lambda a, b, n: _rows_like(a, b[len(b) - 1 - n][None], n))
         ),
         "the picture was covered with one colour; put the one of `others` in its place": [
             _needed(lambda a, b, n: _rows_like(a, a[n].mean((1, 2), keepdim=True)[None], n)),

@@ -132,14 +132,16 @@ def talks(rows: Sequence[Talk], who: Sequence[str] = ()) -> Figure:
 
     A talk is (pictures and texts, question, answer, wanted). An answer is right if it is what is
     wanted, to the letter; where nothing is wanted, no mark is drawn. `who` names the answerers.
+    Where the question is empty, it is one more answer to the question above.
     """
-    fig, axes = plt.subplots(len(rows), 1, figsize=(8.4, 1.55 * len(rows)), squeeze=False)
+    heights = [3.1 if question else 1.7 for _, question, _, _ in rows]
+    size, ratios = (8.4, sum(heights) / 2), {"height_ratios": heights}
+    fig, axes = plt.subplots(len(rows), 1, figsize=size, squeeze=False, gridspec_kw=ratios)
     fig.subplots_adjust(0.005, 0.005, 0.995, 0.995, hspace=0.04)
     told = []
     for number, (ax, talk) in enumerate(zip(axes[:, 0], rows, strict=True)):
         shown, question, answer, wanted = talk
-        ax.set(xlim=(0, 16.8), ylim=(0, 3.1), autoscale_on=False)
-        ax.set_aspect("equal")
+        ax.set(xlim=(0, 16.8), ylim=(0, heights[number]), autoscale_on=False)
         ax.axis("off")
         side = min(2.7, 7.9 / max(1, len(shown)) - 0.15)
         x = 0.1
@@ -153,7 +155,9 @@ def talks(rows: Sequence[Talk], who: Sequence[str] = ()) -> Figure:
             extent = (x, x + wide * scale, 1.55 - tall * scale / 2, 1.55 + tall * scale / 2)
             ax.imshow(pixels, extent=extent, aspect="auto", zorder=2)
             x += wide * scale + 0.15
-        _card(ax, 8.2, 1.75, 8.4, 1.15, textwrap.fill(question, 44), SKY)
+        ax.set_aspect("equal")  # imshow sets another
+        if question:
+            _card(ax, 8.2, 1.75, 8.4, 1.15, textwrap.fill(question, 44), SKY)
         said = f"{who[number]}: {answer}" if who else answer
         fits = answer == wanted
         mark, ink = ("✓", RIGHT) if fits else ("\N{MULTIPLICATION SIGN}", WRONG)
@@ -161,8 +165,12 @@ def talks(rows: Sequence[Talk], who: Sequence[str] = ()) -> Figure:
         if wanted:
             ax.text(16.25, 0.92, mark, ha="center", va="center", color=ink, fontsize=17)
         verdict = ", right" if fits else f", wrong, {_brief(wanted)!r} is right"
-        told.append(f"{_brief(question)} {_brief(said)!r}{verdict if wanted else ''}")
-    return with_alt(fig, f"{len(rows)} questions with what they are about: {'; '.join(told)}.")
+        told.append(f"{_brief(question)} {_brief(said)!r}{verdict if wanted else ''}".lstrip())
+    asked = sum(bool(question) for _, question, _, _ in rows)
+    about = f"{asked} questions with what they are about"
+    if asked == 1:
+        about = "1 question with what it is about"
+    return with_alt(fig, f"{about}: {'; '.join(told)}.")
 
 
 def _brief(text: str) -> str:

@@ -106,6 +106,19 @@ def test_an_error_of_torch_where_they_do_not_fit_is_refused():
     )
 
 
+def test_a_count_in_each_row_is_told_to_count_over_the_batch():
+    def by_rows(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
+        for row in soft:
+            if row.sum() != vectors.shape[0] * vectors.shape[1]:
+                raise ValueError("too few places")
+        return by_package(words, soft, vectors)
+
+    assert message(check_join, by_rows) == (
+        "places and vectors fit here; count both over the whole batch (it raised ValueError: too"
+        " few places) (rows ..##.##. ######.., pictures of 2 tokens)"
+    )
+
+
 def test_a_count_of_whole_pictures_is_refused():
     def by_pictures(words: Tensor, soft: Tensor, vectors: Tensor) -> Tensor:
         if soft.sum() // vectors.shape[1] != len(vectors):
@@ -145,7 +158,7 @@ def test_batches_that_show_the_mistake(rows):
         (["....", ".##.", "...."], "only one conversation has pictures (.... .##. ....)"),
         ([".##.", ".##"], "the conversations differ in length; pad the short ones with '.'"),
         ([".####.", ".##..."], "4 places in a run; a picture takes two places, and text"),
-        ([".#..", ".##."], "1 places in a run; a picture takes two places"),
+        ([".#..", ".##."], "1 place in a run; a picture takes two places"),
         (["....", "...."], "there is no picture in it (.... ....)"),
         ([".xx.", ".xx."], "['x'] is neither '.' nor '#'; return a list of texts"),
         ([".##." * 30] * 2, "this is a large batch; a small one is enough"),

@@ -97,3 +97,16 @@ def test_long_texts_are_told_in_brief():
 def test_who_answers_is_written_before_the_answer():
     fig = viz.talks([([], "Which?", "second", "second")], ["friend"])
     assert [text.get_text() for text in fig.axes[0].texts] == ["Which?", "friend: second", "✓"]
+
+
+def test_a_second_answer_to_a_question_has_neither_pictures_nor_question():
+    rows = [([noise(5, 5)], "Which?", "second", "second"), ([], "", "first", "second")]
+    fig = viz.talks(rows, ["one", "two"])
+    assert [text.get_text() for text in fig.axes[1].texts] == [
+        "two: first",
+        "\N{MULTIPLICATION SIGN}",
+    ]
+    tall, short = (ax.get_position().height for ax in fig.axes)
+    assert short == pytest.approx(tall * 1.7 / 3.1)
+    said = "Which? 'one: second', right; 'two: first', wrong, 'second' is right"
+    assert alt_of(fig) == f"1 question with what it is about: {said}."
