@@ -39,7 +39,7 @@ def test_the_steps_with_the_terms(monkeypatch, capsys, steps):
     assert install.endswith("--no-deps --only-binary :all: --require-hashes -r tools/real.txt")
     assert tests.endswith("tests/parity/test_real.py")
     assert "nbconvert --execute" in record
-    assert outputs == "tools/execute_notebooks.py A3"
+    assert outputs == "tools/execute_notebooks.py A3 15"
     assert appendix.endswith(str(real.APPENDIX))
     assert all((ROOT / words.split()[-1]).exists() for words in (install, tests, appendix))
     lines = capsys.readouterr().out.splitlines()
