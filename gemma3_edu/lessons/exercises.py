@@ -19,6 +19,7 @@ from .checks import (
     loop,
     masks,
     memory_cost,
+    museum,
     needed,
     pan_and_scan,
     parity,
@@ -126,6 +127,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], object]]] = {
         "my_factors": printed.check_factors,
         "my_shape": printed.check_shape,
     },
+    "A2": {"my_late_norms": museum.check_late_norms, "my_names": museum.check_names},
     "A3": {"my_shortest": window_lengths.check_shortest},
 }
 """Lesson -> its functions in the order of the exercises, with the check of each."""

@@ -9,6 +9,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import log10
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -70,7 +71,7 @@ _BOXES = [  # middle, width, words
 _BLUE, _ORANGE, _GREEN, _GREY = "#CFE3F1", "#F8DDCB", "#CBE7DD", "#EEEEEE"
 LEAST = 0.01
 """Less harm than this, in nats a token, is drawn at this, or below it where many are."""
-_SLOTS = (-0.12, 0.12, -0.36, 0.36)
+_SLOTS = (-0.13, 0.13, -0.39, 0.39)
 _LOST = {
     "few": "at most a tenth of the answers lost",
     "up to half": "at most half of them",
@@ -176,6 +177,22 @@ def glued(tokens: int, heads: int) -> Figure:
     )
 
 
+def window_mistakes(tokens: int, window: int) -> dict[str, Tensor]:
+    """The mask of a window, and those of three mistakes that plan it otherwise.
+
+    >>> {name: int(mask.sum()) for name, mask in window_mistakes(12, 4).items()}
+    {'right': 42, 'W + 1': 50, 'window ignored': 78, 'in blocks': 30}
+    """
+    query, key = torch.arange(tokens)[:, None], torch.arange(tokens)
+    causal = key <= query
+    return {
+        "right": causal & (query - key < window),
+        "W + 1": causal & (query - key < window + 1),
+        "window ignored": causal,
+        "in blocks": causal & (query // window == key // window),
+    }
+
+
 def bands(masks: Mapping[str, Bool[Tensor, "T S"]], window: int) -> Figure:
     """A panel a mask: dark where the query may see the key; a frame around the first W tokens."""
     fig, axes = plt.subplots(
@@ -202,51 +219,55 @@ def bands(masks: Mapping[str, Bool[Tensor, "T S"]], window: int) -> Figure:
     )
 
 
-def harm_and_visibility(
-    harm: Mapping[str, float],
-    lost: Mapping[str, float],
-    caught: Mapping[str, str],
-    tests: Sequence[str],
-) -> Figure:
+def harm_and_visibility(found: Mapping[str, Mapping[str, Any]], tests: Sequence[str]) -> Figure:
     """A point a mistake: the first test that catches it, from left to right, and its harm.
 
-    `harm` is in nats a token of prose, `lost` the share of right answers that it costs. The name
-    of a mistake begins with its number, which is written in the point.
+    `found` holds, for each mistake, `more`, what it costs in nats a token of prose; `right`, the
+    right answers of ten in each task; and `caught`, the test. The name of a mistake begins with its
+    number and letter, which are written in the point. It is white if the loss is exactly the same.
     """
     fig, ax = plt.subplots(figsize=(9, 4.6), layout="constrained")
-    looks = {"few": ("white", "o"), "up to half": ("#F8DDCB", "s"), "more": ("#F09A5B", "D")}
-    points: dict[str, list[tuple[float, float]]] = {look: [] for look in looks}
+    looks = {"few": ("#CFE3F1", "o"), "up to half": ("#F8DDCB", "s"), "more": ("#F09A5B", "D")}
+    points: dict[tuple[str, bool], list[tuple[float, float]]] = {
+        (look, moved): [] for look in looks for moved in (True, False)
+    }
     for column, test in enumerate(tests):
-        names = sorted((n for n in harm if caught[n] == test), key=lambda n: -harm[n])
-        free = _SLOTS if len(names) > 1 else (0.0,)
+        rows = [(name, row) for name, row in found.items() if row["caught"] == test]
+        free = _SLOTS if len(rows) > 1 else (0.0,)
         taken: list[tuple[float, float]] = []
-        for name in names:
-            x, y = _place([column + slot for slot in free], max(LEAST, harm[name]), taken)
+        for name, row in sorted(rows, key=lambda item: -item[1]["more"]):
+            x, y = _place([column + slot for slot in free], max(LEAST, row["more"]), taken)
             taken.append((x, y))
-            look = "more" if lost[name] > 0.5 else "up to half" if lost[name] > 0.1 else "few"
-            points[look].append((x, y))
-            ax.text(x, y, name.split()[0], ha="center", va="center", size=7.5, zorder=6)
-    for look, places in points.items():
+            lost = 1 - sum(row["right"]) / (10 * len(row["right"]))
+            look = "more" if lost > 0.5 else "up to half" if lost > 0.1 else "few"
+            points[look, row["more"] != 0].append((x, y))
+            ax.text(x, y, name.split()[0], ha="center", va="center", size=7, zorder=6)
+    for (look, moved), places in points.items():
         if places:
             colour, marker = looks[look]
-            style = {"color": colour, "edgecolor": "black", "marker": marker, "s": 210}
-            ax.scatter(*zip(*places, strict=True), label=_LOST[look], zorder=5, **style)  # type: ignore[arg-type]
-    ax.axhspan(LEAST / 8, 1.4 * LEAST, color="#F3F3F3", zorder=0, label="at most 0.01 nats")
+            said = _LOST[look] if moved else f"_{_LOST[look]}, and the loss is the same"
+            style = {"color": colour if moved else "white", "edgecolor": "black", "s": 190}
+            ax.scatter(*zip(*places, strict=True), label=said, marker=marker, zorder=5, **style)  # type: ignore[arg-type]
+    ax.axhspan(LEAST / 8, 1.4 * LEAST, color="#F3F3F3", zorder=0, label="_at most 0.01 nats")
     for column in range(1, len(tests)):
         ax.axvline(column - 0.5, color="#BBBBBB", ls="-", lw=0.8, label="_border")
     ax.set_yscale("log")
-    ax.set(ylim=(LEAST / 8, 200), xlim=(-0.5, len(tests) - 0.5))
-    ax.set_yticks([0.01, 0.1, 1, 10, 100], ["≤ 0.01", "0.1", "1", "10", "100"])
+    ax.set(ylim=(LEAST / 8, 30), xlim=(-0.5, len(tests) - 0.5))
+    ax.set_yticks([0.01, 0.1, 1, 10], ["≤ 0.01", "0.1", "1", "10"])
     ax.minorticks_off()
     ax.set_xticks(range(len(tests)), [test.replace(" ", "\n", 1) for test in tests])
     ax.set(ylabel="harm on prose, nats a token", xlabel="the first test that catches it")
-    ax.legend(loc="upper right", fontsize=9)
-    quiet = sum(round(value, 2) <= LEAST for value in harm.values())
-    late = sum(caught[name] != tests[0] for name in harm)
+    legend = ax.legend(loc="upper right", fontsize=9, markerscale=0.6, labelspacing=0.7)
+    legend.set_title("white: this loss cannot show it")
+    legend.get_title().set_fontsize(9)
+    more = [row["more"] for row in found.values()]
+    quiet = sum(0 != harm <= LEAST for harm in more)
+    late = sum(row["caught"] != tests[0] for row in found.values())
     return with_alt(
         fig,
-        f"{len(harm)} mistakes as points, by the first test that catches them and by harm in nats:"
-        f" {quiet} cost at most {LEAST} nats on prose, and {late} pass the first test.",
+        f"{len(found)} mistakes as points, by the first test that catches them and by harm in nats:"
+        f" {quiet} cost prose at most {LEAST} nats, {more.count(0)} leave its loss exactly as it is"
+        f" and are white, and {late} pass the first test.",
     )
 
 

@@ -1,0 +1,104 @@
+"""The checks of appendix A2 accept a mistake however planted, and the ports have what they say."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from gemma3_edu.hub.checkpoint import load
+from gemma3_edu.lessons.checks.museum import PORTS, check_late_norms, check_names, like_27b
+from gemma3_edu.model import Attention, Batch
+from gemma3_edu.model.rope import apply_rope
+from gemma3_edu.study.capture import capture
+from tests.lessons.checks.messages import message
+
+
+def in_a_closure(attention: Attention) -> None:
+    def late(q, k, v, mask, scale, right=attention.attend):
+        return right(norms[0](q), norms[1](k), v, mask, scale)
+
+    norms = attention.q_norm, attention.k_norm
+    attention.q_norm, attention.k_norm = nn.Identity(), nn.Identity()
+    attention.attend = late
+
+
+def written_anew(attention: Attention) -> None:
+    """A forward of its own, for a text without a cache."""
+
+    def forward(x, mask, rope, cache=None):
+        parts = [attention.q_proj, attention.k_proj, attention.v_proj]
+        q, k, v = (part(x).unflatten(-1, (-1, attention.head_dim)) for part in parts)
+        q = attention.q_norm(apply_rope(q, *rope)).transpose(1, 2)
+        k = attention.k_norm(apply_rope(k, *rope)).transpose(1, 2)
+        out = attention.attend(q, k, v.transpose(1, 2), mask, attention.scale)
+        return attention.o_proj(out.transpose(1, 2).flatten(2))
+
+    attention.forward = forward
+
+
+@pytest.mark.parametrize("right", [in_a_closure, written_anew])
+def test_a_norm_may_be_late_in_several_ways(right):
+    check_late_norms(right)
+
+
+def test_norms_that_are_looked_up_too_late_are_gone():
+    def plant(attention):
+        right = attention.attend
+        attention.attend = lambda q, k, *rest: right(
+            attention.q_norm(q), attention.k_norm(k), *rest
+        )
+        attention.q_norm = attention.k_norm = nn.Identity()
+
+    assert "both norms are gone" in message(check_late_norms, plant)
+
+
+@pytest.mark.parametrize("answer", [(12, 17, 10), [12, 17, 10]])
+def test_the_right_names(answer):
+    check_names(lambda: answer)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("got 12, expected three numbers", 12),
+        ("port A: got '12', expected the number", ("12", 17, 10)),
+        ("port A: got True, expected the number", (True, 17, 10)),
+        ("port A: got 20, expected the number", (20, 17, 10)),
+        ("port A: each form of 13", (13, 17, 10)),
+        ("port A: not 18; look which test", (18, 17, 10)),
+        ("port B: 16 changes who sees a picture", (12, 16, 10)),
+        ("port C: it is an angle", (12, 17, 11)),
+        ("port C: W - 1 shows at", (12, 17, 12)),
+        ("port C: not 4; look", (12, 17, 4)),
+    ],
+)
+def test_wrong_names(words: str, answer):
+    assert message(check_names, lambda: answer).startswith(words)
+
+
+def test_the_ports_have_the_mistakes_that_the_check_names():
+    nano, _ = load("nano-it")
+    ids = torch.randint(500, 1000, (1, 66), generator=torch.Generator().manual_seed(0))
+    batch = Batch.from_ids(ids, nano.config)
+    first_wrong = {}
+    for name, plant in PORTS.items():
+        port = copy.deepcopy(nano)
+        plant(port)
+        assert port.config == nano.config == load("nano-it")[0].config
+        with torch.no_grad(), capture(nano, "language_model.layers.*[0-9]") as ours:
+            right = nano(batch)
+        with torch.no_grad(), capture(port, "language_model.layers.*[0-9]") as theirs:
+            differ = (port(batch) - right).abs().amax(-1)[0] > 1e-4
+        block = next((k for k in ours if not torch.equal(ours[k][0], theirs[k][0])), None)
+        first_wrong[name] = (int(differ.int().argmax()) if differ.any() else None, block)
+    assert first_wrong == {
+        "port A": (64, "language_model.layers.0"),
+        "port B": (None, None),
+        "port C": (1, "language_model.layers.5"),
+    }
+
+
+def test_the_small_27b_takes_the_branch_of_its_scale():
+    attention = like_27b().language_model.layers[0].self_attn
+    assert attention.scale == 15**-0.5 != attention.head_dim**-0.5
