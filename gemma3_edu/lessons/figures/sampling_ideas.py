@@ -23,7 +23,7 @@ from .alt import alt_of, listed, with_alt
 from .cache_ideas import EDGE, GREY, KEPT, NEW, PALE
 from .parts import say
 
-__all__ = ["alt_of", "lines_of_a_chat", "loops_and_inventions", "pipeline"]
+__all__ = ["alt_of", "lines_of_a_chat", "loops_and_inventions", "own_words", "pipeline"]
 
 _DARK, _GREEN = "#3F5B73", "#CFE8DE"
 _CONTROL = (1, 2, 105, 106)  # <eos>, <bos>, and the two that mark turns
@@ -134,6 +134,21 @@ def lines_of_a_chat(ids: Sequence[int], piece: Callable[[int], str], asked: int)
         f" are marks, the first {asked} are the prompt, and the model wrote the last"
         f" {len(ids) - asked}, ending in {piece(ids[-1])}.",
     )
+
+
+def own_words(words: Sequence[str], parts: int = 10) -> tuple[float, float]:
+    """The least and the largest share of a part's words that no other part of the text has.
+
+    >>> own_words("the sea the ship the sea a whale".split(), parts=2)
+    (0.25, 0.5)
+    """
+    size = len(words) // parts
+    cut = [words[n * size : (n + 1) * size] for n in range(parts)]
+    shares = []
+    for part in cut:
+        others = set().union(*(other for other in cut if other is not part))
+        shares.append(sum(word not in others for word in part) / size)
+    return min(shares), max(shares)
 
 
 def loops_and_inventions(
