@@ -109,6 +109,8 @@ check_is_right = Check(
         ("53 + 22 = 5", 3),
         ("The total is 75.", 75),
         ("75 coins", 75),
+        ("75kg", 75),
+        ("3,4", 4),
         ("7", 7),
         ("9 + 0 = 9", 9),
         ("There is none.", 0),
@@ -130,6 +132,12 @@ check_is_right = Check(
         "accepts every number of the working; only the last counts": (
             lambda answer, right: right in _numbers(answer),
             lambda answer, right: str(right) in answer.split(),
+        ),
+        "sees a number only where nothing touches it; `\\d+` finds one in 75kg, too": (
+            lambda answer, right: re.findall(r"\b\d+\b", answer)[-1:] == [str(right)]
+        ),
+        "joins numbers at a comma; 3,4 ends with 4": (
+            lambda answer, right: re.findall(r"\d[\d,]*", answer)[-1:] == [str(right)]
         ),
         "wants nothing but the number; nano also writes words and its working": (
             lambda answer, right: answer.strip() == str(right)

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from ...train.scores import interval
 from .alt import alt_of, listed, with_alt
 
-__all__ = ["alt_of", "conversations", "in_a_row", "kinds", "runs", "sizes"]
+__all__ = ["KINDS", "alt_of", "conversations", "in_a_row", "kinds", "runs", "sizes"]
 
 _CHOSEN, _PEACH, _SKY, _MINT, _GREEN = "#D55E00", "#FBE3D4", "#D6E4F0", "#CFE8DE", "#009E73"
 _MIST, _EDGE, _GREY, _RIGHT, _WRONG = "#F4F7FA", "#7D98B0", "#5A6672", "#00664A", "#B00020"
@@ -31,18 +31,21 @@ _SHORT = {"<end_of_turn>": "<end>", "<start_of_turn>": "<start>"}
 def conversations(
     sources: Sequence[ArrayLike | str],
     questions: Sequence[str],
-    answers: Sequence[str],
-    wanted: Sequence[str],
+    answers: Sequence[str] | None = None,
+    wanted: Sequence[str] = (),
 ) -> Figure:
     """One column each: a picture or a text, the question, the answer, and whether it is right.
 
-    An answer is right if its last word, without a full stop, is the one that is wanted.
+    An answer is right if its last word, without a full stop, is the one that is wanted. Before
+    there are answers, the columns end with the question.
     """
-    columns = len(sources)
-    fig, axes = plt.subplots(1, columns, figsize=(2.45 * columns, 4.6), squeeze=False)
+    columns, low = len(sources), 0.0 if answers is not None else 6.6
+    height = 4.6 * (18.6 - low) / 18.6
+    fig, axes = plt.subplots(1, columns, figsize=(2.45 * columns, height), squeeze=False)
     fig.subplots_adjust(0.01, 0.01, 0.99, 0.99, wspace=0.06)
     told = []
-    cards = zip(axes[0], sources, questions, answers, wanted, strict=True)
+    blank = [""] * columns
+    cards = zip(axes[0], sources, questions, answers or blank, wanted or blank, strict=True)
     for ax, source, question, answer, last in cards:
         if isinstance(source, str):
             _panel(ax, 0.6, 9.8, 8.8, 8.4, _MIST)
@@ -51,6 +54,9 @@ def conversations(
             _picture(ax, np.asarray(source), (0.8, 9.8, 8.4, 8.4))
         _panel(ax, 1.4, 6.9, 8.2, 2.2, _SKY)
         _words(ax, 5.5, 8, textwrap.fill(question, 22), size=10)
+        _canvas(ax, (0, 10), (low, 18.6))
+        if answers is None:
+            continue
         _panel(ax, 0.4, 2.6, 8.2, 3.7, _PEACH)
         _words(ax, 4.5, 4.45, textwrap.fill(answer, 22), size=10, weight="bold")
         right = answer.removesuffix(".").split()[-1:] == [last]
@@ -58,8 +64,9 @@ def conversations(
         _words(ax, 4.5, 1.7, mark, size=11, weight="bold", color=ink)
         if not right:
             _words(ax, 4.5, 0.7, f"right answer: {last}", size=9, color=ink)
-        _canvas(ax, (0, 10), (0, 18.6))
         told.append(f"{answer!r} ({'right' if right else f'wrong, {last} is right'})")
+    if answers is None:
+        return with_alt(fig, f"{columns} questions: {listed(map(repr, questions))}.")
     return with_alt(fig, f"{columns} questions, and below each its answer: {listed(told)}.")
 
 
@@ -174,6 +181,18 @@ def runs(steps: Sequence[Sequence[tuple[str, float]]]) -> Figure:
 def _seen(token: str) -> str:
     """A token with its spaces and line ends made visible."""
     return _SHORT.get(token, token.replace("\n", "↵").replace(" ", "·"))
+
+
+KINDS = {
+    "needle": "a number in a text",
+    "arithmetic": "a sum or a difference",
+    "colour": "the colour of a shape",
+    "count": "how many shapes",
+    "number": "a number in a picture",
+    "sum": "the total of a receipt",
+    "wide": "a number on a strip",
+}
+"""Kinds of questions, by their names in the model card."""
 
 
 def kinds(right: Mapping[str, int], questions: int = 1000) -> Figure:

@@ -35,8 +35,7 @@ def test_right_tokens_of_a_pixel(answer):
 
 
 def by_words(answer: str, right: int) -> bool:
-    words = [word.strip(".,:") for word in answer.split()]
-    return [int(word) for word in words if word.isdigit()][-1:] == [right]
+    return re.sub(r"\D", " ", answer).split()[-1:] == [str(right)]
 
 
 def backwards(answer: str, right: int) -> bool:

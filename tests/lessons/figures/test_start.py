@@ -56,6 +56,13 @@ def test_an_answer_is_judged_by_its_last_word(answer, mark):
     assert (len(first.images), len(second.images), "a text" in said(second)) == (1, 0, True)
 
 
+def test_questions_alone():
+    fig = conversations([PICTURE, "a text"], ["How many?", "Who?"])
+    assert "How many?" in said(fig.axes[0])
+    assert "right" not in said(fig.axes[0])
+    assert alt_of(fig) == "2 questions: 'How many?' and 'Who?'."
+
+
 def test_as_many_answers_as_questions():
     with pytest.raises(ValueError, match="zip"):
         conversations([PICTURE], ["How many?"], ["4", "5"], ["4"])
