@@ -32,7 +32,7 @@ def test_a_result_that_was_never_recorded_is_named(file):
 
 
 def test_a_notebook_without_its_record_is_told_so(tmp_path):
-    with pytest.raises(ValueError, match="gone.json is not beside this notebook: copy it there"):
+    with pytest.raises(ValueError, match=r"gone\.json is not beside this notebook: copy it"):
         Recorded(tmp_path / "gone.json", measure=False)("curve", must_not_run)
 
 

@@ -73,8 +73,9 @@ def _why(got: object, want: int | None, one: Gemma3, other: Gemma3) -> str | Non
             f"got None, expected {want}: their logits differ, even where the likeliest token is"
             " the same"
         )
-    late = type(got) is int and want < got <= LONGEST
-    return f"{want} tokens are enough: compare all logits there, not the likeliest token" if late else None
+    if type(got) is int and want < got <= LONGEST:
+        return f"{want} tokens are enough: compare all logits there, not the likeliest token"
+    return None
 
 
 check_shortest = Check(
