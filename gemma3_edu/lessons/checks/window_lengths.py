@@ -70,8 +70,8 @@ def _why(got: object, want: int | None, one: Gemma3, other: Gemma3) -> str | Non
         return f"no prompt tells these two apart, so the answer is None, not {got}"
     if got is None:
         return (
-            f"got None, expected {want}: their logits differ, even where the likeliest token is"
-            " the same"
+            f"got None, expected {want}: after {want} tokens their logits differ, though perhaps"
+            " not the likeliest token"
         )
     if type(got) is int and want < got <= LONGEST:
         return f"{want} tokens are enough: compare all logits there, not the likeliest token"
