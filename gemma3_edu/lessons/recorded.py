@@ -34,7 +34,7 @@ DIGITS = 4
 class Recorded:
     """Results by name, from a JSON file; with `measure` they are computed again.
 
-    ValueError if a result is asked for that the file does not have.
+    ValueError if a result is asked for that the file does not have, or if there is no such file.
     """
 
     def __init__(self, file: str | Path, measure: bool):
@@ -65,6 +65,11 @@ class Recorded:
     def _known(self, name: str) -> Any:
         if name in self.results:
             return self.results[name]
+        if not self.file.exists():
+            raise ValueError(
+                f"{self.file.name} is not beside this notebook: copy it there, since it holds "
+                "what was measured before"
+            )
         raise ValueError(
             f"name={name!r} is not recorded in {self.file.name}; it has {sorted(self.results)}. "
             f"Measure it with {RENEW}=1"

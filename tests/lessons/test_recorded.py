@@ -31,6 +31,11 @@ def test_a_result_that_was_never_recorded_is_named(file):
         Recorded(file, measure=False)("other", must_not_run)
 
 
+def test_a_notebook_without_its_record_is_told_so(tmp_path):
+    with pytest.raises(ValueError, match=r"gone\.json is not beside this notebook: copy it"):
+        Recorded(tmp_path / "gone.json", measure=False)("curve", must_not_run)
+
+
 def test_a_new_result_that_agrees_gives_way(file, capsys):
     new = {"right": torch.tensor([3.2501, 4.0001, torch.nan]), "words": ("a", 7)}
     assert Recorded(file, measure=True)("curve", lambda: new)["right"][:2] == [3.25, 4.0]

@@ -17,6 +17,8 @@ from .alt import with_alt
 
 FORMATS = {"float16": (5, 10), "bfloat16": (8, 7)}
 """Bits for the exponent, and for the digits after the first."""
+LEAST = 0.01
+"""Where the ladder's bars begin: less has no bar on a logarithmic axis, only its number."""
 _PARTS = [("sign", "white", ""), ("exponent", "#F8DDCB", "//"), ("digits", "#CFE3F1", "")]
 
 
@@ -54,43 +56,52 @@ def losses_by_position(losses: Mapping[str, Sequence[float]], width: int, window
 
 
 def ladder(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -> Figure:
-    """Two bars for each model: its loss before and after the window; a line for the healthy one."""
-    fig, ax = plt.subplots(figsize=(7.4, 0.5 + 0.42 * len(rows)), layout="constrained")
-    names = sorted(rows, key=lambda name: -sum(rows[name]))
+    """Two bars for each mistake: the loss it adds before and after the window, logarithmic."""
+    right = rows[healthy]
+    added = {
+        name: [value - usual for value, usual in zip(row, right, strict=True)]
+        for name, row in rows.items()
+        if name != healthy
+    }
+    names = sorted(added, key=lambda name: -sum(added[name]))
+    fig, ax = plt.subplots(figsize=(7.4, 0.8 + 0.42 * len(names)), layout="constrained")
     places = np.arange(len(names))
     for number, (side, offset) in enumerate(
         [(f"first {window} tokens", -0.2), (f"after {window}", 0.2)]
     ):
-        values = [rows[name][number] for name in names]
+        values = [added[name][number] for name in names]
         look: dict[str, Any] = {
             "color": f"C{number}",
             "hatch": ["", "//"][number],
             "edgecolor": "white",
         }
-        ax.barh(places + offset, values, 0.38, label=side, **look)
-        for place, value in zip(places, values, strict=True):
-            ax.text(value + 0.15, place + offset, f"{value:.2f}", va="center", fontsize=7.5)
-    for number, style in enumerate("-:"):
-        ax.axvline(rows[healthy][number], color=f"C{number}", ls=style, lw=1, label="_healthy")
+        ends = [max(value, LEAST) for value in values]
+        ax.barh(places + offset, [e - LEAST for e in ends], 0.38, LEAST, label=side, **look)
+        for place, value, end in zip(places, values, ends, strict=True):
+            ax.text(1.05 * end, place + offset, f"{value:.2f}", va="center", fontsize=7.5)
     ax.set_yticks(places, names)
+    ax.set_xscale("log")
+    ax.set_xlim(LEAST, 2 * max(map(max, added.values())))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_xlabel(f"loss above {right[0]:.2f} and {right[1]:.2f}, nats per token, logarithmic")
     ax.invert_yaxis()
-    ax.set(xlabel="loss, nats per token", xlim=(0, 1.1 * max(map(max, rows.values()))))
     ax.legend(loc="lower right")
-    low, high = (min(rows.values(), key=sum), max(rows.values(), key=sum))
+    first, last = names[0], names[-1]
+    told = {name: " and ".join(f"{value:.2f}" for value in added[name]) for name in (first, last)}
     return with_alt(
         fig,
-        f"Bars of the loss of {len(rows)} models before and after the window, from"
-        f" {names[0]} ({high[0]:.2f} and {high[1]:.2f}) down to {names[-1]} ({low[0]:.2f} and"
-        f" {low[1]:.2f}); {healthy}: {rows[healthy][0]:.2f} and {rows[healthy][1]:.2f}.",
+        f"Bars of the loss that {len(names)} mistakes add before and after the window, to"
+        f" {right[0]:.2f} and {right[1]:.2f} with {healthy}: from {first} ({told[first]} more) down"
+        f" to {last} ({told[last]}).",
     )
 
 
 def sinks(shares: Sequence[Sequence[float]], every: int = 6) -> Figure:
     """The share of its attention that each head (a row) of each layer gives to the first token."""
-    table = np.array(shares).T
+    table = 100 * np.array(shares).T
     heads, layers = table.shape
     fig, ax = plt.subplots(figsize=(8, 0.45 * heads + 1.0), layout="constrained")
-    picture = ax.imshow(table, vmin=0, vmax=1, cmap="cividis", aspect="auto")
+    picture = ax.imshow(table, vmin=0, vmax=100, cmap="cividis", aspect="auto")
     kinds = ["global" if (i + 1) % every == 0 else "local" for i in range(layers)]
     ax.set_xticks(
         range(layers), [f"{i}\nG" if k == "global" else f"{i}\n" for i, k in enumerate(kinds)]
@@ -98,15 +109,15 @@ def sinks(shares: Sequence[Sequence[float]], every: int = 6) -> Figure:
     ax.set_yticks(range(heads), [f"head {i}" for i in range(heads)])
     ax.set(xlabel="layer (G: global)")
     for (row, column), value in np.ndenumerate(table):
-        shade = "black" if value > 0.55 else "white"
-        ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=shade, size=7.5)
-    fig.colorbar(picture, ax=ax, label="share", pad=0.01)
+        shade = "black" if value > 55 else "white"
+        ax.text(column, row, f"{value:.0f}", ha="center", va="center", color=shade, size=7.5)
+    fig.colorbar(picture, ax=ax, label="percent of its attention", pad=0.01)
     row, column = np.unravel_index(table.argmax(), table.shape)
     return with_alt(
         fig,
         f"The share of attention given to the first token by {heads} heads in {layers} layers:"
-        f" {100 * table.mean():.0f} % on average, at most {100 * table.max():.0f} %, in head {row}"
-        f" of layer {column}; {100 * table[:, 0].mean():.0f} % in layer 0.",
+        f" {table.mean():.0f} % on average, at most {table.max():.0f} %, in head {row}"
+        f" of layer {column}; {table[:, 0].mean():.0f} % in layer 0.",
     )
 
 

@@ -58,3 +58,26 @@ def test_the_window_itself_is_no_answer():
 def test_an_answer_where_there_is_none():
     wrong = lambda one, other: by_mask(one, other) or 81  # noqa: E731
     assert "no prompt tells these two apart" in message(check_shortest, wrong)
+
+
+def test_the_tokens_that_are_written_are_no_logits():
+    def by_argmax(one, other):
+        batch = Batch.from_ids(ids(80), one.config)
+        with torch.no_grad():
+            differ = (one(batch).argmax(-1) != other(batch).argmax(-1))[0]
+        return int(differ.nonzero()[0]) + 1 if differ.any() else None
+
+    said = message(check_shortest, by_argmax)
+    assert "65 tokens are enough: compare all logits there, not the likeliest token" in said
+    said = message(check_shortest, lambda one, other: None)
+    assert "got None, expected 65: after 65 tokens their logits differ" in said
+
+
+def test_a_first_place_that_differs_only_by_argmax():
+    def first(one, other):
+        batch = Batch.from_ids(ids(80), one.config)
+        with torch.no_grad():
+            differ = (one(batch) - other(batch)).abs()[0].amax(-1) > 1e-4
+        return int(differ.int().argmax()) + 1
+
+    assert "without a True, argmax is 0" in message(check_shortest, first)

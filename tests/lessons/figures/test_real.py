@@ -26,10 +26,16 @@ def test_means_are_told_before_and_after_the_window():
     assert "over 32..96: n=2 first=4 last=6" in describe(fig)
 
 
-def test_the_loudest_mistake_comes_first():
-    fig = real.ladder({"fine": [4.0, 3.0], "bad": [9.0, 8.0]}, healthy="fine", window=512)
-    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == ["bad", "fine"]
-    assert "from bad (9.00 and 8.00) down to fine (4.00 and 3.00)" in alt_of(fig)
+def test_the_loudest_mistake_comes_first_and_the_right_model_is_no_bar():
+    rows = {"fine": [4.0, 3.0], "quiet": [4.0, 3.25], "bad": [9.0, 8.0]}
+    (ax,) = real.ladder(rows, healthy="fine", window=512).axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bad", "quiet"]
+    assert [text.get_text() for text in ax.texts] == ["5.00", "0.00", "5.00", "0.25"]
+    ends = [round(bar.get_x() + bar.get_width(), 2) for bar in ax.patches]
+    assert ends == [5.0, real.LEAST, 5.0, 0.25]
+    told = alt_of(ax.figure)
+    assert "2 mistakes add before and after the window, to 4.00 and 3.00 with fine" in told
+    assert "from bad (5.00 and 5.00 more) down to quiet (0.00 and 0.25)" in told
 
 
 def test_heads_are_rows_and_layers_columns():
