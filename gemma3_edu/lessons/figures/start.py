@@ -66,7 +66,7 @@ def conversations(
             _words(ax, 4.5, 0.7, f"right answer: {last}", size=9, color=ink)
         told.append(f"{answer!r} ({'right' if right else f'wrong, {last} is right'})")
     if answers is None:
-        return with_alt(fig, f"{columns} questions: {listed(map(repr, questions))}.")
+        return with_alt(fig, f"{columns} pictures or texts, each with its question below it.")
     return with_alt(fig, f"{columns} questions, and below each its answer: {listed(told)}.")
 
 

@@ -60,7 +60,7 @@ def test_questions_alone():
     fig = conversations([PICTURE, "a text"], ["How many?", "Who?"])
     assert "How many?" in said(fig.axes[0])
     assert "right" not in said(fig.axes[0])
-    assert alt_of(fig) == "2 questions: 'How many?' and 'Who?'."
+    assert alt_of(fig) == "2 pictures or texts, each with its question below it."
 
 
 def test_as_many_answers_as_questions():
