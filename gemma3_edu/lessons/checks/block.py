@@ -277,7 +277,8 @@ _KINDS = {
 
 def _unseen(kind: str, seed: int) -> Callable[[float], Part]:
     g = torch.Generator().manual_seed(20 + seed)
-    norms = [_norm(0.4 * torch.randn(8, generator=g)) for _ in range(4)]
+    # gains of about 2: nothing comes out of a norm with size 1
+    norms = [_norm(1 + 0.4 * torch.randn(8, generator=g)) for _ in range(4)]
     parts = _parts(8, g)
 
     def make_block(factor: float) -> Part:
