@@ -109,15 +109,15 @@ def hands_by_position(
 
 
 def scores_by_distance(curves: Mapping[tuple[str, int], Float[Tensor, "D"]]) -> Figure:
-    """The score of one query with each key, named by its word and its position, over the distance.
+    """The scores of queries with one key, named by the query's word and the key's position.
 
-    A key's first position is a line; at the others there are only marks.
+    The first position is a line over the distance; at the others there are only marks.
     """
     fig, ax = plt.subplots(figsize=(6.6, 3.4), layout="constrained")
     words, drawn, said = [*dict.fromkeys(word for word, _ in curves)], set(), []
     for (word, position), scores in curves.items():
         colour, style, mark = _KEYS[words.index(word)]
-        name = f"“{word}” at {position}"
+        name = f"“{word}”, key at {position}"
         (line,) = ax.plot(scores.tolist(), color=colour, ls=style, label=name)
         if word in drawn:
             line.set(linestyle="none", marker=mark, markerfacecolor="white", markersize=5)

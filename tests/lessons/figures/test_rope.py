@@ -137,13 +137,18 @@ def test_scores_by_distance_draw_a_line_and_then_marks():
     curves = {("cat", 0): one, ("cat", 7): one, ("dog", 0): other, ("dog", 7): other}
     fig = scores_by_distance(curves)
     drawn = {line.get_label(): line for line in fig.axes[0].lines[:4]}
-    assert list(drawn) == ["“cat” at 0", "“cat” at 7", "“dog” at 0", "“dog” at 7"]
+    assert list(drawn) == [
+        f"“{word}”, key at {start}" for word in ("cat", "dog") for start in (0, 7)
+    ]
     assert [list(line.get_ydata()) for line in drawn.values()] == [
         s.tolist() for s in curves.values()
     ]
     assert [line.get_linestyle() for line in drawn.values()] == ["--", "None", "-", "None"]
     assert [line.get_marker() for line in drawn.values()] == ["None", "s", "None", "o"]
-    assert "3.0 for “cat” at 7, at distance 1; 0.5 for “dog” at 0, at distance 0" in alt_of(fig)
+    assert (
+        "3.0 for “cat”, key at 7, at distance 1; 0.5 for “dog”, key at 0, at distance 0"
+        in alt_of(fig)
+    )
 
 
 def test_weights_by_order_takes_one_text():
