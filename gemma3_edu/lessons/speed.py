@@ -1,6 +1,6 @@
-"""Tokens a second, of our step and of llama.cpp: what appendix A3 prints in its [timing] lines.
+"""Tokens a second: what appendix A3 prints in its [timing] lines.
 
-The benchmarks measure both with more care.
+The benchmarks measure it with more care.
 
 >>> from gemma3_edu import load
 >>> per_second(load("nano-it")[0], [2, 500, 501], count=4, skip=1) > 0
@@ -8,7 +8,6 @@ True
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -29,17 +28,3 @@ def per_second(model: Gemma3, ids: Sequence[int], count: int = 48, skip: int = 8
         if number == skip:
             start = perf_counter()
     return (count - skip - 1) / (perf_counter() - start)
-
-
-def llama_cpp(path: Path, ids: Sequence[int], count: int = 48) -> float:
-    """The same of llama.cpp, as it says itself, on a GGUF file; 0 if it is not installed."""
-    try:
-        import xllamacpp  # type: ignore[import-untyped]
-    except ImportError:
-        return 0.0
-    settings = xllamacpp.CommonParams()
-    settings.model.path, settings.n_ctx, settings.verbosity = str(path), 1024, 0
-    settings.cpuparams.n_threads = torch.get_num_threads()
-    request = {"prompt": ids, "max_tokens": count, "temperature": 0, "ignore_eos": True}
-    answer = xllamacpp.Server(settings).handle_completions(request)
-    return float(answer["timings"]["predicted_per_second"])

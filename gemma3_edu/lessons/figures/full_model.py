@@ -106,7 +106,7 @@ def who_sees_whom(mask: Bool[Tensor, "T T"], image_id: Int[Tensor, "T"]) -> Figu
     ax.set_xticks(middles, names, rotation=45, ha="right")
     ax.set_yticks(middles, names)
     ax.tick_params(length=0)
-    ax.set(xlabel="is seen", ylabel="looks")
+    ax.set(xlabel="token that is seen", ylabel="token that looks")
     ahead = int(shown.triu(1).sum())
     return with_alt(
         fig,
