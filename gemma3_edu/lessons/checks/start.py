@@ -113,6 +113,7 @@ check_is_right = Check(
         ("3,4", 4),
         ("7", 7),
         ("9 + 0 = 9", 9),
+        ("52 - 22 = 30", 30),
         ("There is none.", 0),
         ("", 7),
     ],
@@ -138,6 +139,9 @@ check_is_right = Check(
         ),
         "joins numbers at a comma; 3,4 ends with 4": (
             lambda answer, right: re.findall(r"\d[\d,]*", answer)[-1:] == [str(right)]
+        ),
+        "takes the largest number; the last one counts": (
+            lambda answer, right: max(_numbers(answer), default=-1) == right
         ),
         "wants nothing but the number; nano also writes words and its working": (
             lambda answer, right: answer.strip() == str(right)
@@ -194,7 +198,10 @@ def check_two_sums(fn: Function) -> str:
     )
     answer = _nano(first)
     right = _is_right(answer, sum(first))
-    require(right, f"nano has the first sum wrong ({answer!r}); begin with one it can do")
+    require(
+        right,
+        f"nano has the first sum wrong ({_said(first)} -> {answer!r}); begin with one it can do",
+    )
     shown = f"{_said(first)} -> {answer!r}"
     answer = _nano(second)
     right = _is_right(answer, sum(second))
