@@ -153,24 +153,30 @@ def flops_by_part(
     a causal mask of text allows (at most W per query on local layers), "head" the columns whose
     logits are computed. `images` is the number in the whole batch, not per row.
     """
-    text = _text(config)
     _at_least(1, tokens=tokens, batch_size=batch_size)
     _at_least(0, context=context, images=images, logit_columns=logit_columns)
-    rows = batch_size * tokens
-    pairs = sum(_pairs(text, kind, tokens, context) for kind in text.layer_types)
-    weights = parameters_by_part(text)
-    per_pair = 2 * text.num_attention_heads * text.head_dim  # q k, and weights v
-    parts = {
-        "attention": 2 * rows * weights["attention"],
-        "scores": 2 * batch_size * pairs * per_pair,
-        "mlp": 2 * rows * weights["mlp"],
-        "head": 2 * batch_size * logit_columns * text.vocab_size * text.hidden_size,
-    }
+    parts = _text_flops(_text(config), tokens, context, batch_size, logit_columns)
     if images:
         if not isinstance(config, Gemma3Config) or config.vision is None:
             raise ValueError(f"images={images}: this config has no vision tower")
         parts["vision"] = images * _vision_flops(config)
     return parts
+
+
+def _text_flops(
+    text: TextConfig, tokens: int, context: int, batch_size: int, logit_columns: int
+) -> dict[str, int]:
+    """FLOPs of each part of the language model, with so many columns of logits in each row."""
+    rows = batch_size * tokens
+    pairs = sum(_pairs(text, kind, tokens, context) for kind in text.layer_types)
+    per_pair = 4 * text.num_attention_heads * text.head_dim  # q k, and weights v
+    weights = parameters_by_part(text)
+    return {
+        "attention": 2 * rows * weights["attention"],
+        "scores": batch_size * pairs * per_pair,
+        "mlp": 2 * rows * weights["mlp"],
+        "head": 2 * batch_size * logit_columns * text.vocab_size * text.hidden_size,
+    }
 
 
 def _pairs(text: TextConfig, kind: AttentionType, tokens: int, context: int) -> int:

@@ -209,7 +209,11 @@ check_step_seconds = Check(
         "the arithmetic of one new token was counted; each row has `new` of them": [
             _longer(work=lambda c, n, b, new: _work(c, n, b, 1)),
             _longer(work=lambda c, n, b, new: flops(c, 1, n - new, b)),
+            _longer(work=lambda c, n, b, new: flops(c, 1, n - new, b, logit_columns=new)),
         ],
+        "the old tokens were counted as new ones; `cost.flops` takes the new first": _longer(
+            work=lambda c, n, b, new: flops(c, n - new, new, b, logit_columns=new)
+        ),
         "reading was left out; with few tokens it takes longer": _longer(read=lambda *case: 0),
         "the weights were read once a row; one reading serves all rows": [
             _longer(read=lambda c, n, b, new: b * _read(c, n, 1)),

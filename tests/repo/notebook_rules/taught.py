@@ -50,9 +50,8 @@ TAUGHT = {
     "gemma3_edu.hub.weights:export_weights": "14",
     "gemma3_edu.study.cost:WeightFormat": "16",
     "gemma3_edu.study.cost:_matrices": "16",
-    "gemma3_edu.study.cost:flops_by_part": "16",
+    "gemma3_edu.study.cost:_text_flops": "16",
     "gemma3_edu.study.cost:_pairs": "16",
-    "gemma3_edu.study.cost:_vision_flops": "16",
 }
 
 HOMES = set(TAUGHT.values())
