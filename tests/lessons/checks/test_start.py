@@ -86,7 +86,7 @@ def test_one_change_beyond_what_nano_learnt(sums):
     ("sums", "said"),
     [
         (((52, 22), (52, 23)), "nano has the second sum right too ('52 + 23 ="),
-        (((152, 222), (152, 22)), "nano has the first sum wrong ('152 + "),
+        (((152, 222), (152, 22)), "nano has the first sum wrong (152 + 222 -> '152 + "),
         (((52, 22), (523, 23)), "52 + 22 and 523 + 23 have no number in the same place; change"),
         (((52, 22), (122, 52)), "52 + 22 and 122 + 52 have no number in the same place; change"),
         (((52, 22), (52, 22)), "both sums are 52 + 22; change one of the numbers"),
