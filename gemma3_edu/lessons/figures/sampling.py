@@ -45,7 +45,7 @@ def kept_tokens(
 
     `k` draws how many top-k would keep, as a level line. An upright one is at p = 0.9.
     """
-    fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
     for (name, probabilities), (colour, style) in zip(named.items(), _LOOKS, strict=False):
         ax.step(ps, counts(probabilities, ps), where="pre", color=colour, ls=style, label=name)
     ax.set(xlabel="p", ylabel="tokens kept", xlim=(0, 1), yscale="log")
@@ -53,7 +53,7 @@ def kept_tokens(
     if k is not None:
         ax.axhline(k, color="0.45", ls="-", lw=1, label=f"k = {k}")
     ax.axvline(0.9, color="0.45", ls="-.", lw=1, label="p = 0.9")
-    ax.legend(loc="upper left", fontsize=9)
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=9)
     takes = listed(f"{counts(each, [0.9])[0]:,} for {name}" for name, each in named.items())
     return with_alt(
         fig,

@@ -177,6 +177,7 @@ def loops_and_inventions(
             _means(ax, [place], [each], colour, hatch, name)
         ax.set_xticks(range(len(shares)), list(shares), fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
+    axes[1].set_ylim(0, 1.25 * axes[1].get_ylim()[1])  # room for the legend
     axes[1].legend(*_first(axes[1]), loc="upper right", fontsize=9)
     loops, inventions = (
         listed(f"{_mean(each):.0%} at {name}" for name, each in shares.items())
