@@ -25,7 +25,7 @@ from .alt import listed, with_alt
 SMALL = RopeConfig(100.0)  # for a head of 8 numbers
 # Local, global, global of the large sizes: colour and line style together.
 _LOOKS = [("C1", "--"), ("C0", "-"), ("C3", "-.")]
-_KEYS = [("C1", "--", "s"), ("C0", "-", "o")]  # a key's colour, line and mark
+_QUERIES = [("C1", "--", "s"), ("C0", "-", "o")]  # colour, line and mark
 _APART = (1.75, 1.85)  # of the dials, across and down, in radii of 0.5
 
 
@@ -116,7 +116,7 @@ def scores_by_distance(curves: Mapping[tuple[str, int], Float[Tensor, "D"]]) -> 
     fig, ax = plt.subplots(figsize=(6.6, 3.4), layout="constrained")
     words, drawn, said = [*dict.fromkeys(word for word, _ in curves)], set(), []
     for (word, position), scores in curves.items():
-        colour, style, mark = _KEYS[words.index(word)]
+        colour, style, mark = _QUERIES[words.index(word)]
         name = f"“{word}”, key at {position}"
         (line,) = ax.plot(scores.tolist(), color=colour, ls=style, label=name)
         if word in drawn:
