@@ -75,8 +75,8 @@ def name_to_place(name: str, spellings: Sequence[str]) -> Figure:
 def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor) -> Figure:
     """A bar for each token of a text: the probability the model gave it before it came.
 
-    Where another token was likelier, a diamond is at that one's probability, with its name by
-    `pieces`, unless two are nearly as likely.
+    Where that token was not clearly the first choice, a diamond is at the probability of the one
+    that was, with its name by `pieces`, unless two are nearly as likely.
     """
     shares = logits.double().softmax(-1)
     top = logits.topk(2, dim=-1)
@@ -87,13 +87,13 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     fig, ax = plt.subplots(figsize=(7.6, 0.27 * len(tokens) + 1.2), layout="constrained")
     hits = [clear[n] and best[n] == token for n, token in enumerate(tokens)]
     missed = [n for n, hit in enumerate(hits) if not hit]
-    kinds = [("it was the first choice", "C0", ""), ("another token was", "C1", "//")]
+    kinds = [("clearly the first choice", "C0", ""), ("not clearly", "C1", "//")]
     for hit, (label, colour, hatch) in zip((True, False), kinds, strict=True):
         rows = [n for n, h in enumerate(hits) if h is hit]
         look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "black"}
         ax.barh(rows, [given[n] for n in rows], height=0.72, linewidth=0.5, label=label, **look)
     mark: dict[str, Any] = {"ls": "none", "color": "black", "mfc": "white", "ms": 6}
-    marks = ax.plot([most[n] for n in missed], missed, "D", label="that first choice", **mark)
+    marks = ax.plot([most[n] for n in missed], missed, "D", label="the first choice", **mark)
     for row in missed:
         told = pieces[best[row]] if clear[row] else "no clear first choice"
         ax.text(most[row] + 2, row, told, va="center", size=9)
@@ -105,8 +105,8 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     return with_alt(
         fig,
         f"A bar for each of {len(tokens)} tokens: its probability before it came, at most"
-        f" {max(given):.0f} %; {sum(hits)} of them were clearly the first choice. Where another"
-        " token was, a diamond is at its probability.",
+        f" {max(given):.0f} %; {sum(hits)} of them were clearly the first choice. At the others a"
+        " diamond is at the first choice's probability.",
     )
 
 
