@@ -15,17 +15,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from numpy.typing import ArrayLike
+from PIL import Image
 
 from ...train.scores import interval
 from .alt import alt_of, listed, with_alt
 
-__all__ = ["KINDS", "alt_of", "conversations", "in_a_row", "kinds", "runs", "sizes"]
+__all__ = ["KINDS", "alt_of", "conversations", "dark_in", "in_a_row", "kinds", "runs", "sizes"]
 
 _CHOSEN, _PEACH, _SKY, _MINT, _GREEN = "#D55E00", "#FBE3D4", "#D6E4F0", "#CFE8DE", "#009E73"
 _MIST, _EDGE, _GREY, _RIGHT, _WRONG = "#F4F7FA", "#7D98B0", "#5A6672", "#00664A", "#B00020"
 _SHOWN = 190  # pixels that a picture is drawn wide, about
 _SOFT, _TIMES = "<image_soft_token>", "\N{MULTIPLICATION SIGN}"
 _SHORT = {"<end_of_turn>": "<end>", "<start_of_turn>": "<start>"}
+
+
+def dark_in(picture: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """A mask of the picture's size, white where it is darker than paper in the box, else black.
+
+    The box is left, top, right and bottom, in pixels.
+    """
+    mask = Image.new("L", picture.size)
+    mask.paste(picture.crop(box).convert("L").point(lambda grey: 255 * (grey < 200)), box)
+    return mask
 
 
 def conversations(

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from gemma3_edu.lessons.figures import start
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.start import (
     alt_of,
     conversations,
+    dark_in,
     in_a_row,
     kinds,
     runs,
@@ -116,3 +118,12 @@ def test_other_drawings_have_other_digests():
         (sizes({"a": 4, "b": 8}, {}), sizes({"a": 4, "b": 8}, {"b": 2})),
     ]:
         assert describe(one) != describe(other)
+
+
+def test_what_is_dark_in_a_box_and_nowhere_else():
+    picture = Image.new("RGB", (8, 8), "white")
+    picture.paste((120, 75, 40), (1, 1, 3, 3))
+    picture.paste((20, 20, 20), (6, 6, 8, 8))  # dark too, but outside the box
+    mask = np.asarray(dark_in(picture, (0, 0, 4, 4)))
+    assert mask.shape == (8, 8)
+    assert sorted(zip(*np.nonzero(mask), strict=True)) == [(1, 1), (1, 2), (2, 1), (2, 2)]
