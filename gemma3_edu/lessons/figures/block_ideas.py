@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -68,39 +68,38 @@ def two_branches() -> Figure:
 def three_units(
     x: Float[Tensor, "D"], w_gate: Float[Tensor, "F D"], w_up: Float[Tensor, "F D"]
 ) -> Figure:
-    """Each unit of a GeGLU as a pipe: what `up` read flows from the left, the gate is the door.
+    """Each unit of a GeGLU as a pipe: what `up` read comes from the left and meets its factor.
 
-    Pipes are as wide as their numbers are large, all on one scale; a door is as far open as the
-    factor says, at most wholly.
+    Pipes are as wide as their numbers are large, all on one scale.
     """
     gate, up = w_gate @ x, w_up @ x
-    opened = F.gelu(gate, approximate="tanh") + 0.0  # the sum makes a -0 a 0
-    scale = 0.9 / torch.cat([up, opened * up]).abs().max().item()
+    factors = F.gelu(gate, approximate="tanh") + 0.0  # the sum makes a -0 a 0
+    scale = 0.9 / torch.cat([up, factors * up]).abs().max().item()
     fig, ax = _blank(7.4, 1.3 * len(gate) + 0.5)
     told = []
-    for unit, (g, o, u) in enumerate(zip(gate.tolist(), opened.tolist(), up.tolist(), strict=True)):
+    for unit, (g, o, u) in enumerate(
+        zip(gate.tolist(), factors.tolist(), up.tolist(), strict=True)
+    ):
         y, passed = 2.2 * (len(gate) - 1 - unit), o * u
         wide, out = scale * abs(u), scale * abs(passed)
         ax.add_patch(Rectangle((2.2, y - wide / 2), 3.0, wide, facecolor="C1", label="up"))
         ax.text(2.1, y, f"unit {unit + 1}: up reads {u:g}", ha="right", va="center")
-        gap = min(max(o, 0.0), 1.0)
-        for low, high in [(y - 0.7, y - gap / 2), (y + gap / 2, y + 0.7)]:
-            ax.add_patch(Rectangle((5.2, low), 0.3, high - low, facecolor="C0", label="door"))
-        words = f"gate {g:g}:  {_TIMES} {o:.2g}"
-        ax.text(5.35, y + 0.76, words, ha="center", va="bottom", color="C0", weight="bold")
         if not passed:
-            ax.plot([5.5, 8.5], [y, y], color="0.75", ls=":", lw=1.5, label="nothing")
+            ax.plot([5.8, 8.5], [y, y], color="0.75", ls=":", lw=1.5, label="nothing")
         else:
-            ends = [(5.2, y - wide / 2), (5.5, y - out / 2)]
-            ends += [(left, 2 * y - edge) for left, edge in reversed(ends)]
-            ax.add_patch(Polygon(ends, facecolor="C2", label="through the door"))
-            ax.add_patch(Rectangle((5.5, y - out / 2), 3.0, out, facecolor="C2", label="passes"))
+            ax.add_patch(Rectangle((5.2, y - out / 2), 3.3, out, facecolor="C2", label="passes"))
+        ax.text(5.2, y + 0.98, f"gate {g:g}", ha="center", va="bottom", color="C0", weight="bold")
+        _arrow(ax, (5.2, y + 0.95), (5.2, y + 0.4), "C0")
+        box = FancyBboxPatch((4.8, y - 0.2), 0.8, 0.4, boxstyle="round,pad=0.2", facecolor="C0")
+        ax.add_patch(box)
+        words = f"{_TIMES} {o:.2g}"
+        ax.text(5.2, y, words, ha="center", va="center", color="white", weight="bold")
         ax.text(8.6, y, f"{passed:.2g} passes", ha="left", va="center")
         told.append(f"unit {unit + 1}: up {u:g}, gate {g:g}, {_TIMES} {o:.2g}, {passed:.2g} passes")
-    ax.set(xlim=(-0.6, 10.4), ylim=(-0.9, 2.2 * len(gate) - 0.9))
+    ax.set(xlim=(-0.6, 10.4), ylim=(-0.9, 2.2 * len(gate) - 0.7))
     return with_alt(
         fig,
-        "Pipes, as wide as their numbers are large, with a door in each, more or less open;"
+        "Pipes, as wide as their numbers are large; in the middle each meets its factor;"
         f" {'; '.join(told)}.",
     )
 
@@ -178,7 +177,7 @@ def _blank(width: float, height: float) -> tuple[Figure, Axes]:
 def _box(
     ax: Axes, x: float, y: float, width: float, height: float, word: str, fill: str, ink: str
 ) -> None:
-    ax.add_patch(Rectangle((x, y), width, height, facecolor=fill, edgecolor="none", zorder=3))
+    ax.add_patch(Rectangle((x, y), width, height, facecolor=fill, edgecolor="black", zorder=3))
     ax.text(x + width / 2, y + height / 2, word, ha="center", va="center", color=ink, zorder=4)
 
 
