@@ -31,7 +31,7 @@ INSIDE = {
     "model": "config presets layers rope layout masks cache attention vision gemma3".split(),
     "prompt": "tokenizer images chat_template processor".split(),
     "generation": "sampling generate chat".split(),
-    "lessons": "checks exercises figures nb recorded speed grade answer".split(),
+    "lessons": "checks exercises figures nb recorded speed strips grade answer".split(),
 }
 # Closed although the row would allow it: all that these modules or folders import of the rest.
 ONLY = {
@@ -62,6 +62,7 @@ EXCEPTIONS = {
     ("hub.gguf.kept", "fast.blockwise"): "load(keep_bits=True) puts its matrices into the model",
     ("train.tokenizer", "sentencepiece"): "it trains the tokenizer that prompt.tokenizer reads",
     ("train", "PIL"): "it draws the pictures that nano learns from",
+    ("lessons.strips", "PIL"): "it draws the strips on which lesson 13 asks nano for numbers",
 }
 
 ROW_OF = {folder: row for row, folders in enumerate(ROWS) for folder in folders}

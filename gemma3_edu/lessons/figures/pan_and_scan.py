@@ -66,11 +66,16 @@ def what_if(*sizes: tuple[int, int], tokens: int = 256) -> Figure:
 
     The widget's callback: with one size, one row.
     """
-    fig, axes = plt.subplots(len(sizes), 1, figsize=(6.8, 2.0 * len(sizes)), squeeze=False)
+    # Room for five squares, so that nothing jumps under a slider; of several sizes, for the most.
+    room = 5 if len(sizes) == 1 else max(len(views(*size)) for size in sizes)
+    across = 2.25 + 1.12 * room
+    high = 0.28 + 2.04 * 6.7 / across
+    fig, axes = plt.subplots(len(sizes), 1, figsize=(6.8, high * len(sizes)), squeeze=False)
     # By hand: the automatic layout draws everything twice, too slow under a slider.
-    fig.subplots_adjust(left=0.01, right=0.99, top=1 - 0.28 / (2.0 * len(sizes)), bottom=0.02)
+    top = 1 - 0.28 / (high * len(sizes))
+    fig.subplots_adjust(left=0.01, right=0.99, top=top, bottom=0.02, hspace=0.28 / (high - 0.28))
     for ax, size in zip(axes[:, 0], sizes, strict=True):
-        _what_if(ax, size, tokens)
+        _what_if(ax, size, tokens, across)
     told = []
     for width, height in sizes:
         whole, *crops = views(width, height)
@@ -161,7 +166,7 @@ def _grey(ax: Axes, picture: Any) -> None:
     ax.set_yticks([])
 
 
-def _what_if(ax: Axes, size: tuple[int, int], tokens: int) -> None:
+def _what_if(ax: Axes, size: tuple[int, int], tokens: int, room: float) -> None:
     width, height = size
     boxes = views(width, height)
     unit = 2 / max(size)  # the picture is drawn two squares long
@@ -190,7 +195,7 @@ def _what_if(ax: Axes, size: tuple[int, int], tokens: int) -> None:
         f"{width:,} x {height:,}: {crops}, {count} x {tokens} = {count * tokens:,} soft tokens",
         fontsize=10,
     )
-    ax.set(xlim=(-0.05, 7.85), ylim=(2.02, -0.02), aspect="equal")
+    ax.set(xlim=(-0.05, room), ylim=(2.02, -0.02), aspect="equal")
     ax.set_axis_off()
 
 

@@ -50,7 +50,7 @@ def papers_and_squares(papers: Sequence[Picture], side: int) -> Figure:
 
 
 def shares_by_factor(papers: Mapping[str, Mapping[float, Interval]]) -> Figure:
-    """The share that is read, with its interval, against how many times larger a paper is."""
+    """The share that is read, with its interval, against how many times as wide a paper is."""
     fig, ax = plt.subplots(figsize=(6, 2.9), layout="constrained")
     factors: set[float] = set()
     told = []
@@ -63,11 +63,11 @@ def shares_by_factor(papers: Mapping[str, Mapping[float, Interval]]) -> Figure:
         told.append(f"{name}: {read}")
     ticks = sorted(factors)
     ax.set_xticks(ticks, [f"{factor:g}" for factor in ticks])
-    ax.set(xlabel="how many times larger the paper is", ylim=(-0.03, 1.03))
+    ax.set(xlabel="how many times as wide the paper is", ylim=(-0.03, 1.03))
     ax.set_ylabel("share read, with 95 % intervals")
     if len(papers) > 1:
         ax.legend(loc="upper right")
-    return with_alt(fig, f"Share of numbers read, by the size of the paper. {'; '.join(told)}.")
+    return with_alt(fig, f"Share of numbers read, by the width of the paper. {'; '.join(told)}.")
 
 
 def strip_to_prompt(
@@ -75,25 +75,28 @@ def strip_to_prompt(
 ) -> Figure:
     """A strip and its cuts, the squares of the whole and of the crops, and the prompt's row."""
     crops = len(boxes)
-    fig, ax = plt.subplots(figsize=(7, 4.6), layout="constrained")
-    length = 1.6 * (crops + 1)
+    fig, ax = plt.subplots(figsize=(7, 6), layout="constrained")
+    each = 1.5  # side of a square, and 0.12 between two
+    length = 1.62 * (crops + 1) - 0.12
     height = length * strip.height / strip.width
-    _image(ax, strip, (0, 3.2), (length, height))
-    views = [(0, 0, *strip.size), *boxes]
-    places = [(length - 1.15) * n / crops for n in range(crops + 1)]
-    for number, (box, x) in enumerate(zip(views, places, strict=True)):
+    low, top = 1.25, 3.35  # of the squares, of the strip's lower edge
+    _image(ax, strip, (0, top), (length, height))
+    for number, box in enumerate([(0, 0, *strip.size), *boxes]):
+        x, colour = 1.62 * number, EDGE if number == 0 else _ORANGE
         square = strip.crop(box).resize((side, side), BILINEAR)
-        _image(ax, square, (x, 1.45), (1.15, 1.15), EDGE if number == 0 else _ORANGE)
+        _image(ax, square, (x, low), (each, each), colour)
         middle = (box[0] + box[2]) / 2 / strip.width * length
-        start = (0.58, 3.16) if number == 0 else (middle, 3.16)
-        arrow(ax, start, (x + 0.575, 2.64), EDGE if number == 0 else _ORANGE, 1.5)
+        start = (each / 2 if number == 0 else middle, top - 0.04)
+        arrow(ax, start, (x + each / 2, low + each + 0.04), colour, 1.5)
         if number > 1:
             cut = box[0] / strip.width * length
-            ax.plot([cut, cut], [3.1, 3.3 + height], color=_ORANGE, ls="--", label="cut")
-        say(ax, x + 0.575, 1.28, "the whole" if number == 0 else f"crop {number}", size=9)
+            ax.plot(
+                [cut, cut], [top - 0.1, top + height + 0.1], color=_ORANGE, ls="--", label="cut"
+            )
+        say(ax, x + each / 2, low - 0.17, "the whole" if number == 0 else f"crop {number}")
     _row(ax, crops, tokens, length)
-    say(ax, 0, 3.55 + height, f"{strip.width} x {strip.height}", ha="left")
-    _canvas(ax, (-0.1, length + 0.1), (-0.3, 3.75 + height))
+    say(ax, 0, top + height + 0.2, f"{strip.width} x {strip.height}", ha="left")
+    _canvas(ax, (-0.05, length + 0.05), (-0.05, top + height + 0.35))
     return with_alt(
         fig,
         f"A strip of {strip.width} x {strip.height} pixels is cut into {crops} crops; the whole and"
@@ -111,11 +114,11 @@ def _row(ax: Axes, crops: int, tokens: int, length: float) -> None:
     scale = length / sum(widths)
     left = 0.0
     for (word, fill), width in zip(parts, widths, strict=True):
-        box = Rectangle((left, 0.22), width * scale - 0.06, 0.7, facecolor=fill, edgecolor=EDGE)
+        box = Rectangle((left, 0.3), width * scale - 0.06, 0.56, facecolor=fill, edgecolor=EDGE)
         ax.add_patch(box)
-        say(ax, left + width * scale / 2 - 0.03, 0.57, word, size=9)
+        say(ax, left + width * scale / 2 - 0.03, 0.58, word, size=9)
         left += width * scale
-    say(ax, length / 2, -0.1, "the prompt: words, and the soft tokens of each square", size=9)
+    say(ax, length / 2, 0.12, "the prompt: words, and the soft tokens of each square")
 
 
 def cut_in_n(size: tuple[int, int], numbers: Sequence[int]) -> Figure:
@@ -159,34 +162,31 @@ def cut_in_n(size: tuple[int, int], numbers: Sequence[int]) -> Figure:
     )
 
 
-def shares_by_cut(shares: Mapping[int, Interval], numbers: Sequence[Picture]) -> Figure:
-    """The share that is read against where a cut goes through; below, where the ink is.
-
-    Cuts are in pixels from the middle of the number, as are the `numbers`, pictures of their ink.
-    """
-    fig, (ax, ink) = plt.subplots(
-        2, 1, figsize=(6.8, 3.6), sharex=True, height_ratios=[3, 1], layout="constrained"
-    )
-    values, lows, highs = zip(*shares.values(), strict=True)
-    ax.vlines(list(shares), lows, highs, color="C0", lw=6, alpha=0.3, label="_95 %")
-    ax.plot(list(shares), values, marker="o", color="C0", label="share read")
-    ax.set(ylim=(-0.03, 1.03), ylabel="share read,\nwith 95 % intervals")
-    edge = max(picture.width for picture in numbers) // 2 + 1
-    columns = np.zeros(2 * edge)
-    for picture in numbers:
-        grey = np.asarray(picture.convert("L"), dtype=float)
-        dark = (np.abs(grey - grey[0, 0]) > 60).any(0)
-        start = edge - picture.width // 2
-        columns[start : start + picture.width] += dark
-    places = np.arange(-edge, edge)
-    ink.fill_between(places, 100 * columns / len(numbers), color="0.6", label="ink")
-    ink.set(ylim=(0, 105), ylabel="% with\nink here")
-    ink.set_xlabel("where the cut is, in pixels from the middle of the number")
-    told = listed(f"{share:.0%} at {place}" for place, (share, *_) in shares.items())
+def framings(strip: Picture, ways: Mapping[str, Sequence[tuple[int, int, int, int]]]) -> Figure:
+    """A row for each way to lay crops on one strip, with their frames and numbers."""
+    fig, ax = plt.subplots(figsize=(7, 1.3 * len(ways)), layout="constrained")
+    length = 4.6
+    unit = length / strip.width
+    height = unit * strip.height
+    told = []
+    for row, (name, boxes) in enumerate(ways.items()):
+        y = -(height + 0.15) * row
+        _image(ax, strip, (0, y), (length, height))
+        say(ax, -0.1, y + height / 2, name, ha="right")
+        for number, (left, _, right, _) in enumerate(boxes, start=1):
+            frame = Rectangle((unit * left, y), unit * (right - left), height, label="crop")
+            frame.set(fill=False, edgecolor=_ORANGE, linewidth=2)
+            ax.add_patch(frame)
+            place = unit * (left + right) / 2
+            say(ax, place, y + height - 0.15, f"crop {number}", color=_ORANGE, size=9)
+        places = [left - strip.width // 2 for left, *_ in boxes[1:]]
+        cuts = f"cuts at {listed(places)}" if places else "no cut"
+        told.append(f"{' '.join(name.split())}: {cuts}")
+    _canvas(ax, (-1.25, length + 0.05), (-(height + 0.15) * (len(ways) - 1) - 0.05, height + 0.05))
     return with_alt(
         fig,
-        f"Share of numbers read with a cut so many pixels from their middle: {told}. Below, how"
-        f" many of {len(numbers)} numbers have ink in a column, most of them near the middle.",
+        f"{len(ways)} times the same strip with a number in its middle, and the frames of the"
+        f" crops, cut so many pixels from the middle. {'; '.join(told)}.",
     )
 
 

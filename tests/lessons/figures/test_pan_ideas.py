@@ -8,8 +8,8 @@ from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.pan_ideas import (
     cut_in_n,
+    framings,
     papers_and_squares,
-    shares_by_cut,
     shares_by_factor,
     strip_to_prompt,
 )
@@ -88,18 +88,26 @@ def test_shares_by_factor():
     assert "wider: 100% at 1 and 25% at 2; both: 50% at 2." in alt_of(fig)
 
 
-def test_shares_by_cut_show_where_the_ink_is():
-    ink = Image.new("RGB", (60, 20), "white")
-    ink.paste("black", (10, 5, 50, 15))
-    small = Image.new("RGB", (20, 20), "white")
-    small.paste("black", (0, 0, 20, 20))
-    small.putpixel((0, 0), (255, 255, 255))  # the colour of its paper
-    fig = shares_by_cut({-40: (0.75, 0.5, 1.0), 0: (0.0, 0.0, 0.25)}, [ink, small])
-    text = describe(fig)
-    assert "line 'share read' over -40..0: n=2 first=0.75 last=0" in text
-    assert "75% at -40 and 0% at 0. Below, how many of 2 numbers" in alt_of(fig)
-    corners = fig.axes[1].collections[0].get_paths()[0].vertices
-    heights = {round(x): 0.0 for x, _ in corners}
-    for x, y in corners:
-        heights[round(x)] = max(heights[round(x)], y)
-    assert [heights[x] for x in (-25, -15, -5, 5, 15, 25)] == [0, 50, 100, 100, 50, 0]
+def test_framings_show_each_way_to_cut_on_the_same_strip():
+    ways = {"beside\nit": [(40, 0, 70, 30), (70, 0, 100, 30)], "in it": [(10, 0, 60, 30)]}
+    fig = framings(gradient(120, 30), ways)
+    (ax,) = fig.axes
+    rows = extents(ax)
+    assert len(rows) == 2
+    assert rows[0][:2] == rows[1][:2]
+    unit = (rows[0][1] - rows[0][0]) / 120
+    frames = [patch for patch in ax.patches if patch.get_label() == "crop"]
+    assert np.allclose([f.get_x() / unit for f in frames], [40, 70, 10])
+    assert np.allclose([f.get_width() / unit for f in frames], [30, 30, 50])
+    assert np.allclose([f.get_y() for f in frames], [rows[0][2], rows[0][2], rows[1][2]])
+    assert "text beside\nit | crop 1 | crop 2 | in it | crop 1" in describe(fig)
+    assert "beside it: cuts at 10; in it: no cut" in alt_of(fig)
+
+
+def test_the_squares_of_a_strip_fill_its_length():
+    strip = gradient(900, 280)
+    (ax,) = strip_to_prompt(strip, pan_and_scan(*strip.size), side=30, tokens=16).axes
+    whole, *squares = extents(ax)
+    assert squares[0][0] == whole[0]
+    assert squares[-1][1] == pytest.approx(whole[1])
+    assert all(right - left > 0.2 * whole[1] for left, right, *_ in squares)  # large enough to read
