@@ -214,9 +214,14 @@ def by_factor(factors: Sequence[float], rows: Mapping[str, Sequence[float]], yla
 
 
 def learnt(
-    steps: Sequence[int], right: Mapping[float, Mapping[str, Sequence[Sequence[float]]]]
+    steps: Sequence[int],
+    right: Mapping[float, Mapping[str, Sequence[Sequence[float]]]],
+    guessed: float,
 ) -> Figure:
-    """Right answers while training, one panel a size of the first W_q and W_k, one line a seed."""
+    """Right answers while training, one panel a size of the first W_q and W_k, one line a seed.
+
+    What can be `guessed` without looking is a level line.
+    """
     fig, axes = plt.subplots(
         1, len(right), figsize=(8.6, 3.4), layout="constrained", sharey=True, squeeze=False
     )
@@ -229,7 +234,7 @@ def learnt(
                 ax.plot(steps, shares_right, look, lw=width, label=label)
             middle = sorted(row[steps.index(200)] for row in seeds)[len(seeds) // 2]
             ends.append(f"{way} at size {size:g} {middle:.1f}")
-        ax.axhline(0.1, color="0.5", lw=1, ls="-.", label="guessing")
+        ax.axhline(guessed, color="0.5", lw=1, ls="-.", label="commonest digit")
         ax.set_xscale("log", base=2)
         ax.set_xticks(steps, [f"{step}" for step in steps])
         ax.set(xlabel="steps of training", ylim=(0, 1.05))

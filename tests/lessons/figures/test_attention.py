@@ -120,12 +120,12 @@ def test_curves_hold_what_is_given():
 
 def test_every_seed_has_a_line():
     rows = {way: [[0.1, 0.5 + n / 10], [0.2, 0.6 + n / 10]] for n, way in enumerate(WAYS)}
-    fig = attention.learnt([100, 200], {1: rows, 8: rows})
+    fig = attention.learnt([100, 200], {1: rows, 8: rows}, 0.3)
     for ax in fig.axes:
         for way, (first, second) in rows.items():
             assert line(ax, way) == first
             assert line(ax, f"_{way}, seed 1") == second
-        assert line(ax, "guessing") == [0.1, 0.1]
+        assert line(ax, "commonest digit") == [0.3, 0.3]
     assert alt_of(fig).endswith("QK-norm at size 8 0.8.")
 
 
