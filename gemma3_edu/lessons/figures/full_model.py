@@ -60,11 +60,11 @@ def one_row() -> Figure:
         for place in (end - 1, end, end + 1):
             arrow(ax, (x, 8.0), (left + width * place + 0.59, 6.05), HUES[which], 1.6)
     say(ax, 1.5, 10.5, "pictures", weight="bold")
-    end = left + width * len(row) + 0.08  # of a frame around the row: all of it goes on
-    _box(ax, left - 0.2, 4.65, end - left + 0.2, "", "none", "black", height=1.6)
+    rim = left + width * len(row) + 0.08  # of a frame around the row: all of it goes on
+    _box(ax, left - 0.2, 4.65, rim - left + 0.2, "", "none", "black", height=1.6)
     _box(ax, 18.7, 4.55, 2.25, "language\nmodel", PEACH, height=1.8)
     say(ax, 19.82, 8.55, "next word", weight="bold")
-    arrow(ax, (end, 5.45), (18.65, 5.45), "black", 1.6)
+    arrow(ax, (rim, 5.45), (18.65, 5.45), "black", 1.6)
     arrow(ax, (19.82, 6.4), (19.82, 8.1), "black", 1.6)
     return with_alt(
         fig,
