@@ -120,6 +120,7 @@ EXERCISES: dict[str, dict[str, Callable[[Any], object]]] = {
     },
     "16": {
         "my_largest_batch": memory_cost.check_largest_batch,
+        "my_turning_rows": memory_cost.check_turning_rows,
         "my_step_seconds": memory_cost.check_step_seconds,
     },
     "A1": {

@@ -1,4 +1,4 @@
-"""Checks of the exercises on cost: rows beside the weights, and the floor of a step.
+"""Checks of the exercises on cost: rows that fit, rows that keep a card busy, a step's floor.
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 1", check_largest_batch, lambda config, weights, memory, context: 0)
@@ -9,6 +9,7 @@ Exercise 1: got 0, expected 7
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from ...model.config import AttentionType, Gemma3Config, TextConfig, layer_pattern
 from ...model.presets import PRESETS
@@ -135,6 +136,107 @@ check_largest_batch = Check(
         "memory was taken for GB; it is in bytes already": lambda c, kind, memory, n: _batch(
             c, kind, memory * 10**9, n
         ),
+    },
+)
+
+
+# The rows from which on the arithmetic takes longer
+
+
+def _turn_cases() -> dict[str, Case]:
+    text, card = PRESETS["4b"].text, (3350e9, 989e12)
+    chats = [
+        (_weight_bytes(text), cache_bytes(text, n), flops(text, 1, n - 1), *card) for n in (64, 256)
+    ]
+    cases: list[Case] = [
+        (60, 1, 4, 4, 8),  # seconds: 15 + B / 4 of reading, B / 2 of arithmetic; equal with 60 rows
+        (60, 4, 4, 4, 8),  # never: a row adds 1 second to the reading
+        (52, 1, 5, 4, 8),  # equal between 34 and 35 rows
+        (4, 1, 64, 4, 8),  # at once
+        *chats,
+        (60, 2, 4, 4, 8),  # never: a row adds as much to both
+    ]
+    names = "weights cache work bandwidth operations".split()
+    return {
+        ", ".join(
+            f"{name} = {_short(value)}" for name, value in zip(names, case, strict=True)
+        ): case
+        for case in cases
+    }
+
+
+def _short(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+Turn = Callable[[int, int, int, float, float], float | None]
+
+
+def _turn(weights: float, cache: float, work: float, bandwidth: float, speed: float) -> int | None:
+    ahead, gain = weights / bandwidth, work / speed - cache / bandwidth
+    return int(ahead // gain) + 1 if gain > 0 else None
+
+
+def _crossing(weights: float, cache: float, work: float, width: float, speed: float) -> float:
+    """The number of rows, with a fraction, at which both take equally long; none may exist."""
+    return weights / width / (work / speed - cache / width)
+
+
+def _turn_or(never: object, rounded: Callable[[float], float] = lambda x: x // 1 + 1) -> Turn:
+    """The right number; another answer where there is none."""
+
+    def answer(*case: float) -> Any:
+        return int(rounded(_crossing(*case))) if _turn(*case) is not None else never
+
+    return answer
+
+
+check_turning_rows = Check(
+    """`fn(weights, cache, work, bandwidth, operations)`: rows whose arithmetic takes longer.
+
+    B rows read `weights + B * cache` bytes and do `B * work` operations. The smallest B for which
+    the second takes longer than the first, None if there is none.
+    """,
+    "weights cache work bandwidth operations",
+    _turn,
+    _turn_cases,
+    {
+        "the caches were left out; every row reads its own": lambda w, c, *rest: _turn(w, 0, *rest),
+        "one cache was read for all rows; every row has its own": lambda w, c, *rest: _turn(
+            w + c, 0, *rest
+        ),
+        "the weights were read once a row; one reading serves all rows": lambda w, c, *rest: _turn(
+            0, w + c, *rest
+        ),
+        "the weights were left out; they are read once, whatever the rows": lambda w, *rest: _turn(
+            0, *rest
+        ),
+        "bandwidth and operations were exchanged; bytes are divided by the bandwidth": (
+            lambda w, c, work, width, speed: _turn(w, c, work, speed, width)
+        ),
+        "one row too few: here the arithmetic takes no longer than the reading": [
+            _turn_or(None, lambda x: x // 1),
+            _turn_or(None, lambda x: -(-x // 1)),
+            _turn_or(None, round),
+        ],
+        "one row too many: with one less, the arithmetic takes longer already": _turn_or(
+            None, lambda x: x // 1 + 2
+        ),
+        "fewer than no rows: where a row adds more reading than arithmetic, the answer is None": [
+            lambda *case: int(_crossing(*case) // 1) + 1,
+            lambda *case: int(_crossing(*case)) + 1,
+            lambda *case: int(_crossing(*case) // 1),
+            lambda *case: int(-(-_crossing(*case) // 1)),
+            lambda *case: int(_crossing(*case)),
+        ],
+        "where no number of rows is large enough, the answer is None": [
+            _turn_or(0),
+            _turn_or(-1),
+            _turn_or(float("inf")),
+        ],
+        "reading that grows faster was taken for arithmetic that does; the answer is None": [
+            lambda *case: int(abs(_crossing(*case)) // 1) + 1,
+        ],
     },
 )
 

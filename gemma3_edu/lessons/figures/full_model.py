@@ -60,27 +60,37 @@ def one_row() -> Figure:
         for place in (end - 1, end, end + 1):
             arrow(ax, (x, 8.0), (left + width * place + 0.59, 6.05), HUES[which], 1.6)
     say(ax, 1.5, 10.5, "pictures", weight="bold")
-    _box(ax, 17.2, 8.0, 3.6, "language model", PEACH)
-    say(ax, 19.0, 10.5, "next word", weight="bold")
-    arrow(ax, (17.6, 6.05), (18.4, 7.95), "black", 1.6)
-    arrow(ax, (19.0, 9.15), (19.0, 10.05), "black", 1.6)
+    rim = left + width * len(row) + 0.08  # of a frame around the row: all of it goes on
+    _box(ax, left - 0.2, 4.65, rim - left + 0.2, "", "none", "black", height=1.6)
+    _box(ax, 18.7, 4.55, 2.25, "language\nmodel", PEACH, height=1.8)
+    say(ax, 19.82, 8.55, "next word", weight="bold")
+    arrow(ax, (rim, 5.45), (18.65, 5.45), "black", 1.6)
+    arrow(ax, (19.82, 6.4), (19.82, 8.1), "black", 1.6)
     return with_alt(
         fig,
         f"One row of {len(row)} vectors, numbered from 0. {row.count(0)} come from the table of"
         " words below it; 3 and 3 come from two pictures above it, both through one tower, encoder"
-        " and projector. The row goes on to the language model, which gives the next word. In the"
-        " friend's row, below, the vectors of the two pictures have changed places.",
+        " and projector. The whole row goes on to the language model, which gives the next word. In"
+        " the friend's row, below, the vectors of the two pictures have changed places.",
     )
 
 
 def _box(
-    ax: Axes, x: float, y: float, width: float, text: str, fill: str, edge: str = EDGE
+    ax: Axes,
+    x: float,
+    y: float,
+    width: float,
+    text: str,
+    fill: str,
+    edge: str = EDGE,
+    height: float = 1.1,
 ) -> None:
     shape = f"round,pad=0,rounding_size={0.25}"
-    ax.add_patch(
-        FancyBboxPatch((x, y), width, 1.1, boxstyle=shape, facecolor=fill, edgecolor=edge, lw=1.4)
-    )
-    say(ax, x + width / 2, y + 0.55, text)
+    box = FancyBboxPatch((x, y), width, height, boxstyle=shape, facecolor=fill, edgecolor=edge)
+    box.set_linewidth(1.4)
+    ax.add_patch(box)
+    if text:
+        say(ax, x + width / 2, y + height / 2, text)
 
 
 def who_sees_whom(mask: Bool[Tensor, "T T"], image_id: Int[Tensor, "T"]) -> Figure:

@@ -106,8 +106,11 @@ def whole_and_crops(shares: Mapping[str, tuple[Interval, Interval]]) -> Figure:
     return with_alt(fig, f"Right answers with the whole alone and with crops. {'; '.join(told)}.")
 
 
-def readings(shares: Mapping[str, Interval]) -> Figure:
-    """The share of right answers and its interval (value, low, high), a row for each way to ask."""
+def readings(shares: Mapping[str, Interval], numbers: bool = False) -> Figure:
+    """The share of right answers and its interval (value, low, high), a row for each way to ask.
+
+    With `numbers` each share is written after its interval.
+    """
     fig, ax = plt.subplots(figsize=(6.8, 0.45 * len(shares) + 1.1), layout="constrained")
     rows = range(len(shares))
     values, lows, highs = zip(*shares.values(), strict=True)
@@ -116,6 +119,10 @@ def readings(shares: Mapping[str, Interval]) -> Figure:
     ax.set_yticks(rows, list(shares))
     ax.set(xlim=(-0.02, 1.02), ylim=(len(shares) - 0.5, -0.5))
     ax.set_xlabel("share of right answers, with 95 % intervals")
+    if numbers:
+        ax.set_xlim(-0.02, 1.14)
+        for row, value, high in zip(rows, values, highs, strict=True):
+            ax.text(high + 0.02, row, f"{value:.0%}", va="center")
     told = [f"{name}: {share:.1%}" for name, (share, _, _) in shares.items()]
     return with_alt(
         fig, f"{len(shares)} rows, the share of answers that are right. {'; '.join(told)}."

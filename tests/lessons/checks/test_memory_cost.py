@@ -1,5 +1,8 @@
 """The checks on cost accept what is right, however written."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from gemma3_edu import cost
 from gemma3_edu.lessons.checks.memory_cost import (
     check_largest_batch,
     check_step_seconds,
+    check_turning_rows,
 )
 from gemma3_edu.model.config import AttentionType, Gemma3Config, TextConfig
 from gemma3_edu.naive import cost as naive
@@ -69,6 +73,41 @@ def test_a_model_that_is_far_too_large_holds_no_rows(answer, sentence):
         lambda c, kind, memory, n: answer(memory - weight_bytes(c, kind), cache_bytes(c, n)),
     )
     assert told.startswith(sentence)
+
+
+# check_turning_rows
+
+
+def by_trying(weights: int, cache: int, work: int, width: float, speed: float) -> int | None:
+    """More and more rows; none if a row does not catch up."""
+    if work / speed <= cache / width:
+        return None
+    rows = 1
+    while rows * work / speed <= (weights + rows * cache) / width:
+        rows += 1
+    return rows
+
+
+def by_whole_numbers(weights: int, cache: int, work: int, width: float, speed: float) -> Any:
+    gain = work * int(width) - cache * int(speed)
+    return weights * int(speed) // gain + 1 if gain > 0 else None
+
+
+def by_intensity(weights: int, cache: int, work: int, width: float, speed: float) -> Any:
+    """Operations for each byte against the card's corner."""
+    corner = speed / width
+    return None if work <= corner * cache else math.floor(weights / (work / corner - cache)) + 1
+
+
+@pytest.mark.parametrize("answer", [by_trying, by_whole_numbers, by_intensity])
+def test_right_turns(answer):
+    check_turning_rows(answer)
+
+
+def test_a_turn_without_a_name_comes_with_its_case():
+    assert message(check_turning_rows, lambda *case: (by_trying(*case) or 0) + 5) == (
+        "got 66, expected 61 (weights = 60, cache = 1, work = 4, bandwidth = 4, operations = 8)"
+    )
 
 
 # check_step_seconds

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from gemma3_edu import TokenLayout, attention_mask
 from gemma3_edu.lessons.figures import full_model as viz
@@ -42,6 +42,18 @@ def test_every_place_of_the_row_gets_one_arrow_of_its_tower():
         if from_above:
             assert one.get_facecolor() == cell.get_facecolor()
     describe(ax.figure)
+
+
+def test_it_is_the_whole_row_that_goes_on():
+    (ax,) = viz.one_row().axes
+    boxes = [p for p in ax.patches if isinstance(p, FancyBboxPatch)]
+    (frame,) = [box for box in boxes if box.get_facecolor()[3] == 0]
+    cells = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_y() == 4.9]
+    left, right = frame.get_x(), frame.get_x() + frame.get_width()
+    assert left < min(c.get_x() for c in cells)
+    assert max(c.get_x() + c.get_width() for c in cells) < right
+    starts = [a._posA_posB[0] for a in ax.patches if isinstance(a, FancyArrowPatch)]
+    assert (right, 5.45) in starts
 
 
 def test_the_mask_is_drawn_as_it_is():

@@ -116,6 +116,12 @@ def test_readings():
     assert "y ticks alone | again" in text
     assert "line 'share right' over 0.25..0" in text
     assert "segments '95 % interval' x: n=4 first=0.125 last=0.0625 min=0 max=0.5" in text
+    assert not readings(shares).axes[0].texts
+    (ax,) = readings(shares, numbers=True).axes
+    assert [(t.get_text(), t.get_position()) for t in ax.texts] == [
+        ("25%", (0.52, 0)),
+        ("0%", (0.0825, 1)),
+    ]
 
 
 def test_the_whole_and_crops():
