@@ -257,7 +257,7 @@ def _soft_cap(table: Any) -> None:
 def eight_wrong_copies(model: Gemma3) -> dict[str, Gemma3]:
     """Copies of a model by the name of their one mistake, which is in a setting or in a module."""
     text = model.config.text
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "one base": {"rope_local": RopeConfig(text.rope_global.theta)},
         "factor 8 missing": {"rope_global": RopeConfig(text.rope_global.theta)},
         "window ignored": {"sliding_window": text.max_position_embeddings},

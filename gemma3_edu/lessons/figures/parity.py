@@ -219,14 +219,14 @@ def added_loss(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -
     }
     names = sorted(added, key=lambda name: -sum(added[name]))
     fig, ax = plt.subplots(figsize=(7.4, 0.9 + 0.42 * len(names)), layout="constrained")
+    right_of_it: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
     for number, side in enumerate([f"first {window} tokens", f"after {window}"]):
         values = [added[name][number] for name in names]
         heights = [row + (-0.2, 0.2)[number] for row in range(len(names))]
         colour, _, marker = _LOOKS[number]
         ax.scatter(values, heights, s=50, color=colour, marker=marker, label=side)
         for value, height in zip(values, heights, strict=True):
-            place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
-            ax.annotate(f"{value:.2f}", (value, height), fontsize=8, **place)
+            ax.annotate(f"{value:.2f}", (value, height), fontsize=8, **right_of_it)
     ax.set_yticks(range(len(names)), names)
     ax.set_yticks([n - 0.5 for n in range(1, len(names))], minor=True)
     ax.tick_params(axis="y", which="minor", length=0)
