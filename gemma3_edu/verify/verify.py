@@ -35,7 +35,11 @@ from .offload import offloaded
 from .oracle import their_arguments, their_inputs, their_model
 
 LIMIT = 1e-3
-"""The largest relative error that counts as equal. Rounding stays far below, mistakes do not."""
+"""The largest relative error that counts as equal, far above rounding in float32.
+
+Small mistakes can stay below it as well: an embedding scale that was rounded to bfloat16 is off by
+1e-4. So read the errors, too, and not only the verdict.
+"""
 EMBEDDING = "language_model.embed_tokens.weight"
 LAST = 8
 """Logits are compared on so many last columns; all would take prompt x vocabulary numbers."""

@@ -13,9 +13,10 @@ from numbers import Integral
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ...model import Block, Gemma3
+from ...model import Attention, Block, GatedMLP, Gemma3, TokenEmbedding
 from ...model.config import RopeConfig
 from ...verify.verify import first_divergence
 from .difference import show
@@ -220,14 +221,63 @@ check_first_divergence = Check(
 # Programs with a mistake
 
 
+def _set(model: Gemma3, **changes: Any) -> None:
+    text = replace(model.config.text, **changes)
+    model.config = replace(model.config, text=text)
+    model.language_model.config = text
+
+
 def a_port(model: Gemma3) -> Gemma3:
     """A copy of a model with one mistake, which lesson 15 finds."""
     wrong = copy.deepcopy(model)
     # One base of RoPE for all layers.
-    text = replace(model.config.text, rope_local=RopeConfig(model.config.text.rope_global.theta))
-    wrong.config = replace(model.config, text=text)
-    wrong.language_model.config = text
+    _set(wrong, rope_local=RopeConfig(model.config.text.rope_global.theta))
     return wrong
+
+
+def _bare(attention: Any) -> None:
+    attention.q_norm = attention.k_norm = nn.Identity()
+
+
+def _with_silu(mlp: Any) -> None:
+    mlp.forward = lambda x: mlp.down_proj(F.silu(mlp.gate_proj(x)) * mlp.up_proj(x))
+
+
+def _rounded_scale(table: Any) -> None:
+    root = table.weight.shape[-1] ** 0.5
+    rounded = float(torch.tensor(root).bfloat16()) / root
+    table.register_forward_hook(lambda table, given, out: out * rounded)
+
+
+def _soft_cap(table: Any) -> None:
+    straight = table.logits
+    table.logits = lambda x: 30 * torch.tanh(straight(x) / 30)
+
+
+def eight_wrong_copies(model: Gemma3) -> dict[str, Gemma3]:
+    """Copies of a model by the name of their one mistake, which is in a setting or in a module."""
+    text = model.config.text
+    settings: dict[str, dict[str, Any]] = {
+        "one base": {"rope_local": RopeConfig(text.rope_global.theta)},
+        "factor 8 missing": {"rope_global": RopeConfig(text.rope_global.theta)},
+        "window ignored": {"sliding_window": text.max_position_embeddings},
+        "window W + 1": {"sliding_window": text.sliding_window + 1},
+    }
+    parts = {
+        "no QK-norm": (Attention, _bare),
+        "SiLU for GELU": (GatedMLP, _with_silu),
+        "rounded scale": (TokenEmbedding, _rounded_scale),
+        "soft cap": (TokenEmbedding, _soft_cap),
+    }
+    order = ["no QK-norm", *settings, "SiLU for GELU", "rounded scale", "soft cap"]
+    copies = {name: copy.deepcopy(model) for name in order}
+    for name, changes in settings.items():
+        _set(copies[name], **changes)
+    for name, (kind, change) in parts.items():
+        for part in copies[name].language_model.modules():
+            if isinstance(part, kind):
+                change(part)
+    return copies
 
 
 PATIENT_BLOCK = 8

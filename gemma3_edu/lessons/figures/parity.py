@@ -207,3 +207,44 @@ def _stage_ticks(ax: Axes, stages: list[str]) -> None:
     )
     ax.minorticks_off()
     ax.set(xlabel="stage (numbers are blocks)", ylabel="relative error, worst column")
+
+
+def added_loss(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -> Figure:
+    """Two dots a mistake: the loss it adds before and after the window, logarithmic from 0.1 up."""
+    right = rows[healthy]
+    added = {
+        name: [value - usual for value, usual in zip(row, right, strict=True)]
+        for name, row in rows.items()
+        if name != healthy
+    }
+    names = sorted(added, key=lambda name: -sum(added[name]))
+    fig, ax = plt.subplots(figsize=(7.4, 0.9 + 0.42 * len(names)), layout="constrained")
+    right_of_it: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+    for number, side in enumerate([f"first {window} tokens", f"after {window}"]):
+        values = [added[name][number] for name in names]
+        heights = [row + (-0.2, 0.2)[number] for row in range(len(names))]
+        colour, _, marker = _LOOKS[number]
+        ax.scatter(values, heights, s=50, color=colour, marker=marker, label=side)
+        for value, height in zip(values, heights, strict=True):
+            ax.annotate(f"{value:.2f}", (value, height), fontsize=8, **right_of_it)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks([n - 0.5 for n in range(1, len(names))], minor=True)
+    ax.tick_params(axis="y", which="minor", length=0)
+    ax.grid(axis="y", which="minor", color="#DDDDDD", ls="-", lw=0.8)
+    ax.set_xscale("symlog", linthresh=0.1, linscale=0.5)
+    ax.set_xticks([0, 0.1, 1, 10], ["0", "0.1", "1", "10"])
+    ax.grid(axis="x", color="#AAAAAA", ls=":", lw=0.9)
+    ax.set_axisbelow(True)
+    ax.set_xlim(-0.03, 2.5 * max(map(max, added.values())))
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xlabel(
+        f"loss above {right[0]:.2f} and {right[1]:.2f}, nats per token\n"
+        "from 0.1 on, each line is ten times the one before"
+    )
+    fig.legend(loc="outside upper center", ncols=2, frameon=False)
+    told = [f"{name} {' and '.join(f'{value:.2f}' for value in added[name])}" for name in names]
+    return with_alt(
+        fig,
+        f"The loss that {len(names)} mistakes add before and after the window, to {right[0]:.2f}"
+        f" and {right[1]:.2f} with {healthy}: {'; '.join(told)}.",
+    )

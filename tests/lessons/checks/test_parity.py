@@ -1,17 +1,20 @@
 """The checks on parity accept what is right, however written, and name what went wrong."""
 
+import copy
+
 import pytest
 import torch
 
-from gemma3_edu import PRESETS, Batch, Gemma3, capture
+from gemma3_edu import PRESETS, Batch, Gemma3, capture, load
 from gemma3_edu.lessons.checks.parity import (
     PATIENT_BLOCK,
     a_port,
     check_finding,
     check_first_divergence,
+    eight_wrong_copies,
     patient,
 )
-from gemma3_edu.verify import relative_error
+from gemma3_edu.verify import first_divergence, relative_error
 from tests.lessons.checks.messages import message
 
 # check_first_divergence
@@ -144,6 +147,53 @@ def test_the_patient_parts_where_the_check_says():
     assert differs.nonzero()[0].item() == model.config.text.sliding_window
     short = Batch.from_ids(ids[:, :64], model.config)
     assert torch.equal(model(short), sick(short))
+
+
+# The first stage that tells, and its first position, in nano's shape with W = 64.
+CORNERS = {
+    "no QK-norm": ("language_model.layers.0", 1),
+    "one base": ("language_model.layers.0", 1),
+    "factor 8 missing": ("language_model.layers.5", 1),
+    "window ignored": ("language_model.layers.0", 64),
+    "window W + 1": ("language_model.layers.0", 64),
+    "SiLU for GELU": ("language_model.layers.0", 0),
+    "rounded scale": ("language_model.embed_tokens", 0),
+    "soft cap": ("logits", 0),
+}
+
+
+def test_eight_copies_part_where_the_lesson_says():
+    model, _ = load("nano-it")
+    ids = torch.randint(5, 3000, (2, 70), generator=torch.Generator().manual_seed(1))
+    batch = Batch.from_ids(ids, model.config)
+    before = copy.deepcopy(model.state_dict())
+
+    @torch.no_grad()
+    def stages(run):
+        with (
+            capture(run, "language_model.embed_tokens") as table,
+            capture(run, "language_model.layers.*[0-9]") as blocks,
+        ):
+            logits = run(batch)
+        return {name: seen[0] for name, seen in (table | blocks).items()} | {"logits": logits}
+
+    right, copies = stages(model), eight_wrong_copies(model)
+    assert {name: first_divergence(stages(wrong), right) for name, wrong in copies.items()} == (
+        CORNERS
+    )
+    assert list(copies) == list(CORNERS)
+    assert all(map(torch.equal, model.state_dict().values(), before.values()))
+    assert first_divergence(stages(model), right) is None
+
+
+def test_two_windows_differ_although_they_begin_at_the_same_place():
+    copies = eight_wrong_copies(load("nano-it")[0])
+    ids = torch.randint(5, 3000, (1, 70), generator=torch.Generator().manual_seed(1))
+    batch = Batch.from_ids(ids, copies["one base"].config)
+    with torch.no_grad():
+        ignored, one_more = (copies[name](batch) for name in ("window ignored", "window W + 1"))
+    # the token at 65 is the first that sees 66 keys in one and W + 1 in the other
+    assert first_divergence({"logits": one_more}, {"logits": ignored}) == ("logits", 65)
 
 
 def test_the_port_of_the_opening_turns_local_layers_by_the_base_of_global_ones():

@@ -11,6 +11,7 @@ from gemma3_edu.lessons.figures.alt import alt_of
 from gemma3_edu.lessons.figures.digest import describe
 from gemma3_edu.lessons.figures.parity import (
     FLOOR,
+    added_loss,
     error_per_stage,
     side_by_side,
     where_and_when,
@@ -118,3 +119,17 @@ def test_the_stored_errors_of_the_figure_say_what_its_words_say():
         "soft cap on the logits": "logits",
     }
     assert all(list(errors) == STAGES for errors in stored.values())
+
+
+def test_the_loudest_mistake_comes_first_and_no_loss_is_a_dot_at_zero():
+    rows = {"fine": [4.0, 3.0], "quiet": [4.0, 3.25], "bad": [9.0, 8.0]}
+    (ax,) = added_loss(rows, healthy="fine", window=512).axes
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bad", "quiet"]
+    assert [text.get_text() for text in ax.texts] == ["5.00", "0.00", "5.00", "0.25"]
+    before, after = (dots.get_offsets().tolist() for dots in ax.collections)
+    assert before == [[5.0, -0.2], [0.0, 0.8]]
+    assert after == [[5.0, 0.2], [0.25, 1.2]]
+    assert ax.get_xlim()[0] < 0
+    told = alt_of(ax.figure)
+    assert "2 mistakes add before and after the window, to 4.00 and 3.00 with fine" in told
+    assert told.endswith("bad 5.00 and 5.00; quiet 0.00 and 0.25.")
