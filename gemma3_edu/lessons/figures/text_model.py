@@ -101,6 +101,8 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     ax.set_xticks(range(0, 101, 20))
     ax.invert_yaxis()
     ax.set(xlabel="probability, %", xlim=(0, 115))
+    ax.spines[["right", "top"]].set_visible(False)
+    ax.spines["bottom"].set_bounds(0, 100)
     fig.legend(handles=[*ax.containers, *marks], loc="outside upper center", ncols=3, frameon=False)
     return with_alt(
         fig,
