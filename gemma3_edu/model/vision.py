@@ -67,14 +67,14 @@ class VisionBlock(nn.Module):
 
 
 class VisionEncoder(nn.Module):
-    """SigLIP's vision transformer without its pooling head: the projector reads the patches."""
+    """SigLIP's vision transformer: a vector for every patch, and none for the whole picture."""
 
     def __init__(self, config: VisionConfig):
         super().__init__()
         e, size = config.hidden_size, config.patch_size
         self.patch_embedding = nn.Conv2d(config.num_channels, e, size, stride=size)
         self.position_embedding = nn.Embedding(config.patches_per_side**2, e)
-        nn.init.normal_(self.position_embedding.weight, std=e**-0.5)  # more would drown the patches
+        nn.init.normal_(self.position_embedding.weight, std=e**-0.5)  # as small as patches
         self.layers = nn.ModuleList(VisionBlock(config) for _ in range(config.num_hidden_layers))
         self.post_layernorm = nn.LayerNorm(e, config.layer_norm_eps)
 

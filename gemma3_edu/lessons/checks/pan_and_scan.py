@@ -277,6 +277,7 @@ def check_two_sizes(fn: Callable[[], Any]) -> None:
         if rule == theirs:
             raise CheckError(f"of the {name} size both make the same number of crops", counts)
         if (theirs < rule) != (wanted == "few"):
+            other = "many" if wanted == "few" else "few"
             raise CheckError(
-                f"the {name} size should get too {wanted} crops; exchange them", counts
+                f"the {name} size should get too {wanted} crops, not too {other}", counts
             )

@@ -138,8 +138,8 @@ def test_right_sizes(sizes):
             [(2500, 1000), (3000, 1000)],
             "of the second size both make the same number of crops (3000 x 1000: the rule makes 3",
         ),
-        ([(1001, 400), (2500, 1000)], "the first size should get too few crops; exchange them ("),
-        ([(511, 256), (2500, 1000)], "the second size should get too many crops; exchange them ("),
+        ([(1001, 400), (2500, 1000)], "the first size should get too few crops, not too many ("),
+        ([(511, 256), (2500, 1000)], "the second size should get too many crops, not too few ("),
     ],
 )
 def test_wrong_sizes(sizes, words: str):
