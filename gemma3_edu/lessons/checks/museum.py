@@ -2,14 +2,13 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 3", check_names, lambda: (13, 0, 0))
-Exercise 3: port A: each form of 13 costs this prose 0.026 nats or more, and port A 0.001
+Exercise 3: port A: each form of 13 costs this prose 0.03 nats or more, port A under 0.001
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +24,10 @@ from ...model import (
     masks,
     rope_table,
 )
-from ...model import gemma3 as decoder
 from ...model.rope import Rope
+from ..mistakes import Plant, while_it_runs
 from .difference import show
 from .grading import Case, Check, ask, require, standard_torch
-
-Planted = Callable[[Gemma3], None]
 
 
 def _filled(model: nn.Module, seed: int) -> Any:
@@ -154,33 +151,17 @@ check_late_norms = Check(
 # Three ports, each with one mistake
 
 
-def _while_it_runs(place: Any, name: str, wrong: Callable[..., Any]) -> Planted:
-    """Replace a function of the package while a model computes, so that its settings stay right."""
-
-    def plant(model: Gemma3) -> None:
-        right = model.hidden_states
-
-        def hidden_states(*inputs: Any) -> Tensor:
-            with patch.object(place, name, wrong):
-                return right(*inputs)
-
-        model.hidden_states = hidden_states  # type: ignore[assignment, method-assign]
-
-    return plant
-
-
 def _other_size(model: Gemma3) -> None:
     if model.vision is not None:
         model.vision.register_forward_hook(lambda tower, given, out: 2 * out)
 
 
 _window = masks.within_window
-PORTS: dict[str, Planted] = {
-    "port A": _while_it_runs(masks, "within_window", lambda q, k, w: _window(q, k, w + 1)),
+PORTS: dict[str, Plant] = {
+    "port A": while_it_runs("masks.within_window", lambda q, k, w: _window(q, k, w + 1)),
     "port B": _other_size,
-    "port C": _while_it_runs(
-        decoder,
-        "rope_table",
+    "port C": while_it_runs(
+        "gemma3.rope_table",
         lambda position, head_dim, rope: rope_table(
             position, head_dim, RopeConfig(1e4, rope.factor)
         ),
@@ -190,7 +171,7 @@ PORTS: dict[str, Planted] = {
 
 _RIGHT = {"port A": 12, "port B": 17, "port C": 10}
 _WRONG = {
-    "port A": {13: "each form of 13 costs this prose 0.026 nats or more, and port A 0.001"},
+    "port A": {13: "each form of 13 costs this prose 0.03 nats or more, port A under 0.001"},
     "port B": {
         16: "16 changes who sees a picture, not what comes in; compare `embed(number)` of port and"
         " nano"
