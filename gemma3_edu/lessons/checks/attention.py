@@ -251,6 +251,9 @@ check_scores = Check(
     _score_cases,
     {
         "left out both norms": _scores(_plain),
+        "multiplied by the gains and left out the division, which is what takes the size away": (
+            _scores(lambda x, w: x * (1 + w))
+        ),
         "left out the norm of the queries": _scores(_plain, _normed),
         "left out the norm of the keys": _scores(_normed, _plain),
         "left out the gains; multiply by 1 + w": _scores(lambda x, w: _normed(x, 0 * w)),
