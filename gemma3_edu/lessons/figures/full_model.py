@@ -30,22 +30,18 @@ HUES = (GREEN, ORANGE, BLUE, "#CC79A7")  # of the pictures of a row, in order
 
 
 def one_row() -> Figure:
-    """Words through a table, all pictures through the one tower, into one row; and a wrong row."""
-    fig, ax = plt.subplots(figsize=(8.4, 4.8), layout="constrained")
-    ax.set(xlim=(0, 21), ylim=(-0.9, 11.4))
+    """Words through a table, all pictures through the one tower, into one row."""
+    fig, ax = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
+    ax.set(xlim=(0, 21), ylim=(1.3, 11.4))
     ax.axis("off")
     row = [0, 0, 1, 1, 1, 0, 2, 2, 2, 0, 0]  # which picture; 0 is a word
     left, width = 3.4, 1.3
-    friends = [{1: 2, 2: 1}.get(what, 0) for what in row]
-    for bottom, those in ((4.9, row), (-0.6, friends)):
-        for number, what in enumerate(those):
-            x = left + width * number
-            fill = HUES[what - 1] if what else MIST
-            ax.add_patch(Rectangle((x, bottom), width - 0.12, 1.1, facecolor=fill, edgecolor=EDGE))
-            colour = "white" if what else "black"
-            say(ax, x + width / 2 - 0.06, bottom + 0.55, str(number), color=colour)
+    for number, what in enumerate(row):
+        x = left + width * number
+        fill = HUES[what - 1] if what else MIST
+        ax.add_patch(Rectangle((x, 4.9), width - 0.12, 1.1, facecolor=fill, edgecolor=EDGE))
+        say(ax, x + width / 2 - 0.06, 5.45, str(number), color="white" if what else "black")
     say(ax, 1.5, 5.45, "one row", weight="bold")
-    say(ax, 1.5, -0.05, "the friend's row", weight="bold", color=WRONG)
     _box(ax, left, 1.6, width * len(row) - 0.12, "the table: a vector for each word", SKY)
     say(ax, 1.5, 2.15, "words", weight="bold")
     for number, what in enumerate(row):
@@ -70,8 +66,7 @@ def one_row() -> Figure:
         fig,
         f"One row of {len(row)} vectors, numbered from 0. {row.count(0)} come from the table of"
         " words below it; 3 and 3 come from two pictures above it, both through one tower, encoder"
-        " and projector. The whole row goes on to the language model, which gives the next word. In"
-        " the friend's row, below, the vectors of the two pictures have changed places.",
+        " and projector. The whole row goes on to the language model, which gives the next word.",
     )
 
 
