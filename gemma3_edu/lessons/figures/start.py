@@ -47,8 +47,8 @@ def conversations(
 ) -> Figure:
     """One column each: a picture or a text, the question, the answer, and whether it is right.
 
-    An answer is right if its last word, without a full stop, is the one that is wanted. Before
-    there are answers, the columns end with the question.
+    An answer is right if its last word, without a full stop, is the one that is wanted; if
+    none is, that is left to who looks. Before there are answers, the columns end with the question.
     """
     columns, low = len(sources), 0.0 if answers is not None else 6.6
     height = 4.6 * (18.6 - low) / 18.6
@@ -70,6 +70,9 @@ def conversations(
             continue
         _panel(ax, 0.4, 2.6, 8.2, 3.7, _PEACH)
         _words(ax, 4.5, 4.45, textwrap.fill(answer, 22), size=10, weight="bold")
+        if not wanted:
+            told.append(repr(answer))
+            continue
         right = answer.removesuffix(".").split()[-1:] == [last]
         mark, ink = ("✓ right", _RIGHT) if right else (f"{_TIMES} wrong", _WRONG)
         _words(ax, 4.5, 1.7, mark, size=11, weight="bold", color=ink)

@@ -65,6 +65,13 @@ def test_questions_alone():
     assert alt_of(fig) == "2 pictures or texts, each with its question below it."
 
 
+def test_answers_that_nobody_judges():
+    fig = conversations([PICTURE, "a text"], ["How many?", "Who?"], ["4", "he"])
+    assert {"4", "How many?"} <= set(said(fig.axes[0]))
+    assert not any("right" in word or "wrong" in word for ax in fig.axes for word in said(ax))
+    assert alt_of(fig) == "2 questions, and below each its answer: '4' and 'he'."
+
+
 def test_as_many_answers_as_questions():
     with pytest.raises(ValueError, match="zip"):
         conversations([PICTURE], ["How many?"], ["4", "5"], ["4"])
