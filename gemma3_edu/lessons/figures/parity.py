@@ -103,6 +103,16 @@ def wrong_cells(
     return late & (torch.arange(tokens) >= when)
 
 
+FIVE = {
+    "A": ("block 0", 4),
+    "B": ("final norm", 0),
+    "C": ("block 5", 1),
+    "D": ("block 0", 0),
+    "E": ("block 0", 1),
+}
+"""Stage and position at which each of five mistakes begins, for `which_grid`."""
+
+
 def which_grid(grids: Mapping[str, tuple[str, int]], tokens: int, blocks: int) -> Figure:
     """A grid for each letter: stages upwards, tokens to the right, and what a mistake reaches."""
     stages = ["embeddings", *(f"block {n}" for n in range(blocks)), "final norm", "logits"]
