@@ -155,6 +155,7 @@ def _turn_cases() -> dict[str, Case]:
         (4, 1, 64, 4, 8),  # at once
         *chats,
         (60, 2, 4, 4, 8),  # never: a row adds as much to both
+        (4_000_000, 1, 3, 1, 2),  # equal with eight million rows
     ]
     names = "weights cache work bandwidth operations".split()
     return {
@@ -229,6 +230,9 @@ check_turning_rows = Check(
             lambda *case: int(-(-_crossing(*case) // 1)),
             lambda *case: int(_crossing(*case)),
         ],
+        "no number was found where there is one; it can be in the millions, so do not search": (
+            lambda *case: None if (_turn(*case) or 0) > 100_000 else _turn(*case)
+        ),
         "where no number of rows is large enough, the answer is None": [
             _turn_or(0),
             _turn_or(-1),
