@@ -82,12 +82,12 @@ def three_units(
     ):
         y, passed = 2.2 * (len(gate) - 1 - unit), o * u
         wide, out = scale * abs(u), scale * abs(passed)
-        ax.add_patch(Rectangle((2.2, y - wide / 2), 3.0, wide, facecolor="C1", label="up"))
+        ax.add_patch(Rectangle((2.2, y - wide / 2), 2.5, wide, facecolor="C1", label="up"))
         ax.text(2.1, y, f"unit {unit + 1}: up reads {u:g}", ha="right", va="center")
         if not passed:
             ax.plot([5.8, 8.5], [y, y], color="0.75", ls=":", lw=1.5, label="nothing")
         else:
-            ax.add_patch(Rectangle((5.2, y - out / 2), 3.3, out, facecolor="C2", label="passes"))
+            ax.add_patch(Rectangle((5.7, y - out / 2), 2.8, out, facecolor="C2", label="passes"))
         ax.text(5.2, y + 0.98, f"gate {g:g}", ha="center", va="bottom", color="C0", weight="bold")
         _arrow(ax, (5.2, y + 0.95), (5.2, y + 0.4), "C0")
         box = FancyBboxPatch((4.8, y - 0.2), 0.8, 0.4, boxstyle="round,pad=0.2", facecolor="C0")
