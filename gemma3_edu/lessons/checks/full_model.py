@@ -263,7 +263,7 @@ def colleagues_join(words: Tensor, image_id: Tensor, vectors: Tensor) -> Tensor:
     return joined
 
 
-_LIKE = "return a list of texts, one a conversation, such as ['.##.', '.##.##']"
+_LIKE = "return a list of texts, one a conversation, such as ['.##.##.']"
 
 
 @standard_torch()

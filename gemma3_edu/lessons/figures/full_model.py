@@ -29,12 +29,16 @@ HUES = (GREEN, ORANGE, BLUE, "#CC79A7")  # of the pictures of a row, in order
 # The idea
 
 
-def one_row() -> Figure:
-    """Words through a table, all pictures through the one tower, into one row."""
+def one_row(order: tuple[int, int] = (1, 2)) -> Figure:
+    """Words through a table, all pictures through the one tower, into one row.
+
+    `order` says which picture's vectors come first in the row, and which second.
+    """
     fig, ax = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
     ax.set(xlim=(0, 21), ylim=(1.3, 11.4))
     ax.axis("off")
-    row = [0, 0, 1, 1, 1, 0, 2, 2, 2, 0, 0]  # which picture; 0 is a word
+    first, second = order
+    row = [0, 0, *[first] * 3, 0, *[second] * 3, 0, 0]  # which picture; 0 is a word
     left, width = 3.4, 1.3
     for number, what in enumerate(row):
         x = left + width * number
@@ -49,11 +53,11 @@ def one_row() -> Figure:
             x = left + width * number + 0.59
             arrow(ax, (x, 2.7), (x, 4.85), EDGE, 1.6)
     _box(ax, left, 8.0, 11.8, "the tower: encoder, projector", "white")
-    for which, (x, end) in enumerate([(6.65, 3), (11.85, 7)]):
+    for which, x in enumerate([6.65, 11.85]):
         ax.add_patch(Rectangle((x - 0.55, 9.95), 1.1, 1.1, facecolor=HUES[which], edgecolor=EDGE))
         say(ax, x, 10.5, str(which + 1), color="white", weight="bold")
         arrow(ax, (x, 9.9), (x, 9.15), HUES[which], 1.6)
-        for place in (end - 1, end, end + 1):
+        for place in [number for number, what in enumerate(row) if what == which + 1]:
             arrow(ax, (x, 8.0), (left + width * place + 0.59, 6.05), HUES[which], 1.6)
     say(ax, 1.5, 10.5, "pictures", weight="bold")
     rim = left + width * len(row) + 0.08  # of a frame around the row: all of it goes on
@@ -66,7 +70,8 @@ def one_row() -> Figure:
         fig,
         f"One row of {len(row)} vectors, numbered from 0. {row.count(0)} come from the table of"
         " words below it; 3 and 3 come from two pictures above it, both through one tower, encoder"
-        " and projector. The whole row goes on to the language model, which gives the next word.",
+        f" and projector, those of picture {first} first. The whole row goes on to the language"
+        " model, which gives the next word.",
     )
 
 

@@ -27,8 +27,9 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 # The idea
 
 
-def test_every_place_of_the_row_gets_one_arrow_of_its_tower():
-    (ax,) = viz.one_row().axes
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_every_place_of_the_row_gets_one_arrow_of_its_tower(order):
+    (ax,) = viz.one_row(order).axes
     cells = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_y() == 4.9]
     arrows = [p for p in ax.patches if isinstance(p, FancyArrowPatch)]
     assert len(cells) == 11
@@ -42,6 +43,17 @@ def test_every_place_of_the_row_gets_one_arrow_of_its_tower():
         if from_above:
             assert one.get_facecolor() == cell.get_facecolor()
     describe(ax.figure)
+
+
+def test_exchanged_pictures_have_crossed_arrows():
+    colours = {}
+    for order in ((1, 2), (2, 1)):
+        (ax,) = viz.one_row(order).axes
+        cells = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_y() == 4.9]
+        colours[order] = [cell.get_facecolor() for cell in cells]
+        assert f"those of picture {order[0]} first" in alt_of(ax.figure)
+    right, wrong = colours.values()
+    assert right[2:5] == wrong[6:9] != right[6:9] == wrong[2:5]
 
 
 def test_it_is_the_whole_row_that_goes_on():
