@@ -15,7 +15,13 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+
+from ..model.attention import visible_attention
+from ..model.gemma3 import Gemma3
+from ..model.layout import Batch
 
 
 @contextmanager
@@ -41,3 +47,11 @@ def capture(model: nn.Module, pattern: str) -> Iterator[dict[str, list[Tensor]]]
     finally:
         for handle in handles:
             handle.remove()
+
+
+def attention_weights(model: Gemma3, batch: Batch) -> Float[Tensor, "L B N T S"]:
+    """How each query of a batch divides its attention: by layer, text, head, query and key."""
+    name = "language_model.layers.*.self_attn.attention_weights"
+    with torch.no_grad(), visible_attention(model), capture(model, name) as seen:
+        model(batch)
+    return torch.stack([weights for (weights,) in seen.values()])

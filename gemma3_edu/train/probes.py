@@ -29,12 +29,22 @@ from ..model.layout import Batch
 from ..prompt.chat_template import Message
 from ..prompt.images import resize_and_normalize
 from ..prompt.processor import Processor
+from ..prompt.tokenizer import Tokenizer
 from .data.draw import Draw
 from .data.drawing import KINDS, SHAPES
+from .data.prose import ASSETS, passages
 from .data.scenes import render, scene
 
 BORDERS = (0, 16, 64, 256, 512, 1024, 2048)
 """Where the stretches of positions begin whose surprise is averaged."""
+
+
+def prose_rows(tokenizer: Tokenizer, split: str, rows: int, length: int) -> Int[Tensor, "R T"]:
+    """Stretches of the novel that comes with the package, `length` tokens each, after `<bos>`."""
+    begin, *ids = tokenizer.encode(" ".join(passages(ASSETS, split)))
+    if len(ids) < rows * length:
+        raise ValueError(f"rows={rows}: {split!r} has room for {len(ids) // length} of {length}")
+    return torch.tensor([[begin, *ids[length * n : length * (n + 1)]] for n in range(rows)])
 
 
 @torch.no_grad()

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from gemma3_edu.model.attention import visible_attention
 from gemma3_edu.model.gemma3 import Gemma3
 from gemma3_edu.model.layers import RMSNorm
 from gemma3_edu.model.layout import Batch
-from gemma3_edu.study.capture import capture
+from gemma3_edu.study.capture import attention_weights, capture
 from gemma3_edu.study.replace import replace_linears, with_head, with_norm
 from tests.tiny import prompts, tiny_config, tiny_model
 
@@ -184,3 +185,15 @@ class TestWithHead:
     def test_a_model_without_attention_is_refused(self):
         with pytest.raises(ValueError, match="holds no Attention; give one that does"):
             with_head(nn.Linear(2, 3), lambda q, *others: q)
+
+
+def test_attention_weights_are_the_shares_of_each_query(model, batch):
+    weights = attention_weights(model, batch)
+    text, (texts, tokens) = model.config.text, batch.tokens.shape
+    shape = (text.num_hidden_layers, texts, text.num_attention_heads, tokens, tokens)
+    assert weights.shape == shape
+    torch.testing.assert_close(weights.sum(-1), torch.ones(shape[:-1]))
+    with visible_attention(model), capture(model, "*.layers.1.self_attn.attention_weights") as seen:
+        model(batch)
+    ((second,),) = seen.values()
+    assert torch.equal(weights[1], second)
