@@ -17,7 +17,7 @@ lesson 11, and the projector, lesson 12, and becomes sixteen green cells. To its
 "What colour is the star?" goes through the tokenizer and the embedding, lesson 01, and becomes a
 white cell for each piece. In the middle all cells stand in one row of tokens: the picture, the
 question, and in orange the answer so far, "The star is", with an empty place at its end. Below, the
-row goes through the layers, five local ones and a global one, and again. Every layer has norms,
+whole row goes through the layers, five local ones and a global one, and again. Every layer has norms,
 lessons 02 and 03, positions, 04, a mask, 05, heads, 06, a feed-forward part, 07, and the cache, 08.
 Then the head, lesson 09, gives each possible next token a score, with bars of invented length. The
 sampler, lesson 10, picks one, here "brown", and an arrow takes it up into the empty place of the
@@ -101,7 +101,10 @@ def _row() -> list[str]:
             parts += [_cell(x, width, fill), words(x + width / 2, ROW + 22, text)]
             x += width
     parts.append(_cell(x, 64, WHITE, ' stroke-dasharray="5 4"'))
-    below = ROW + CELL + 22
+    under = ROW + CELL + 7  # a bracket: it is the whole row that goes on
+    parts += [line(16, under, x, under), line(16, under, 16, under - 4)]
+    parts.append(line(x, under, x, under - 4))
+    below = ROW + CELL + 24
     parts.append(words(44 + 12 * 16, below, "the picture: 16 tokens", fill=STONE))
     parts.append(words(562, below, "the question", fill=STONE))
     parts.append(words(748, below, "the answer so far", fill=STONE))
@@ -110,12 +113,12 @@ def _row() -> list[str]:
 
 def _layers() -> list[str]:
     parts = [_panel(16, LAYERS, 540, 176, MIST)]
-    parts.append(way((400, ROW + CELL), (400, LAYERS - 2)))
+    parts.append(way((400, ROW + CELL + 7), (400, LAYERS - 2)))
     parts.append(words(32, LAYERS + 24, "layers, one after another", anchor="start", more=BOLD))
     parts.append(words(540, LAYERS + 24, "… and again", anchor="end", fill=STONE))
     for number in range(6):
         last = number == 5
-        fill, ink, name = (BLUE, WHITE, "global") if last else (PEACH, INK, "local")
+        fill, ink, name = (BLUE, WHITE, "global") if last else (SKY, INK, "local")
         x = 32 + 87 * number
         parts += [_panel(x, LAYERS + 38, 73, 38, fill), words(x + 36, LAYERS + 62, name, fill=ink)]
         if not last:
