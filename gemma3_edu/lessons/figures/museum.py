@@ -76,6 +76,7 @@ _LOST = {
     "few": "at most a tenth of the answers lost",
     "up to half": "at most half of them",
     "more": "more than half",
+    "none": "no answer uses a cache",
 }
 
 
@@ -223,11 +224,13 @@ def harm_and_visibility(found: Mapping[str, Mapping[str, Any]], tests: Sequence[
     """A point a mistake: the first test that catches it, from left to right, and its harm.
 
     `found` holds, for each mistake, `more`, what it costs in nats a token of prose; `right`, the
-    right answers of ten in each task; and `caught`, the test. The name of a mistake begins with its
-    number and letter, which are written in the point. It is white if the loss is exactly the same.
+    right answers of ten in each task, or None if no task can show it; and `caught`, the test. The
+    name of a mistake begins with its number and letter, which are written in the point. It is white
+    if the loss is exactly the same.
     """
     fig, ax = plt.subplots(figsize=(9, 4.6), layout="constrained")
     looks = {"few": ("#CFE3F1", "o"), "up to half": ("#F8DDCB", "s"), "more": ("#F09A5B", "D")}
+    looks["none"] = ("#DDDDDD", "h")
     points: dict[tuple[str, bool], list[tuple[float, float]]] = {
         (look, moved): [] for look in looks for moved in (True, False)
     }
@@ -238,9 +241,7 @@ def harm_and_visibility(found: Mapping[str, Mapping[str, Any]], tests: Sequence[
         for name, row in sorted(rows, key=lambda item: -item[1]["more"]):
             x, y = _place([column + slot for slot in free], max(LEAST, row["more"]), taken)
             taken.append((x, y))
-            lost = 1 - sum(row["right"]) / (10 * len(row["right"]))
-            look = "more" if lost > 0.5 else "up to half" if lost > 0.1 else "few"
-            points[look, row["more"] != 0].append((x, y))
+            points[_look(row["right"]), row["more"] != 0].append((x, y))
             ax.text(x, y, name.split()[0], ha="center", va="center", size=7, zorder=6)
     for (look, moved), places in points.items():
         if places:
@@ -269,6 +270,13 @@ def harm_and_visibility(found: Mapping[str, Mapping[str, Any]], tests: Sequence[
         f" {quiet} cost prose at most {LEAST} nats, {more.count(0)} leave its loss exactly as it is"
         f" and are white, and {late} pass the first test.",
     )
+
+
+def _look(right: Sequence[int] | None) -> str:
+    if right is None:
+        return "none"
+    lost = 1 - sum(right) / (10 * len(right))
+    return "more" if lost > 0.5 else "up to half" if lost > 0.1 else "few"
 
 
 def _place(

@@ -1,16 +1,19 @@
 """The checks of appendix A2 accept a mistake however planted, and the ports have what they say."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from gemma3_edu.hub.checkpoint import load
+from gemma3_edu.hub.checkpoint import ASSETS, load
 from gemma3_edu.lessons.checks.museum import PORTS, check_late_norms, check_names, like_27b
 from gemma3_edu.model import Attention, Batch
 from gemma3_edu.model.rope import apply_rope
 from gemma3_edu.study.capture import capture
+from gemma3_edu.train.data.prose import passages
 from tests.lessons.checks.messages import message
 
 
@@ -102,3 +105,30 @@ def test_the_ports_have_the_mistakes_that_the_check_names():
 def test_the_small_27b_takes_the_branch_of_its_scale():
     attention = like_27b().language_model.layers[0].self_attn
     assert attention.scale == 15**-0.5 != attention.head_dim**-0.5
+
+
+def test_nanos_gates_are_so_large_that_their_curve_does_not_matter():
+    """Said under exhibit 14: median size about 7, and even ReLU costs no more than SiLU."""
+    nano, processor = load("nano-it")
+    novel = "\n".join(passages(ASSETS / "prose", "test"))
+    ids = processor.tokenizer.encode(novel, add_bos=False)
+    prose = torch.tensor([[2, *ids[n : n + 200]] for n in (0, 1200)])
+    found = []
+
+    def loss(curve):
+        model = copy.deepcopy(nano)
+        for block in model.language_model.layers:
+            block.mlp.forward = partial(gated, block.mlp, curve)
+        logits = model(Batch.from_ids(prose, nano.config))
+        return float(F.cross_entropy(logits[:, :-1].mT, prose[:, 1:]))
+
+    def gated(mlp, curve, x):
+        found.append(mlp.gate_proj(x).abs().flatten())
+        return mlp.down_proj(curve(mlp.gate_proj(x)) * mlp.up_proj(x))
+
+    with torch.no_grad():
+        usual = loss(partial(F.gelu, approximate="tanh"))
+        assert 6 < torch.cat(found).median() < 8
+        for curve in (F.silu, F.relu):
+            assert abs(loss(curve) - usual) < 0.002
+        assert loss(lambda x: x / 2) - usual > 1  # the gate itself does matter

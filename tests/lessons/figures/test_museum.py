@@ -58,3 +58,10 @@ def test_mistakes_are_placed_by_test_and_harm_and_none_covers_another():
     assert "points 'more than half' x: n=1" in describe(fig)
     assert "points 'at most half of them' x: n=6" in describe(fig)
     assert "points '_at most half of them, and the loss is the same' x: n=1" in describe(fig)
+
+
+def test_what_no_task_can_show_is_not_drawn_as_harmless():
+    found = {"18 ring": {"more": 0.3, "right": None, "caught": "a"}}
+    drawn = describe(museum.harm_and_visibility(found, ["a"]))
+    assert "points 'no answer uses a cache' x: n=1" in drawn
+    assert "lost' x" not in drawn
