@@ -16,8 +16,8 @@ LONG = """Above, a picture of coloured shapes goes through crops if needed, less
 lesson 11, and the projector, lesson 12, and becomes sixteen green cells. To its right the text
 "What colour is the star?" goes through the tokenizer and the embedding, lesson 01, and becomes a
 white cell for each piece. In the middle all cells stand in one row of tokens: the picture, the
-question, and in orange the answer so far, "The star is", with an empty place at its end. Below, the
-whole row goes through the layers, five local ones and a global one, and again. Every layer has norms,
+question, and in orange the answer so far, "The star is", with an empty place at its end. Below,
+the whole row goes through the layers, five local ones and a global one, and again. Each has norms,
 lessons 02 and 03, positions, 04, a mask, 05, heads, 06, a feed-forward part, 07, and the cache, 08.
 Then the head, lesson 09, gives each possible next token a score, with bars of invented length. The
 sampler, lesson 10, picks one, here "brown", and an arrow takes it up into the empty place of the

@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from numpy.typing import ArrayLike
-from PIL import Image
 
 from ...train.scores import interval
 from .alt import alt_of, listed, with_alt
@@ -29,12 +28,12 @@ _SOFT, _TIMES = "<image_soft_token>", "\N{MULTIPLICATION SIGN}"
 _SHORT = {"<end_of_turn>": "<end>", "<start_of_turn>": "<start>"}
 
 
-def dark_in(picture: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
-    """A mask of the picture's size, white where it is darker than paper in the box, else black.
+def dark_in(picture: Any, box: tuple[int, int, int, int]) -> Any:
+    """A mask of a PIL image, of its size: white where it is darker than paper in the box.
 
-    The box is left, top, right and bottom, in pixels.
+    The box is left, top, right and bottom, in pixels. Elsewhere the mask is black.
     """
-    mask = Image.new("L", picture.size)
+    mask = picture.convert("L").point(lambda grey: 0)
     mask.paste(picture.crop(box).convert("L").point(lambda grey: 255 * (grey < 200)), box)
     return mask
 
