@@ -10,6 +10,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from ..prompt.tokenizer import Tokenizer
+
 
 def gzip_bits(known: Sequence[str], texts: Sequence[str]) -> float:
     """Bits a byte that `texts` add to a gzip file that already holds the end of `known`.
@@ -46,3 +48,14 @@ def ngram_bits(known: Sequence[str], texts: Sequence[str], order: int = 5) -> fl
             bits -= math.log2(probability)
         size += len(new)
     return bits / size
+
+
+def counting_nats(tokenizer: Tokenizer, known: Sequence[str], text: str) -> float:
+    """Nats a token of `text` if each token has the share that it has in `known`, whatever precedes.
+
+    Each count is one more than it is, so that none is zero.
+    """
+    counts = Counter(i for each in known for i in tokenizer.encode(each, add_bos=False))
+    total = counts.total() + tokenizer.vocab_size
+    ids = tokenizer.encode(text, add_bos=False)
+    return sum(math.log(total / (counts[i] + 1)) for i in ids) / len(ids)

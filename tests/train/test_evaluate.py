@@ -9,9 +9,9 @@ import re
 import pytest
 import torch
 
-from gemma3_edu import Gemma3, Processor, load, save
+from gemma3_edu import Gemma3, Processor, Tokenizer, load, save
 from gemma3_edu.train import scores
-from gemma3_edu.train.baselines import gzip_bits, ngram_bits
+from gemma3_edu.train.baselines import counting_nats, gzip_bits, ngram_bits
 from gemma3_edu.train.data.draw import Setting
 from gemma3_edu.train.data.drawing import COLOURS, SHAPES
 from gemma3_edu.train.data.examples import ask
@@ -258,3 +258,12 @@ def test_the_command_prints_tables_and_writes_the_numbers(tmp_path, capsys, monk
 def test_a_number_of_items_that_scores_nothing_is_refused(capsys):
     assert main(["anything", "--items", "0"]) == 2
     assert "--items 0 must be at least 1" in capsys.readouterr().err
+
+
+def test_counting_knows_nothing_but_shares():
+    tokenizer = Tokenizer("tests/data/tokenizer.model")
+    known, text = ["a a a a", "b"], "a b"
+    alike = math.log(tokenizer.vocab_size)
+    rare = counting_nats(tokenizer, [], text)
+    assert rare == pytest.approx(alike)  # nothing was counted
+    assert counting_nats(tokenizer, known, "a a") < counting_nats(tokenizer, known, text) < alike

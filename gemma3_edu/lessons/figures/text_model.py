@@ -87,7 +87,7 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     fig, ax = plt.subplots(figsize=(7.6, 0.27 * len(tokens) + 1.2), layout="constrained")
     hits = [clear[n] and best[n] == token for n, token in enumerate(tokens)]
     missed = [n for n, hit in enumerate(hits) if not hit]
-    kinds = [("clearly the first choice", "C0", ""), ("not clearly", "C1", "//")]
+    kinds = [("it was the first choice", "C0", ""), ("it was not, or hardly", "C1", "//")]
     for hit, (label, colour, hatch) in zip((True, False), kinds, strict=True):
         rows = [n for n, h in enumerate(hits) if h is hit]
         look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "black"}
@@ -95,7 +95,7 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     mark: dict[str, Any] = {"ls": "none", "color": "black", "mfc": "white", "ms": 6}
     marks = ax.plot([most[n] for n in missed], missed, "D", label="the first choice", **mark)
     for row in missed:
-        told = pieces[best[row]] if clear[row] else "no clear first choice"
+        told = pieces[best[row]] if clear[row] else "near tie"
         ax.text(most[row] + 2, row, told, va="center", size=9)
     ax.set_yticks(range(len(tokens)), [pieces[token] for token in tokens])
     ax.set_xticks(range(0, 101, 20))
@@ -109,6 +109,34 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
         f"A bar for each of {len(tokens)} tokens: its probability before it came, at most"
         f" {max(given):.0f} %; {sum(hits)} of them were clearly the first choice. At the others a"
         " diamond is at the first choice's probability.",
+    )
+
+
+def read_by_both(
+    pieces: Sequence[str], logits: Mapping[str, Float[Tensor, "T V"]], came: Tensor
+) -> Figure:
+    """For each token of a text, the probability that each of two models gave it before it came."""
+    tokens, told = came.tolist(), []
+    fig, ax = plt.subplots(figsize=(7.6, 0.32 * len(tokens) + 1.2), layout="constrained")
+    given = {
+        name: (100 * each.double().softmax(-1).gather(1, came[:, None])[:, 0]).tolist()
+        for name, each in logits.items()
+    }
+    for n, (name, shares) in enumerate(given.items()):
+        rows = [row + 0.4 * n - 0.2 for row in range(len(tokens))]
+        look: dict[str, Any] = {"color": f"C{n}", "hatch": "//" * n, "edgecolor": "black"}
+        ax.barh(rows, shares, height=0.38, linewidth=0.5, label=name, **look)
+        told.append(f"{name} at most {max(shares):.0f} %")
+    ax.set_yticks(range(len(tokens)), [pieces[token] for token in tokens])
+    ax.invert_yaxis()
+    ax.set(xlabel="probability, %", xlim=(0, 100))
+    fig.legend(handles=[*ax.containers], loc="outside upper center", ncols=2, frameon=False)
+    one, other = given.values()
+    shorter = sum(b < a for a, b in zip(one, other, strict=True))
+    return with_alt(
+        fig,
+        f"Two bars for each of {len(tokens)} tokens, its probability before it came:"
+        f" {listed(told)}; the second is shorter at {shorter}.",
     )
 
 

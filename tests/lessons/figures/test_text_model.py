@@ -15,6 +15,7 @@ from gemma3_edu.lessons.figures.text_model import (
     name_to_place,
     parameter_shares,
     read_along,
+    read_by_both,
     surprise_by_loading,
 )
 from gemma3_edu.model.presets import PRESETS
@@ -82,12 +83,21 @@ def test_bars_are_the_probabilities_of_what_came():
     assert "y ticks a | c | a" in describe(fig)
 
 
-@pytest.mark.parametrize(
-    ("lead", "told"), [(1.1 * CLEAR, "b"), (0.9 * CLEAR, "no clear first choice")]
-)
+@pytest.mark.parametrize(("lead", "told"), [(1.1 * CLEAR, "b"), (0.9 * CLEAR, "near tie")])
 def test_a_first_choice_is_named_where_it_is_clear(lead: float, told: str):
     fig = read_along("ab", torch.tensor([[0.0, lead]]), torch.tensor([0]))
     assert [text.get_text() for text in fig.axes[0].texts] == [told]
+
+
+def test_two_models_read_one_text():
+    one = torch.tensor([[0.5, 0.5], [0.25, 0.75]]).log()
+    other = torch.tensor([[0.75, 0.25], [0.5, 0.5]]).log()
+    fig = read_by_both("ab", {"first": one, "second": other}, torch.tensor([0, 1]))
+    bars = [[bar.get_width() for bar in each] for each in fig.axes[0].containers]
+    assert bars == [pytest.approx([50, 75]), pytest.approx([75, 50])]
+    places = [[bar.get_y() for bar in each] for each in fig.axes[0].containers]
+    assert all(a < b < a + 1 for a, b in zip(*places, strict=True))
+    assert "first at most 75 % and second at most 75 %; the second is shorter at 1" in alt_of(fig)
 
 
 # Four ways to load
