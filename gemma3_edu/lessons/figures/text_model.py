@@ -87,7 +87,7 @@ def read_along(pieces: Sequence[str], logits: Float[Tensor, "T V"], came: Tensor
     fig, ax = plt.subplots(figsize=(7.6, 0.27 * len(tokens) + 1.2), layout="constrained")
     hits = [clear[n] and best[n] == token for n, token in enumerate(tokens)]
     missed = [n for n, hit in enumerate(hits) if not hit]
-    kinds = [("it was the first choice", "C0", ""), ("it was not, or hardly", "C1", "//")]
+    kinds = [("it was the first choice", "C0", ""), ("it was not", "C1", "//")]
     for hit, (label, colour, hatch) in zip((True, False), kinds, strict=True):
         rows = [n for n, h in enumerate(hits) if h is hit]
         look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "black"}
