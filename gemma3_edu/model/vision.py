@@ -74,7 +74,7 @@ class VisionEncoder(nn.Module):
         e, size = config.hidden_size, config.patch_size
         self.patch_embedding = nn.Conv2d(config.num_channels, e, size, stride=size)
         self.position_embedding = nn.Embedding(config.patches_per_side**2, e)
-        nn.init.normal_(self.position_embedding.weight, std=e**-0.5)  # as small as patches
+        nn.init.normal_(self.position_embedding.weight, std=e**-0.5)  # small beside the patches
         self.layers = nn.ModuleList(VisionBlock(config) for _ in range(config.num_hidden_layers))
         self.post_layernorm = nn.LayerNorm(e, config.layer_norm_eps)
 

@@ -55,15 +55,20 @@ def losses_by_position(losses: Mapping[str, Sequence[float]], width: int, window
     return with_alt(fig, f"Mean loss against position, {told}.")
 
 
-def ladder(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -> Figure:
-    """Two bars for each mistake: the loss it adds before and after the window, logarithmic."""
-    right = rows[healthy]
+def losses_above(rows: Mapping[str, Sequence[float]], healthy: str) -> dict[str, list[float]]:
+    """What each mistake adds to the losses of the healthy row, the costliest first."""
     added = {
-        name: [value - usual for value, usual in zip(row, right, strict=True)]
+        name: [value - usual for value, usual in zip(row, rows[healthy], strict=True)]
         for name, row in rows.items()
         if name != healthy
     }
-    names = sorted(added, key=lambda name: -sum(added[name]))
+    return dict(sorted(added.items(), key=lambda item: -sum(item[1])))
+
+
+def ladder(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -> Figure:
+    """Two bars for each mistake: the loss it adds before and after the window, logarithmic."""
+    right, added = rows[healthy], losses_above(rows, healthy)
+    names = list(added)
     fig, ax = plt.subplots(figsize=(7.4, 0.8 + 0.42 * len(names)), layout="constrained")
     places = np.arange(len(names))
     for number, (side, offset) in enumerate(
