@@ -7,13 +7,16 @@ a part of the picture, and which colour is there. So each patch is asked that, a
 itself, and each soft token is asked it of the four patches that it averages: what four patches say
 survives their mean only if the encoder has learnt to say it in different directions. Patches learn
 first and fast; with their questions, 31 thousand pictures took reading about as far as 300 thousand
-had before. The heads that answer are thrown away afterwards.
+had before. Words need more: which letter comes first is a matter of where each one stands, to less
+than a patch. So a part with a character is asked how many characters are left of it in its row, and
+a patch in which quarter of its width its character stands. The heads that answer are thrown away
+afterwards.
 
 >>> from gemma3_edu.model.presets import PRESETS
 >>> from gemma3_edu.model.vision import VisionTower
 >>> lessons = EncoderLessons(VisionTower(PRESETS["tiny"]), PRESETS["tiny"], vocab_size=512)
->>> sorted(lessons.heads)
-['colour', 'patch colour', 'patch place', 'patch read', 'read', 'what']
+>>> sorted(lessons.heads)  # doctest: +ELLIPSIS
+['before', 'colour', 'patch before', 'patch colour', 'patch offset', ...]
 """
 
 from collections.abc import Sequence
@@ -34,13 +37,18 @@ from .losses import sigmoid_pair_loss
 
 ROOM = {"patch read": 2, "read": 6}
 """Up to so many characters and shapes have their middle in a patch, and in a soft token."""
+BEFORE, QUARTERS = 15, 4
+"""The largest answer to what comes before a square, and the parts of a patch's width."""
 WEIGHTS = {
     "patch read": 3.0,
     "patch colour": 0.5,
     "patch place": 0.1,
+    "patch before": 1.0,
+    "patch offset": 1.0,
     "what": 0.3,
     "colour": 1.0,
     "read": 3.0,
+    "before": 1.0,
     "pair": 0.01,
 }
 """What each loss counts in the sum that is made small."""
@@ -77,8 +85,12 @@ def of_pictures(
         what, colour = picture.labels(side, patch).astype(np.int64)
         found["patch colour"].append(colour[:, None])
         found["patch place"].append(place)
-        found["patch read"].append(_middles(picture, grid, ROOM["patch read"]))
-        found["read"].append(_middles(picture, pooled, ROOM["read"]))
+        patches, tokens = _squares(picture, grid), _squares(picture, pooled)
+        found["patch read"].append(_kinds(patches, ROOM["patch read"]))
+        found["read"].append(_kinds(tokens, ROOM["read"]))
+        found["patch before"].append(_before(patches))
+        found["before"].append(_before(tokens))
+        found["patch offset"].append(_offset(patches))
         for name, labels in (("what", what), ("colour", colour)):
             square = labels.reshape(pooled, grid // pooled, pooled, grid // pooled)
             found[name].append(square.swapaxes(1, 2).reshape(pooled**2, -1))
@@ -91,14 +103,32 @@ def of_pictures(
     )
 
 
-def _middles(picture: Picture, grid: int, room: int) -> np.ndarray:
-    """For each square of a grid, the marks whose middle is there, in reading order, then 0."""
-    found: list[list[int]] = [[] for _ in range(grid**2)]
+def _squares(picture: Picture, grid: int) -> list[list[tuple[int, float]]]:
+    """Of each square of a grid, the marks whose middle is there: kind, and share of its width."""
+    found: list[list[tuple[int, float]]] = [[] for _ in range(grid**2)]
     for mark in picture.marks:
         across, down = mark.place[0] / picture.image.width, mark.place[1] / picture.image.height
         if 0 <= across < 1 and 0 <= down < 1:
-            found[int(down * grid) * grid + int(across * grid)].append(KINDS.index(mark.what))
-    return np.array([(each + [0] * room)[:room] for each in found])
+            at = int(down * grid) * grid + int(across * grid)
+            found[at].append((KINDS.index(mark.what), across * grid % 1))
+    return found
+
+
+def _kinds(squares: list[list[tuple[int, float]]], room: int) -> np.ndarray:
+    """The kinds of its marks in reading order, then 0."""
+    return np.array([([kind for kind, _ in each] + [0] * room)[:room] for each in squares])
+
+
+def _before(squares: list[list[tuple[int, float]]]) -> np.ndarray:
+    """If it has a mark: 1 + how many marks are in the squares left of it in its row; else 0."""
+    marks = np.array([len(each) for each in squares]).reshape(round(len(squares) ** 0.5), -1)
+    before = np.minimum(1 + marks.cumsum(1) - marks, BEFORE)
+    return np.where(marks > 0, before, 0).reshape(-1, 1)
+
+
+def _offset(squares: list[list[tuple[int, float]]]) -> np.ndarray:
+    """If it has a mark: which quarter of the width the first one is in, from 1; else 0."""
+    return np.array([[1 + int(each[0][1] * QUARTERS) if each else 0] for each in squares])
 
 
 class EncoderLessons(nn.Module):
@@ -119,9 +149,12 @@ class EncoderLessons(nn.Module):
                 "patch read": nn.Linear(e, ROOM["patch read"] * len(KINDS)),
                 "patch colour": nn.Linear(e, len(COLOURS)),
                 "patch place": nn.Linear(e, 2 * grid),
+                "patch before": nn.Linear(e, 1 + BEFORE),
+                "patch offset": nn.Linear(e, 1 + QUARTERS),
                 "what": nn.Linear(d, averaged * len(KINDS)),
                 "colour": nn.Linear(d, averaged * len(COLOURS)),
                 "read": nn.Linear(d, ROOM["read"] * len(KINDS)),
+                "before": nn.Linear(d, 1 + BEFORE),
             }
         )
         self.words = nn.EmbeddingBag(vocab_size, d, mode="mean", padding_idx=0)
@@ -148,7 +181,13 @@ class EncoderLessons(nn.Module):
     def _guesses(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         patches = self.tower.encoder(images)
         soft = self.tower.projector(patches)
-        kinds = {"colour": len(COLOURS), "place": self.tower.projector.patches_per_side}
+        grid = self.tower.projector.patches_per_side
+        kinds = {
+            "colour": len(COLOURS),
+            "place": grid,
+            "before": 1 + BEFORE,
+            "offset": 1 + QUARTERS,
+        }
         guesses = {}
         for name, head in self.heads.items():
             answers = head(patches if name.startswith("patch") else soft)

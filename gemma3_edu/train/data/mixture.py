@@ -29,8 +29,8 @@ TASKS: dict[str, Callable[[Draw], Example]] = {
 # Shares need not add up to anything. What is hard has more.
 # fmt: off
 _SKILLS = {
-    "colour": 1.5, "shape": 1.5, "count": 8, "place": 1, "position": 2,
-    "description": 0.5, "which_has": 2, "motion": 2.5, "number": 5, "word": 8,
+    "colour": 1.5, "shape": 1.5, "count": 10, "place": 1, "position": 2,
+    "description": 0.5, "which_has": 2, "motion": 2.5, "number": 5, "word": 12,
     "price": 3, "sum": 5, "wide": 1.5, "tall": 1.5, "crop": 0.5,
     "arithmetic": 4, "facts": 1.5, "pairs": 1, "copying": 4, "listing": 1,
     "tool": 2, "chat": 3, "needle": 1,
@@ -38,13 +38,13 @@ _SKILLS = {
 STAGES: dict[str, dict[str, float]] = {
     "encoder": {
         "colour": 3, "count": 2, "position": 1, "which_has": 1, "motion": 1, "number": 4,
-        "word": 8, "price": 6, "sum": 2, "crop": 5, "wide": 0.5, "tall": 0.5,
+        "word": 14, "price": 6, "sum": 2, "crop": 5, "wide": 0.5, "tall": 0.5,
     },
     "pretrain": {**_SKILLS, "prose": 9},
     # What takes several looks, and what is copied letter by letter, comes last.
     "instruct": {
-        **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 8,
-        "position": 2, "motion": 4, "number": 5, "word": 8, "sum": 6, "copying": 6, "chat": 4,
+        **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 24,
+        "position": 2, "motion": 4, "number": 5, "word": 12, "sum": 6, "copying": 6, "chat": 4,
         "tool": 3, "prose": 2,
     },
     "long": {"needle": 3, "prose": 1},
