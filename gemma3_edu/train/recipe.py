@@ -45,10 +45,10 @@ class Stage:
 
 LONG = 2_048
 STAGES = {
-    "encoder": Stage(Plan(steps=12_100, rate=2e-3, muon_rate=3e-3, warmup=80), 64),
+    "encoder": Stage(Plan(steps=15_100, rate=2e-3, muon_rate=3e-3, warmup=80), 64),
     "induction": Stage(Plan(steps=1_500, rate=0.01, muon_rate=0.02, flat=0.95), 8, 192),
     "pretrain": Stage(Plan(steps=12_300, rate=0.01, muon_rate=0.02, flat=0.8), 8, 192, 16),
-    "instruct": Stage(Plan(steps=2_600, rate=0.006, muon_rate=0.012, flat=0.2), 8, 192, 16),
+    "instruct": Stage(Plan(steps=7_100, rate=0.006, muon_rate=0.012, flat=0.2), 8, 192, 16),
 }
 BEFORE = {"induction": "encoder", "pretrain": "induction", "instruct": "pretrain"}
 

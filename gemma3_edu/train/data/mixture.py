@@ -43,8 +43,8 @@ STAGES: dict[str, dict[str, float]] = {
     "pretrain": {**_SKILLS, "prose": 9},
     # What takes several looks, and what is copied letter by letter, comes last.
     "instruct": {
-        **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 24,
-        "position": 2, "motion": 4, "number": 5, "word": 12, "sum": 6, "copying": 6, "chat": 4,
+        **_SKILLS, "facts": 1, "pairs": 0.5, "needle": 0.7, "which_has": 2, "count": 16,
+        "position": 2, "motion": 4, "number": 5, "word": 12, "sum": 6, "copying": 18, "chat": 4,
         "tool": 3, "prose": 2,
     },
     "long": {"needle": 3, "prose": 1},
