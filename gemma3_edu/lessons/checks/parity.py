@@ -7,7 +7,6 @@ Exercise 1: got 'logits, position 0', expected 'none' (both are equal but for ro
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -19,6 +18,7 @@ from torch.nn import functional as F
 from ...model import Attention, Block, GatedMLP, Gemma3, TokenEmbedding
 from ...model.config import RopeConfig
 from ...verify.verify import first_divergence
+from ..mistakes import Plant, in_each, setting
 from .difference import show
 from .grading import Case, Check, CheckError, ask, require, standard_torch
 
@@ -221,17 +221,15 @@ check_first_divergence = Check(
 # Programs with a mistake
 
 
-def _set(model: Gemma3, **changes: Any) -> None:
-    text = replace(model.config.text, **changes)
-    model.config = replace(model.config, text=text)
-    model.language_model.config = text
-
-
 def a_port(model: Gemma3) -> Gemma3:
     """A copy of a model with one mistake, which lesson 15 finds."""
-    wrong = copy.deepcopy(model)
     # One base of RoPE for all layers.
-    _set(wrong, rope_local=RopeConfig(model.config.text.rope_global.theta))
+    return _planted(model, setting(rope_local=RopeConfig(model.config.text.rope_global.theta)))
+
+
+def _planted(model: Gemma3, plant: Plant) -> Gemma3:
+    wrong = copy.deepcopy(model)
+    plant(wrong)
     return wrong
 
 
@@ -257,27 +255,18 @@ def _soft_cap(table: Any) -> None:
 def eight_wrong_copies(model: Gemma3) -> dict[str, Gemma3]:
     """Copies of a model by the name of their one mistake, which is in a setting or in a module."""
     text = model.config.text
-    settings: dict[str, dict[str, Any]] = {
-        "one base": {"rope_local": RopeConfig(text.rope_global.theta)},
-        "factor 8 missing": {"rope_global": RopeConfig(text.rope_global.theta)},
-        "window ignored": {"sliding_window": text.max_position_embeddings},
-        "window W + 1": {"sliding_window": text.sliding_window + 1},
+    base = RopeConfig(text.rope_global.theta)
+    plants = {
+        "no QK-norm": in_each(Attention, _bare),
+        "one base": setting(rope_local=base),
+        "factor 8 missing": setting(rope_global=base),
+        "window ignored": setting(sliding_window=text.max_position_embeddings),
+        "window W + 1": setting(sliding_window=text.sliding_window + 1),
+        "SiLU for GELU": in_each(GatedMLP, _with_silu),
+        "rounded scale": in_each(TokenEmbedding, _rounded_scale),
+        "soft cap": in_each(TokenEmbedding, _soft_cap),
     }
-    parts = {
-        "no QK-norm": (Attention, _bare),
-        "SiLU for GELU": (GatedMLP, _with_silu),
-        "rounded scale": (TokenEmbedding, _rounded_scale),
-        "soft cap": (TokenEmbedding, _soft_cap),
-    }
-    order = ["no QK-norm", *settings, "SiLU for GELU", "rounded scale", "soft cap"]
-    copies = {name: copy.deepcopy(model) for name in order}
-    for name, changes in settings.items():
-        _set(copies[name], **changes)
-    for name, (kind, change) in parts.items():
-        for part in copies[name].language_model.modules():
-            if isinstance(part, kind):
-                change(part)
-    return copies
+    return {name: _planted(model, plant) for name, plant in plants.items()}
 
 
 PATIENT_BLOCK = 8
