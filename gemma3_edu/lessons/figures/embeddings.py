@@ -19,7 +19,7 @@ from torch import Tensor
 from .alt import listed, with_alt
 
 CLOUD = "#9DB4C6"
-_LOWEST, _BINS = -0.7, 34  # cosines to the left of that are not drawn
+_LOWEST, _BINS = -0.85, 37  # cosines to the left of that are not drawn
 _TICKS = [-0.5, 0.0, 0.5, 1.0]  # the frame is wider than the cosines, so that the names fit in
 
 

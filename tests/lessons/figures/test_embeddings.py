@@ -66,7 +66,7 @@ def test_names_and_bars_are_where_the_cosines_are():
         bars = [bar for bar in ax.patches if bar.get_height()]
         others = [like[middle, i].item() for i in range(len(PIECES)) if i != middle]
         held = [bar.get_x() <= x < bar.get_x() + bar.get_width() for bar in bars for x in others]
-        assert sum(held) == len([x for x in others if x >= -0.7])
+        assert sum(held) == len([x for x in others if x >= -0.85])
 
 
 def test_the_words_name_the_neighbours():
