@@ -151,8 +151,8 @@ def _begun(weights: Numbers, totals: Numbers, caches: Numbers, *, at: Range) -> 
     return (low, high) if low <= high else None
 
 
-def _first_four(*columns: Numbers) -> Range | None:
-    return _factors(*(column[:4] for column in columns))
+def _first_four(weights: Numbers, totals: Numbers, caches: Numbers) -> Range | None:
+    return _factors(weights[:4], totals[:4], caches[:4])
 
 
 def _reversed(weights: Numbers, totals: Numbers, caches: Numbers) -> Range | None:
