@@ -5,6 +5,7 @@
 Exercise 1: expected a list or tuple, got float (above = 9, below = 4, decimals = 0)
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
@@ -144,6 +145,16 @@ def _neighbours(weights: Numbers, totals: Numbers, caches: Numbers) -> Range | N
     return None if any(low > high for low, high in pairs) else pairs[-1]
 
 
+def _begun(weights: Numbers, totals: Numbers, caches: Numbers, *, at: Range) -> Range | None:
+    """Narrowed from two fixed numbers, which may lie inside of what the sizes allow."""
+    low, high = _shared([*_ranges(weights, totals, caches), at])
+    return (low, high) if low <= high else None
+
+
+def _first_four(weights: Numbers, totals: Numbers, caches: Numbers) -> Range | None:
+    return _factors(weights[:4], totals[:4], caches[:4])
+
+
 def _reversed(weights: Numbers, totals: Numbers, caches: Numbers) -> Range | None:
     found = _factors(weights, totals, caches)
     return found and found[::-1]
@@ -174,6 +185,13 @@ def _factor_cases() -> dict[str, Case]:
         "one size": ([2.0], [2.9], [0.15]),
         "bfloat16 in Table 3": ([2.0, 8.0, 24.0, 54.0], [2.9, 12.7, 38.9, 72.7], _WINDOWED),
         "SFP8 in Table 3": ([1.0, 4.417, 12.417, 27.417], [1.9, 9.1, 27.3, 46.1], _WINDOWED),
+        "both formats, eight pairs": (
+            [2.0, 8.0, 24.0, 54.0, 1.0, 4.417, 12.417, 27.417],
+            [2.9, 12.7, 38.9, 72.7, 1.9, 9.1, 27.3, 46.1],
+            [*_WINDOWED, *_WINDOWED],
+        ),
+        "a factor below one": ([10.0, 20.0], [10.5, 21.0], [1.0, 2.0]),
+        "a factor of a thousand": ([1.0], [3.0], [0.002]),
     }
 
 
@@ -215,6 +233,12 @@ check_factors = Check(
         "the sizes were added up; each of them has to agree": _sums,
         "the weights, or totals less weights, were rounded; use them as they are": _rounded,
         "only the first size was asked": lambda *columns: _ranges(*columns)[0],
+        "only the first four were asked; there may be more, or fewer": _first_four,
+        "the ends began at fixed numbers, such as 1 and 10, and cut off what fits; begin with the"
+        " ends of the first size": [
+            partial(_begun, at=at)
+            for at in [(1.0, math.inf), (0.0, 10.0), (1.0, 10.0), (0.0, 100.0), (1.0, 100.0)]
+        ],
         "only the last size was asked": lambda *columns: _ranges(*columns)[-1],
         "each size was compared with the next alone; all must share one factor": _neighbours,
         "None for every table; did you forget `return`, or compare low and high the wrong way?": (
@@ -240,7 +264,7 @@ def _cache(layers: int, values: int, local: int) -> int:
 def check_shape(fn: Function) -> None:
     """`fn()` is (layers, key/value heads, head_dim, parameters) that fits the text of Figure 5.
 
-    With a byte a number at 32,768 tokens: with global layers only the cache is 60 % of the weights
+    With a byte a number at 32,768 tokens: if every layer is global the cache is 60 % of the weights
     (rounded), with three local layers of W = 1,024 for each global one less than 15 %.
 
     >>> check_shape(lambda: (23, 4, 256, 2_570_000_000))
@@ -255,7 +279,7 @@ def check_shape(fn: Function) -> None:
     require(layers > 3, f"layers = {layers}: every fourth is global, so there would be none")
     whole, mixed = (_cache(layers, heads * width, local) / parameters for local in (0, 3))
     if not 0.595 <= whole < 0.605:
-        told = f"with global layers only the cache is {_per_cent(whole)} of the weights, not 60 %"
+        told = f"with every layer global the cache is {_per_cent(whole)} of the weights, not 60 %"
         if 0.595 <= whole / 2 < 0.605:
             told += "; did you count keys or values alone? Both are kept"
         elif 0.595 <= whole * 2 < 0.605:
@@ -263,11 +287,20 @@ def check_shape(fn: Function) -> None:
         elif 0.595 <= whole / (1 + whole) < 0.605:
             told += "; it is 60 % of weights and cache together"
         require(False, f"{told} (layers = {layers}, heads = {heads}, head_dim = {width})")
+    most = (
+        15 * _cache(layers, 1, 0) / _cache(layers, 1, 3)
+    )  # per cent with every layer global that leave less than 15
+    bound = math.floor(10 * most) / 10
+    advice = (
+        "; try another depth"
+        if most <= 59.5
+        else f", which is enough if the first is between 59.5 and {bound} %: change the parameters"
+    )
     require(
         mixed < 0.15,
-        f"global only is {_per_cent(whole)}, but 3:1 is {_per_cent(mixed)} and not less than 15 %:"
-        f" with {layers} layers the cache shrinks {whole / mixed:.2f} times, whatever the heads;"
-        " try another depth",
+        f"every layer global is {_per_cent(whole)}, but 3:1 is {_per_cent(mixed)} and not less than"
+        f" 15 %: with {layers} layers the cache shrinks {whole / mixed:.2f} times, whatever the"
+        f" heads{advice}",
     )
 
 

@@ -311,7 +311,7 @@ def of_what(shares: Sequence[float] = (0.60, 0.15)) -> Figure:
             say(ax, end / 2, y + 0.8, "100 %", size=8.5)
             say(ax, 1.04 + cache, y, f"{share:.0%}", ha="left", weight="bold")
         ax.set_title(f"{title}:\nthe cache shrinks {caches[0] / caches[-1]:.1f} times", fontsize=10)
-        ax.set_yticks(places, ["global only", "3:1, W = 1,024"])
+        ax.set_yticks(places, ["every layer global", "3:1, W = 1,024"])
         ax.set(xlim=(-0.03, 2.9), ylim=(places[-1] + 1, -0.5), xticks=[])
         for side in ("top", "right", "bottom"):
             ax.spines[side].set_visible(False)
