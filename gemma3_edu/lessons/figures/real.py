@@ -5,20 +5,19 @@
 """
 
 from collections.abc import Mapping, Sequence
-from math import log10
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .alt import with_alt
+from .parts import say
 
 FORMATS = {"float16": (5, 10), "bfloat16": (8, 7)}
 """Bits for the exponent, and for the digits after the first."""
-LEAST = 0.01
-"""Where the ladder's bars begin: less has no bar on a logarithmic axis, only its number."""
 _PARTS = [("sign", "white", ""), ("exponent", "#F8DDCB", "//"), ("digits", "#CFE3F1", "")]
 
 
@@ -63,42 +62,6 @@ def losses_above(rows: Mapping[str, Sequence[float]], healthy: str) -> dict[str,
         if name != healthy
     }
     return dict(sorted(added.items(), key=lambda item: -sum(item[1])))
-
-
-def ladder(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -> Figure:
-    """Two bars for each mistake: the loss it adds before and after the window, logarithmic."""
-    right, added = rows[healthy], losses_above(rows, healthy)
-    names = list(added)
-    fig, ax = plt.subplots(figsize=(7.4, 0.8 + 0.42 * len(names)), layout="constrained")
-    places = np.arange(len(names))
-    for number, (side, offset) in enumerate(
-        [(f"first {window} tokens", -0.2), (f"after {window}", 0.2)]
-    ):
-        values = [added[name][number] for name in names]
-        look: dict[str, Any] = {
-            "color": f"C{number}",
-            "hatch": ["", "//"][number],
-            "edgecolor": "white",
-        }
-        ends = [max(value, LEAST) for value in values]
-        ax.barh(places + offset, [e - LEAST for e in ends], 0.38, LEAST, label=side, **look)
-        for place, value, end in zip(places, values, ends, strict=True):
-            ax.text(1.05 * end, place + offset, f"{value:.2f}", va="center", fontsize=7.5)
-    ax.set_yticks(places, names)
-    ax.set_xscale("log")
-    ax.set_xlim(LEAST, 2 * max(map(max, added.values())))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_xlabel(f"loss above {right[0]:.2f} and {right[1]:.2f}, nats per token, logarithmic")
-    ax.invert_yaxis()
-    ax.legend(loc="lower right")
-    first, last = names[0], names[-1]
-    told = {name: " and ".join(f"{value:.2f}" for value in added[name]) for name in (first, last)}
-    return with_alt(
-        fig,
-        f"Bars of the loss that {len(names)} mistakes add before and after the window, to"
-        f" {right[0]:.2f} and {right[1]:.2f} with {healthy}: from {first} ({told[first]} more) down"
-        f" to {last} ({told[last]}).",
-    )
 
 
 def sinks(shares: Sequence[Sequence[float]], every: int = 6) -> Figure:
@@ -153,55 +116,64 @@ def giants(sizes: Mapping[str, Sequence[float]], limit: float) -> Figure:
 
 
 def sixteen_bits(largest: float) -> Figure:
-    """How float16 and bfloat16 spend 16 bits, and how far each reaches; `largest` is marked."""
-    fig, (boxes, ruler) = plt.subplots(
-        2, 1, figsize=(8, 3.9), layout="constrained", height_ratios=[1.2, 1]
+    """How float16 and bfloat16 spend 16 bits, and what for: sizes up to `largest`, fine steps."""
+    fig, axes = plt.subplot_mosaic(
+        [["boxes", "boxes"], ["sizes", "steps"]],
+        figsize=(8, 4.2),
+        layout="constrained",
+        height_ratios=[1.3, 1],
+        width_ratios=[1.2, 1],
     )
+    boxes, sizes, steps = (axes[name] for name in ("boxes", "sizes", "steps"))
+    counts, reach = [], 1.25 * largest
     for row, (name, bits) in enumerate(FORMATS.items()):
-        place = 0.0
-        for (part, fill, hatch), count in zip(_PARTS, (1, *bits), strict=True):
-            for i in range(count):
-                boxes.add_patch(
-                    Rectangle(
-                        (place + i, -1.5 * row),
-                        0.92,
-                        0.8,
-                        facecolor=fill,
-                        edgecolor="black",
-                        hatch=hatch,
-                        label=f"{name}, {part}",
-                    )
-                )
-            if count > 1:
-                words = (
-                    f"{count} bits: how large" if part == "exponent" else f"{count} bits: how exact"
-                )
-                middle = (place + count / 2, 0.4 - 1.5 * row)
-                back = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-                boxes.text(*middle, words, ha="center", va="center", bbox=back, size=9)
-            place += count
-        boxes.text(-0.3, 0.4 - 1.5 * row, name, ha="right", va="center", weight="bold")
+        _boxes(boxes, row, name, bits)
         end = largest_number(bits)
-        ruler.plot([0, log10(end)], [-row, -row], color=f"C{1 - row}", ls="-", lw=7, label=name)
-        shown = (
-            f"{end:,.0f}" if end < 10**6 else f"{end / 10 ** int(log10(end)):.1f}e{int(log10(end))}"
+        bar: dict[str, Any] = {"color": f"C{1 - row}", "ls": "-", "lw": 7, "label": name}
+        sizes.plot([0, min(end, reach)], [-row, -row], solid_capstyle="butt", **bar)
+        words = f"ends at {end:,.0f}" if end < reach else f"goes on to {end:.1e}"
+        say(sizes, min(end, 0.98 * largest), 0.3 - row, words.replace("e+", "e"), "right", size=9)
+        if end > reach:
+            sizes.plot([reach], [-row], ">", color=bar["color"], ms=13, label=f"more {name}")
+        count = 2 ** bits[1] // 32
+        places = [1 + i / 2 ** bits[1] for i in range(count + 1)]
+        steps.plot(
+            places, [-row] * len(places), "|", color=bar["color"], ms=18, mew=1.4, label=name
         )
-        ruler.text(log10(end) + 0.5, -row, f"{name} ends at {shown}", va="center", size=9)
-    ruler.plot([log10(largest)] * 2, [-1.5, 0.6], color="black", ls=":", lw=1.6, label="the stream")
-    ruler.text(
-        log10(largest) + 0.4, 0.62, f"the stream reaches {largest:,.0f}", va="bottom", size=9
-    )
+        counts.append(f"{count} steps in {name}")
+    sizes.plot([largest] * 2, [-1.3, 0.8], color="black", ls=":", lw=1.6, label="the stream")
+    say(sizes, largest, 0.95, f"the stream reaches {largest:,.0f}", size=9)
     boxes.set(xlim=(-2.6, 16.4), ylim=(-1.8, 1.0))
-    ruler.set(xlim=(-5, 56), ylim=(-1.6, 1.3), yticks=[], xlabel="size of a number")
-    ruler.set_xticks([0, 10, 20, 30, 40], ["1", "1e10", "1e20", "1e30", "1e40"])
+    sizes.set(xlim=(0, 1.08 * reach), ylim=(-1.4, 1.2), xlabel="how large: sizes of numbers")
+    sizes.set_xticks([0, 50_000, 100_000], ["0", "50,000", "100,000"])
+    steps.set(ylim=(-1.4, 1.2), xlabel="how exact: all numbers from 1 to 1.03125")
+    steps.set_xticks([1, 1 + 1 / 32], ["1", "1.03125"])
     boxes.axis("off")
-    for side in ("left", "right", "top"):
-        ruler.spines[side].set_visible(False)
+    for ax in (sizes, steps):
+        ax.set_yticks([0, -1], FORMATS)
+        ax.tick_params(axis="y", length=0)
+        ax.spines[["left", "right", "top"]].set_visible(False)
     ends = [largest_number(bits) for bits in FORMATS.values()]
     return with_alt(
         fig,
         "Sixteen bits spent in two ways: float16 has 5 for how large and 10 for how exact, and ends"
-        f" at {ends[0]:,.0f}; bfloat16 has 8 and 7, and ends at {ends[1]:.1e}. A dotted line at"
-        f" {largest:,.0f}, which the stream reaches, is right of the first end and far left of the"
-        " second.",
+        f" at {ends[0]:,.0f}; bfloat16 has 8 and 7, and ends at {ends[1]:.1e}. The stream reaches"
+        f" {largest:,.0f}, between the two. From 1 to 1.03125 there are {' and '.join(counts)}.",
     )
+
+
+def _boxes(ax: Axes, row: int, name: str, bits: tuple[int, int]) -> None:
+    """A box a bit, and over each part of them what it is for."""
+    place = 0
+    back = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    for (part, fill, hatch), count in zip(_PARTS, (1, *bits), strict=True):
+        look: dict[str, Any] = {"facecolor": fill, "edgecolor": "black", "hatch": hatch}
+        for i in range(place, place + count):
+            corner = (i, -1.5 * row)
+            ax.add_patch(Rectangle(corner, 0.92, 0.8, label=f"{name}, {part}", **look))
+        if count > 1:
+            words = f"{count} bits: how {'large' if part == 'exponent' else 'exact'}"
+            middle = (place + count / 2, 0.4 - 1.5 * row)
+            ax.text(*middle, words, ha="center", va="center", bbox=back, size=9)
+        place += count
+    say(ax, -0.3, 0.4 - 1.5 * row, name, ha="right", weight="bold")

@@ -68,9 +68,19 @@ def test_the_tokens_that_are_written_are_no_logits():
         return int(differ.nonzero()[0]) + 1 if differ.any() else None
 
     said = message(check_shortest, by_argmax)
-    assert "65 tokens are enough: compare all logits there, not the likeliest token" in said
+    assert "65 tokens are enough: compare each logit there, not their mean or the likeliest" in said
     said = message(check_shortest, lambda one, other: None)
-    assert "got None, expected 65: after 65 tokens their logits differ" in said
+    assert "got None, expected 65: after 65 tokens one of their logits differs" in said
+
+
+def test_each_model_gets_the_same_ids():
+    def apart(one, other):
+        theirs = Batch.from_ids(ids(80).flip(-1), one.config)
+        with torch.no_grad():
+            differ = (one(Batch.from_ids(ids(80), one.config)) - other(theirs)).abs()[0].amax(-1)
+        return int((differ > 1e-4).nonzero()[0]) + 1
+
+    assert "as if each got ids of its own" in message(check_shortest, apart)
 
 
 def test_a_first_place_that_differs_only_by_argmax():

@@ -26,18 +26,6 @@ def test_means_are_told_before_and_after_the_window():
     assert "over 32..96: n=2 first=4 last=6" in describe(fig)
 
 
-def test_the_loudest_mistake_comes_first_and_the_right_model_is_no_bar():
-    rows = {"fine": [4.0, 3.0], "quiet": [4.0, 3.25], "bad": [9.0, 8.0]}
-    (ax,) = real.ladder(rows, healthy="fine", window=512).axes
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["bad", "quiet"]
-    assert [text.get_text() for text in ax.texts] == ["5.00", "0.00", "5.00", "0.25"]
-    ends = [round(bar.get_x() + bar.get_width(), 2) for bar in ax.patches]
-    assert ends == [5.0, real.LEAST, 5.0, 0.25]
-    told = alt_of(ax.figure)
-    assert "2 mistakes add before and after the window, to 4.00 and 3.00 with fine" in told
-    assert "from bad (5.00 and 5.00 more) down to quiet (0.00 and 0.25)" in told
-
-
 def test_heads_are_rows_and_layers_columns():
     fig = real.sinks([[0.1, 0.2], [0.3, 0.9], [0.0, 0.0]])
     assert "shape=(2, 3)" in describe(fig)
@@ -55,9 +43,25 @@ def test_where_float16_ends_is_told(curve, where):
 
 
 def test_sixteen_bits_are_sixteen_boxes():
-    fig = real.sixteen_bits(104_000)
-    boxes, ruler = fig.axes
+    boxes = real.sixteen_bits(104_000).axes[0]
     assert len(boxes.patches) == 2 * 16
-    ends = [line.get_xdata()[1] for line in ruler.lines[:2]]
-    assert ends[0] < ruler.lines[2].get_xdata()[0] < ends[1]
+
+
+def test_the_stream_is_between_the_ends_of_float16_and_bfloat16():
+    fig = real.sixteen_bits(104_000)
+    sizes = fig.axes[1]
+    lines = {line.get_label(): line.get_xdata()[-1] for line in sizes.lines}
+    assert lines["float16"] == 65_504 < lines["the stream"] == 104_000 < lines["bfloat16"]
+    texts = [text.get_text() for text in sizes.texts]
+    assert texts == ["ends at 65,504", "goes on to 3.4e38", "the stream reaches 104,000"]
     assert "ends at 65,504; bfloat16 has 8 and 7, and ends at 3.4e+38" in alt_of(fig)
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(real.FORMATS)))
+def test_steps_are_torchs(number, name):
+    fig = real.sixteen_bits(104_000)
+    places = torch.tensor(fig.axes[2].lines[number].get_xdata(), dtype=torch.float64)
+    dtype = getattr(torch, name)
+    assert torch.equal(places.to(dtype).double(), places)
+    assert set(places.diff().tolist()) == {torch.finfo(dtype).eps}
+    assert f"{len(places) - 1} steps in {name}" in alt_of(fig)
