@@ -18,7 +18,6 @@ from torch import Tensor
 
 from .alt import with_alt
 from .parts import arrow, say
-from .real import losses_above
 
 FLOOR = 1e-5
 """Errors up to this are rounding; they are drawn at it, since they differ between machines."""
@@ -222,8 +221,13 @@ def _stage_ticks(ax: Axes, stages: list[str]) -> None:
 
 def added_loss(rows: Mapping[str, Sequence[float]], healthy: str, window: int) -> Figure:
     """Two dots a mistake: the loss it adds before and after the window, logarithmic from 0.1 up."""
-    right, added = rows[healthy], losses_above(rows, healthy)
-    names = list(added)
+    right = rows[healthy]
+    added = {
+        name: [value - usual for value, usual in zip(row, right, strict=True)]
+        for name, row in rows.items()
+        if name != healthy
+    }
+    names = sorted(added, key=lambda name: -sum(added[name]))  # the costliest first
     fig, ax = plt.subplots(figsize=(7.4, 0.9 + 0.42 * len(names)), layout="constrained")
     right_of_it: dict[str, Any] = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}
     for number, side in enumerate([f"first {window} tokens", f"after {window}"]):

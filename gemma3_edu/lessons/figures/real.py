@@ -54,16 +54,6 @@ def losses_by_position(losses: Mapping[str, Sequence[float]], width: int, window
     return with_alt(fig, f"Mean loss against position, {told}.")
 
 
-def losses_above(rows: Mapping[str, Sequence[float]], healthy: str) -> dict[str, list[float]]:
-    """What each mistake adds to the losses of the healthy row, the costliest first."""
-    added = {
-        name: [value - usual for value, usual in zip(row, rows[healthy], strict=True)]
-        for name, row in rows.items()
-        if name != healthy
-    }
-    return dict(sorted(added.items(), key=lambda item: -sum(item[1])))
-
-
 def sinks(shares: Sequence[Sequence[float]], every: int = 6) -> Figure:
     """The share of its attention that each head (a row) of each layer gives to the first token."""
     table = 100 * np.array(shares).T
