@@ -2,7 +2,7 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 3", check_names, lambda: (13, 0, 0))
-Exercise 3: port A: each form of 13 costs this prose 0.03 nats or more, port A under 0.001
+Exercise 3: port A: each form of 13 costs this prose 0.03 nats or more, port A 0.001 at most
 """
 
 from collections.abc import Callable
@@ -171,7 +171,7 @@ PORTS: dict[str, Plant] = {
 
 _RIGHT = {"port A": 12, "port B": 17, "port C": 10}
 _WRONG = {
-    "port A": {13: "each form of 13 costs this prose 0.03 nats or more, port A under 0.001"},
+    "port A": {13: "each form of 13 costs this prose 0.03 nats or more, port A 0.001 at most"},
     "port B": {
         16: "16 changes who sees a picture, not what comes in; compare `embed(number)` of port and"
         " nano"
