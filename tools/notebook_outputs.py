@@ -70,18 +70,24 @@ def as_text(cell: NotebookNode) -> list[str]:
     return lines
 
 
+@cache
+def _weights() -> list[str]:
+    found = sorted((ROOT / "gemma3_edu" / "assets").glob("*/model.safetensors"))
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in found]
+
+
 def sources(nb: NotebookNode) -> str:
-    """A short fingerprint of the code and its tags, to tell whether a notebook was edited."""
+    """A short fingerprint of the code, its tags and nano's weights: do the outputs belong to it?"""
     told = [(cell.source, sorted(tags(cell))) for cell in code_cells(nb)]
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((told, _weights())).encode()).hexdigest()[:16]
 
 
 def keep_saved(old: NotebookNode, new: NotebookNode, *, redraw: bool) -> None:
     """Put the saved outputs back into `new` wherever their text is unchanged.
 
     Pictures, timings and widget ids then stay as they are, and a second run changes no byte. An
-    ignored cell keeps its outputs while no code in the notebook has changed. With `redraw`, a cell
-    with a picture takes the new one even if its digest is the same.
+    ignored cell keeps its outputs while neither the notebook's code nor nano has changed. With
+    `redraw`, a cell with a picture takes the new one even if its digest is the same.
     """
     edited = old.metadata.get("measured", {}).get("sources") != sources(new)
     for before, after in zip(code_cells(old), code_cells(new), strict=True):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import execute_notebooks
 import nbformat
+import notebook_outputs
 import pytest
 from lessons import BUDGET, find, navigation
 from nbformat import NotebookNode
@@ -100,6 +101,14 @@ def test_an_edit_is_noticed_checked_and_executed(trial: Path, capsys):
     assert [old == new for old, new in zip(kept, after, strict=True)] == [True, True, False, False]
     assert execute_notebooks.main([str(trial), "--changed"]) == 0
     assert "nothing to execute" in capsys.readouterr().out
+
+
+def test_with_other_weights_of_nano_outputs_are_out_of_date(trial: Path, monkeypatch):
+    kept = [cell.outputs for cell in code_cells(read(trial))]
+    monkeypatch.setattr(notebook_outputs, "_weights", lambda: ["of another nano"])
+    assert run(trial, "--changed") == 0
+    after = [cell.outputs for cell in code_cells(read(trial))]
+    assert [old == new for old, new in zip(kept, after, strict=True)] == [True, True, False, True]
 
 
 def test_an_error_leaves_the_file_untouched(trial: Path, capsys):
