@@ -198,7 +198,7 @@ def _factor_cases() -> dict[str, Case]:
 check_factors = Check(
     """`fn(weights, totals, caches)`: (low, high) of the factors that every size allows, or None.
 
-    The weights are known exactly, the totals are printed with one decimal, the caches are ours, all
+    The weights are taken as exact, the totals printed with one decimal, the caches are ours, all
     in GB, size by size. A factor is right for a size if weights + factor x cache rounds to the
     printed total.
     """,
@@ -206,7 +206,7 @@ check_factors = Check(
     _factors,
     _factor_cases,
     {
-        "0.1 was given to each; the weights are exact here, so only the total's 0.05 is left": (
+        "0.1 was given to each; the weights count as exact, so only the total's 0.05 is left": (
             partial(_factors, half=0.1)
         ),
         "0.5 was given to each; a total with one decimal is good to 0.05": (
@@ -273,7 +273,7 @@ def check_shape(fn: Function) -> None:
     few = parameters < 1_000_000
     require(not few, f"parameters = {parameters:,}: give all of them, not thousands or millions")
     require(
-        1_500_000_000 <= parameters < 3_000_000_000,
+        1_500_000_000 <= parameters <= 3_000_000_000,
         f"parameters = {parameters:,}: a model called 2B has 1.5 to 3 thousand million",
     )
     require(layers > 3, f"layers = {layers}: every fourth is global, so there would be none")

@@ -106,6 +106,7 @@ def test_ends_that_are_nearly_right_are_told_so(check, answer):
         (23, 4, 200, 2_010_000_000),
         (22, 4, 256, 2_480_919_186),
         (31, 4, 192, 2_620_119_375),
+        (27, 4, 256, 3_000_000_000),
     ],
 )
 def test_right_shapes(shape):
