@@ -11,16 +11,17 @@ Each function below makes a plant, a function that changes the model it is given
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model import Batch, Gemma3, TokenLayout, rope_table
+from ..model import Batch, Gemma3, KVCache, TokenLayout, rope_table
 from ..model.rope import Rope
 
 Plant = Callable[[Gemma3], None]
@@ -127,3 +128,34 @@ def three_copies(model: Gemma3) -> dict[str, Gemma3]:
     while_it_runs("masks.within_window", looks_back)(three["B"])
     while_it_runs("gemma3.rope_table", turned)(three["C"])
     return three
+
+
+def in_parts(model: Gemma3, batch: Batch, sizes: Sequence[int]) -> Float[Tensor, "B T V"]:
+    """The logits of a batch that is read through a cache, in parts of so many tokens each.
+
+    `sizes` may stop before the batch does: then T is their sum.
+
+    >>> from gemma3_edu import PRESETS, Gemma3Config
+    >>> model = Gemma3(Gemma3Config(text=PRESETS["tiny-text"].text))
+    >>> batch = Batch.from_ids(torch.ones(1, 9, dtype=torch.long), model.config)
+    >>> in_parts(model, batch, [5, 1, 2]).shape[1]
+    8
+    """
+    cache, logits, start = KVCache(model.config.text, len(batch.tokens)), [], 0
+    for size in sizes:
+        logits.append(model(batch.columns(start, start + size), cache))
+        start += size
+    return torch.cat(logits, dim=1)
+
+
+def losses(
+    model: Gemma3, pieces: Int[Tensor, "P T"], sizes: Sequence[int] | None = None
+) -> Float[Tensor, " P"]:
+    """The loss of each piece of a text, in nats a token; with `sizes`, it is read `in_parts`."""
+    found = []
+    for some in pieces.split(9):
+        batch = Batch.from_ids(some, model.config)
+        logits = in_parts(model, batch, sizes) if sizes else model(batch)
+        nats = F.cross_entropy(logits[:, :-1].float().mT, some[:, 1:], reduction="none")
+        found.append(nats.mean(1))
+    return torch.cat(found)

@@ -4,10 +4,12 @@ import copy
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from gemma3_edu.hub.checkpoint import load
 from gemma3_edu.lessons import mistakes
-from gemma3_edu.model import Batch, KVCache
+from gemma3_edu.lessons.mistakes import in_parts
+from gemma3_edu.model import Batch
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +22,6 @@ def text(nano):
     ids = torch.randint(500, 1000, (2, 80), generator=torch.Generator().manual_seed(0))
     ids[:, 0] = 2
     return Batch.from_ids(ids, nano.config)
-
-
-def in_parts(model, batch, sizes):
-    cache, logits, start = KVCache(model.config.text, 2), [], 0
-    for size in sizes:
-        logits.append(model(batch.columns(start, start + size), cache))
-        start += size
-    return torch.cat(logits, dim=1)
 
 
 @torch.no_grad()
@@ -61,3 +55,24 @@ def test_a_setting_changes_one_model_alone(nano):
     mistakes.setting(sliding_window=9)(changed)
     assert changed.config.text.sliding_window == 9 == changed.language_model.config.sliding_window
     assert nano.config.text.sliding_window != 9
+
+
+@torch.no_grad()
+def test_a_text_in_parts_has_the_logits_and_the_losses_of_the_whole_text(nano, text):
+    whole = nano(text)
+    assert torch.allclose(in_parts(nano, text, [70, 1, 9]), whole, atol=1e-3)
+    assert torch.allclose(in_parts(nano, text, [70, 1]), whole[:, :71], atol=1e-3)
+    pieces = text.tokens.repeat(6, 1)  # 12, more than are read at once
+    each = [float(F.cross_entropy(whole[n, :-1], text.tokens[n, 1:])) for n in range(2)]
+    for sizes in (None, [70, 1, 9]):
+        found = mistakes.losses(nano, pieces, sizes)
+        assert torch.allclose(found, torch.tensor(each * 6), atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_losses_in_parts_show_a_mistake_that_needs_a_cache(nano, text):
+    wrong = mistakes.three_copies(nano)["C"]
+    assert torch.allclose(mistakes.losses(wrong, text.tokens), mistakes.losses(nano, text.tokens))
+    steps = [60] + [1] * 20
+    more = mistakes.losses(wrong, text.tokens, steps) - mistakes.losses(nano, text.tokens, steps)
+    assert (more.abs() > 1e-3).all()

@@ -2,7 +2,7 @@
 
 >>> from gemma3_edu.lessons.nb import attempt
 >>> attempt("Exercise 3", check_names, lambda: (13, 0, 0))
-Exercise 3: port A: each form of 13 costs this prose 0.03 nats or more, port A 0.001 at most
+Exercise 3: port A: plant each form of 13 that you suspect; none gives the logits of A
 """
 
 from collections.abc import Callable
@@ -171,13 +171,15 @@ PORTS: dict[str, Plant] = {
 
 _RIGHT = {"port A": 12, "port B": 17, "port C": 10}
 _WRONG = {
-    "port A": {13: "each form of 13 costs this prose 0.03 nats or more, port A 0.001 at most"},
+    "port A": {13: "plant each form of 13 that you suspect; none gives the logits of A"},
     "port B": {
         16: "16 changes who sees a picture, not what comes in; compare `embed(number)` of port and"
         " nano"
     },
     "port C": {
         1: "1 changes what every block reads; here the first five blocks are right",
+        7: "7 is wrong in every block; here the first five are right",
+        8: "the scale of the global layers alone can be planted, too; it gives other logits than C",
         9: "9 is wrong in every block; here the first five are right",
         11: "it is an angle, but no form of 11 gives these logits; plant one and compare",
         12: "W - 1 shows at the token that has W keys; here the second token is wrong",

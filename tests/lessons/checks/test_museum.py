@@ -11,11 +11,12 @@ from torch.nn import functional as F
 from gemma3_edu.hub.checkpoint import ASSETS, load
 from gemma3_edu.lessons.checks.museum import PORTS, check_late_norms, check_names, like_27b
 from gemma3_edu.lessons.mistakes import while_it_runs
-from gemma3_edu.model import Attention, Batch
+from gemma3_edu.model import Attention, AttentionType, Batch
 from gemma3_edu.model.rope import apply_rope
 from gemma3_edu.study.capture import capture
 from gemma3_edu.train.data.prose import passages
 from gemma3_edu.train.scores import margin
+from gemma3_edu.verify import relative_error
 from tests.lessons.checks.messages import message
 
 
@@ -70,9 +71,11 @@ def test_the_right_names(answer):
         ("port A: got '12', expected the number", ("12", 17, 10)),
         ("port A: got True, expected the number", (True, 17, 10)),
         ("port A: got 20, expected the number", (20, 17, 10)),
-        ("port A: each form of 13", (13, 17, 10)),
+        ("port A: plant each form of 13", (13, 17, 10)),
         ("port A: not 18; look which test", (18, 17, 10)),
         ("port B: 16 changes who sees a picture", (12, 16, 10)),
+        ("port C: 7 is wrong in every block", (12, 17, 7)),
+        ("port C: the scale of the global layers", (12, 17, 8)),
         ("port C: it is an angle", (12, 17, 11)),
         ("port C: W - 1 shows at", (12, 17, 12)),
         ("port C: not 4; look", (12, 17, 4)),
@@ -102,6 +105,33 @@ def test_the_ports_have_the_mistakes_that_the_check_names():
         "port B": (None, None),
         "port C": (1, "language_model.layers.5"),
     }
+
+
+@torch.no_grad()
+def test_what_the_answers_say_of_weaker_forms_of_13_and_of_another_scale():
+    """Said by the check: a window ignored in one layer is not A, the global layers' scale not C."""
+    nano, processor = load("nano-it")
+    novel = "\n".join(passages(ASSETS / "prose", "test"))
+    ids = processor.tokenizer.encode(novel, add_bos=False)[:100]
+    batch = Batch.from_ids(torch.tensor([[2, *ids]]), nano.config)
+    ports = {name: copy.deepcopy(nano) for name in PORTS}
+    for name, plant in PORTS.items():
+        plant(ports[name])
+    wanted = {name: port(batch) for name, port in ports.items()}
+    causal = torch.ones(101, 101).tril().bool()
+    for n, block in enumerate(nano.language_model.layers):
+        if nano.config.text.layer_types[n] is AttentionType.LOCAL:
+            right = block.self_attn.attend
+            block.self_attn.attend = lambda q, k, v, mask, scale, right=right: right(
+                q, k, v, causal.expand_as(mask), scale
+            )
+            assert relative_error(nano(batch), wanted["port A"]) > 0.01
+            block.self_attn.attend = right
+    usual = nano.language_model.layers[5].self_attn.scale
+    for factor in (0.5, 0.8, 0.9, 1.1, 1.2, 2):
+        for block in nano.language_model.layers[5::6]:
+            block.self_attn.scale = factor * usual
+        assert relative_error(nano(batch), wanted["port C"]) > 0.01
 
 
 def test_the_small_27b_takes_the_branch_of_its_scale():
