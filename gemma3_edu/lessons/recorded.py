@@ -43,12 +43,11 @@ class Recorded:
         text = self.file.read_text(encoding="utf-8") if self.file.exists() else "{}"
         self.results: dict[str, Any] = json.loads(text)
 
-    def __call__(self, name: str, measurement: Callable[[], Any], exact: bool = True) -> Any:
+    def __call__(self, name: str, measurement: Callable[[], Any]) -> Any:
         """The result of `measurement()`: numbers and texts, in lists and dicts of texts.
 
         The recorded one, which stands for a new one to `TOLERANCE`. A new one that differs is
-        returned itself, and a line says so. Results that are never the same twice, such as
-        seconds, have `exact=False` and are not compared.
+        returned itself, and a line says so.
         """
         if not self.measure:
             return self._known(name)
@@ -57,8 +56,8 @@ class Recorded:
             self.results[name] = new
             text = json.dumps(self.results, indent=1, sort_keys=True, ensure_ascii=False)
             self.file.write_text(text + "\n", encoding="utf-8")
-        if not exact or agree(new, known := self._known(name)):
-            return known if exact else new
+        if agree(new, known := self._known(name)):
+            return known
         print(f"{name}: differs from what is recorded")
         return new
 

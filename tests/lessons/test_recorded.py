@@ -60,11 +60,6 @@ def test_a_new_result_that_differs_is_shown_and_said(file, capsys, new):
     assert "right" in json.loads(file.read_text(encoding="utf-8"))["curve"]
 
 
-def test_seconds_are_never_compared(file, capsys):
-    assert Recorded(file, measure=True)("curve", lambda: 12.5, exact=False) == 12.5
-    assert capsys.readouterr().out == ""
-
-
 def test_the_record_is_written_only_when_asked(file, monkeypatch):
     monkeypatch.setenv(RENEW, "1")
     assert Recorded(file, measure=True)("sizes", lambda: [1234.56, 0.5]) == [1235.0, 0.0]

@@ -31,9 +31,7 @@ INSIDE = {
     "model": "config presets layers rope layout masks cache attention vision gemma3".split(),
     "prompt": "tokenizer images chat_template processor".split(),
     "generation": "sampling generate chat".split(),
-    "lessons": (
-        "mistakes checks exercises figures nb friend recorded speed strips grade answer"
-    ).split(),
+    "lessons": ("mistakes checks exercises figures nb friend recorded strips grade answer").split(),
 }
 # Closed although the row would allow it: all that these modules or folders import of the rest.
 ONLY = {

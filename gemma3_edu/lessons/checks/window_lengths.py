@@ -21,10 +21,12 @@ from ...model.layout import Batch
 from .grading import Case, Check
 
 LONGEST = 80
+STEP = 0.01
+"""Moves four logits by about that much, so their mean over the vocabulary by less than 0.0001."""
 
 
 def _from_differences(pick: Callable[[Tensor], int | None]) -> Callable[..., int | None]:
-    """An answer made of the largest difference between the logits of each place."""
+    """An answer made of the differences between the logits of each place, without their sign."""
 
     def fn(one: Gemma3, other: Gemma3) -> int | None:
         ids = torch.randint(500, 1000, (1, LONGEST), generator=torch.Generator().manual_seed(0))
@@ -33,6 +35,14 @@ def _from_differences(pick: Callable[[Tensor], int | None]) -> Callable[..., int
             return pick((one(batch) - other(batch)).abs()[0])
 
     return fn
+
+
+def _from_means(one: Gemma3, other: Gemma3) -> int | None:
+    """An answer made of the mean logit of each place: differences of both signs cancel."""
+    ids = torch.randint(500, 1000, (1, LONGEST), generator=torch.Generator().manual_seed(0))
+    batch = Batch.from_ids(ids, one.config)
+    with torch.no_grad():
+        return _first((one(batch) - other(batch))[0].mean(-1).abs() > 1e-4)
 
 
 def _from_settings(one: Gemma3, other: Gemma3) -> int | None:
@@ -60,11 +70,18 @@ def _cases() -> dict[str, Case]:
     rounded = twin(64)
     gain = rounded.language_model.norm.weight
     rounded.language_model.norm.weight = torch.nn.Parameter(gain * (1 + 2**-23))
+    four_rows = twin(64)  # of words outside 500 to 999; two go up where two go down
+    words = four_rows.language_model.embed_tokens.weight.clone()
+    for place, row in enumerate([2_000, 2_001]):
+        words[row, place] += STEP
+        words[row + 100, place] -= STEP
+    four_rows.language_model.embed_tokens.weight = torch.nn.Parameter(words)
     return {
         "window 64 and none": (twin(64), twin(1_024)),
         "window 64 and 63": (twin(64), twin(63)),
         "windows 64 and 40": (twin(64), twin(40)),
         "local layers with base 1M": (twin(64), twin(64, RopeConfig(1e6))),
+        "the logits of four words": (twin(64), four_rows),
         "twice the same, but for rounding": (twin(64), rounded),
         "twice the same": (twin(64), twin(64)),
     }
@@ -104,6 +121,10 @@ check_shortest = Check(
         ),
         "gave 1 where nothing differs; without a True, argmax is 0, and the answer None": (
             _from_differences(lambda far: int((far.amax(-1) > 1e-4).int().argmax()) + 1)
+        ),
+        "compared means; a few logits that differ hardly move a mean, so compare each": (
+            _from_differences(lambda far: _first(far.mean(-1) > 1e-4)),
+            _from_means,
         ),
         "gave the place, counted from 0; the prompt that ends there has one token more": (
             _from_differences(

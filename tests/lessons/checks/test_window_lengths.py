@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gemma3_edu.lessons.checks.window_lengths import check_shortest
+from gemma3_edu.lessons.checks.window_lengths import _cases, check_shortest
 from gemma3_edu.model.layout import Batch
 from tests.lessons.checks.messages import message
 
@@ -91,3 +91,24 @@ def test_a_first_place_that_differs_only_by_argmax():
         return int(differ.int().argmax()) + 1
 
     assert "without a True, argmax is 0" in message(check_shortest, first)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_mean_hides_four_logits(signed):
+    def by_mean(one, other):
+        batch = Batch.from_ids(ids(80), one.config)
+        with torch.no_grad():
+            apart = (one(batch) - other(batch))[0]
+        differ = (apart.mean(-1) if signed else apart.abs().mean(-1)).abs() > 1e-4
+        return 1 + int(differ.int().argmax()) if differ.any() else None
+
+    assert "compared means; a few logits" in message(check_shortest, by_mean)
+
+
+def test_four_logits_differ_from_the_first_token_on():
+    one, other = _cases()["the logits of four words"]
+    batch = Batch.from_ids(torch.arange(500, 1000)[:, None], one.config)
+    with torch.no_grad():
+        apart = (one(batch) - other(batch)).abs()[:, 0]
+    assert apart.amax(-1).min() > 2e-4, "whatever the first token"
+    assert apart.mean(-1).max() < 1e-4
