@@ -136,7 +136,9 @@ def test_blocks_are_those_of_the_library(kind, bits, tmp_path):
         assert np.array_equal(after.detach().numpy(), expected)
         blocks = before.detach().view(-1, 32)
         step = blocks.abs().amax(1, keepdim=True) / 2 ** (bits - 1)
-        assert ((after.detach().view(-1, 32) - blocks).abs() <= 1.1 * step).all()
+        # Scales are float16, whose smallest step, 2**-24, is felt where all of a block is tiny.
+        rounded = 2 ** (bits - 1) * 2.0**-25
+        assert ((after.detach().view(-1, 32) - blocks).abs() <= 1.1 * step + rounded).all()
     file = (tmp_path / "nano.gguf").stat().st_size
     weights = sum(p.numel() for p in model.language_model.parameters())
     assert weights * bits / 8 < file < 1.3 * weights * (bits + 0.5) / 8 + 150_000  # its words
