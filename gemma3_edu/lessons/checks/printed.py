@@ -286,9 +286,8 @@ def check_shape(fn: Function) -> None:
         elif 0.595 <= whole / (1 + whole) < 0.605:
             told += "; it is 60 % of weights and cache together"
         require(False, f"{told} (layers = {layers}, heads = {heads}, head_dim = {width})")
-    most = (
-        15 * _cache(layers, 1, 0) / _cache(layers, 1, 3)
-    )  # per cent with every layer global that leave less than 15
+    # Per cent with every layer global, of which a cache of 3:1 leaves 15.
+    most = 15 * _cache(layers, 1, 0) / _cache(layers, 1, 3)
     bound = math.floor(10 * most) / 10
     advice = (
         "; try another depth"

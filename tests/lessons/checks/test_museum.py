@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from gemma3_edu.hub.checkpoint import ASSETS, load
 from gemma3_edu.lessons.checks.museum import PORTS, check_late_norms, check_names, like_27b
-from gemma3_edu.lessons.mistakes import while_it_runs
+from gemma3_edu.lessons.mistakes import losses, while_it_runs
 from gemma3_edu.model import Attention, AttentionType, Batch
 from gemma3_edu.model.rope import apply_rope
 from gemma3_edu.study.capture import capture
@@ -173,7 +173,7 @@ def test_a_window_in_blocks_costs_more_than_none():
     ids = processor.tokenizer.encode(novel, add_bos=False)
     pieces = torch.tensor([[2, *ids[n : n + 200]] for n in range(0, len(ids) - 199, 200)])
     assert len(pieces) == 54
-    losses = []
+    found = []
     for sees in (
         lambda q, k, w: q.position[:, :, None] // w == k.position[:, None, :] // w,
         lambda q, k, w: k.position[:, None, :] > q.position[:, :, None] - 10**6,
@@ -181,7 +181,6 @@ def test_a_window_in_blocks_costs_more_than_none():
         model = copy.deepcopy(nano)
         while_it_runs("masks.within_window", sees)(model)
         with torch.no_grad():
-            logits = model(Batch.from_ids(pieces, nano.config))[:, :-1].mT
-        losses.append(F.cross_entropy(logits, pieces[:, 1:], reduction="none").mean(1))
-    more = losses[0] - losses[1]
+            found.append(losses(model, pieces))
+    more = found[0] - found[1]
     assert f"{more.mean():.2f} ± {margin(more):.2f}" == "0.02 ± 0.01"
